@@ -1,0 +1,415 @@
+"""`python -m bench.fanout`: how many streams a server carries, how late, and at what cost.
+
+What the figures mean, and what they do not, is in README.md beside this file.
+"""
+
+import argparse
+import gc
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from bench.check import percentile
+from bench.client import Load, Refused
+from bench.process import choose_cores, cpu_s, raise_file_limit, rss_kb, waited_s
+from bench.publish import Order
+from bench.records import Expectation, Tape
+from bench.servers import MIXED_SYMBOLS, Missing, open_server
+
+SERVERS = ("gateway", "nchan", "naive")
+
+WARM_UP_S = 0.5
+
+CROWDED = 0.05
+"""A server that was kept from its core for more of the time than this was not alone on it."""
+
+BUSY = 0.9
+"""A client that needs more of its core than this measures itself."""
+
+FILL_EVENTS, FILL_RATE = 68_000, 25_000.0
+"""More than twice the gateway's history: its ring has all the memory that it will ever have."""
+
+SETTLE_S = 0.3
+
+MAX_START, MAX_FINEST = 64.0, 1.1
+MAX_CLIENTS, MAX_P99_MS, MAX_PACE_S = 500, 1000.0, 0.002
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """So many streams and so many records a second."""
+
+    clients: int
+    rate: float
+    seconds: float = 5.0
+    symbols: int = 20
+    watchlists: int = 0
+    """How many different lists of 20 symbols there are; 0 when everybody follows everything."""
+    stalls: bool = False
+    pace_s: float = 0.0
+
+
+WORKLOADS = {
+    "w1": Workload(1000, 100),
+    "w2": Workload(200, 1000),
+    "max": Workload(MAX_CLIENTS, MAX_START, seconds=2.0, pace_s=MAX_PACE_S),
+    "idle": Workload(5000, 0),
+    "stall": Workload(200, 1000, seconds=30.0, stalls=True),
+    "mix": Workload(300, 5000, symbols=500, watchlists=30),
+    "storm": Workload(1000, 100, seconds=6.0, symbols=MIXED_SYMBOLS),
+}
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """One line of the output; None where a workload does not measure it."""
+
+    server: str
+    workload: str
+    tick_ms: float | None
+    deliveries_per_s: float | None = None
+    cpu_us_per_delivery: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+    lost: int | None = None
+    doubled: int | None = None
+    out_of_order: int | None = None
+    conflated: int | None = None
+    rss_kb_per_connection: float | None = None
+    rss_growth_kb: float | None = None
+    connect_us: float | None = None
+    client_cpu_share: float | None = None
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What is measured, and where."""
+
+    server: str
+    name: str
+    workload: Workload
+    cores: tuple[set[int], set[int]]
+    tick_ms: float = 10.0
+
+    def result(self) -> Result:
+        """A line with nothing measured yet."""
+        is_ours = self.server == "gateway"
+        return Result(
+            server=self.server, workload=self.name, tick_ms=self.tick_ms if is_ours else None
+        )
+
+
+@contextmanager
+def open_load(setup: Setup) -> Iterator[Load]:
+    """A server and nobody connected yet."""
+    work = setup.workload
+    tape = Tape(work.symbols)
+    chance = random.Random(work.symbols)
+    lists = [sorted(chance.sample(tape.symbols, 20)) for _ in range(work.watchlists)]
+    expectations = [Expectation(tape, each) for each in lists] or [Expectation(tape)]
+    with open_server(
+        setup.server, symbols=work.symbols, cores=setup.cores, tick_ms=setup.tick_ms
+    ) as server:
+        # Ids of many channels in one stream are vectors: nothing to compare.
+        load = Load(server, expectations, has_ids=not (setup.server == "nchan" and lists))
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        try:
+            yield load
+        finally:
+            gc.enable()
+            load.close()
+
+
+def run_steady(setup: Setup) -> Result:
+    """Streams that stay open while records are published evenly."""
+    work = setup.workload
+    with open_load(setup) as load:
+        load.pace_s = work.pace_s
+        last = 0
+        if work.stalls:
+            last = fill(load)
+        load.connect(work.clients + int(work.stalls), after=last)
+        settle(load)
+        if work.stalls:
+            load.stall(load.connections[work.clients // 2])
+        order = Order(last + 1, work.rate, WARM_UP_S)
+        last = load.publish(order).last
+        load.begin_tally()
+        pids = load.server.pids
+        rss = rss_kb(pids)
+        busy_s, client_s, waited = cpu_s(pids), load.cpu_s(), waited_s(pids)
+        begun_s = time.monotonic()
+        order = Order(last + 1, work.rate, work.seconds)
+        report = load.publish(order)
+        took_s = time.monotonic() - begun_s
+        busy_s, client_s = cpu_s(pids) - busy_s, load.cpu_s() - client_s
+        if (share := (waited_s(pids) - waited) / took_s) > CROWDED:
+            note(f"{setup.server} {setup.name}: others had its core for {share:.0%} of the time")
+        tally = load.finish(report.last)
+        result = setup.result()
+        latencies = sorted(tally.latencies_us)
+        result.deliveries_per_s = tally.delivered / took_s
+        if tally.delivered:
+            result.cpu_us_per_delivery = busy_s / tally.delivered * 1e6
+        result.p50_ms = _ms(percentile(latencies, 0.5))
+        result.p99_ms = _ms(percentile(latencies, 0.99))
+        result.max_ms = _ms(max(tally.oldest_us, latencies[-1] if latencies else 0))
+        result.lost, result.doubled = tally.lost, tally.doubled
+        result.out_of_order, result.conflated = tally.out_of_order, tally.conflated
+        if work.stalls:
+            result.rss_growth_kb = rss_kb(pids) - rss
+        result.client_cpu_share = client_s / took_s
+        return result
+
+
+def fill(load: Load) -> int:
+    """The last sequence after a history full of records that somebody has read."""
+    load.connect(1, after=0)
+    settle(load)
+    last = load.publish(Order(1, FILL_RATE, FILL_EVENTS / FILL_RATE)).last
+    load.drop_all()
+    load.begin_tally()
+    return last
+
+
+def run_max(setup: Setup) -> Result:
+    """The highest rate at which nothing is lost and p99 stays within a second."""
+    best: Result | None = None
+    good, bad = 0.0, 0.0
+    rate = setup.workload.rate
+    while not bad or bad / good > MAX_FINEST:
+        work = msgspec.structs.replace(setup.workload, rate=rate)
+        result = run_steady(msgspec.structs.replace(setup, workload=work))
+        is_good = _holds(result, rate * work.clients)
+        note(
+            f"  {setup.server} {rate:.0f}/s x {work.clients}: {result.deliveries_per_s:,.0f}/s, "
+            f"p99 {result.p99_ms or 0:.0f} ms, lost {result.lost}, conflated {result.conflated}, "
+            f"client {result.client_cpu_share or 0:.0%}{'' if is_good else ': too much'}"
+        )
+        if is_good:
+            best, good = result, rate
+        else:
+            bad = rate
+        if good:
+            rate = good * 2 if not bad else (good * bad) ** 0.5
+        elif bad < 1:
+            raise Refused(f"{setup.server} carries nothing to {work.clients} streams")
+        else:
+            rate = bad / 2
+        if not good and bad:
+            bad = 0.0 if rate >= 1 else bad
+    assert best is not None
+    return best
+
+
+def _holds(result: Result, wanted_per_s: float) -> bool:
+    return (
+        not (result.lost or result.doubled or result.out_of_order or result.conflated)
+        and result.p99_ms is not None
+        and result.p99_ms <= MAX_P99_MS
+        and (result.deliveries_per_s or 0) >= 0.5 * wanted_per_s
+    )
+
+
+def run_idle(setup: Setup) -> Result:
+    """What connections cost that only wait."""
+    with open_load(setup) as load:
+        pids = load.server.pids
+        load.connect(1, after=0)
+        settle(load)
+        rss, busy_s, client_s = rss_kb(pids), cpu_s(pids), load.cpu_s()
+        seconds = load.connect(setup.workload.clients, after=0)
+        busy_s, client_s = cpu_s(pids) - busy_s, load.cpu_s() - client_s
+        settle(load)
+        result = setup.result()
+        result.connect_us = busy_s / setup.workload.clients * 1e6
+        result.rss_kb_per_connection = (rss_kb(pids) - rss) / setup.workload.clients
+        result.client_cpu_share = client_s / seconds
+        note(f"  {setup.server}: {setup.workload.clients} connections in {seconds:.2f} s")
+        return result
+
+
+def run_storm(setup: Setup) -> Result:
+    """All come back at once, with their ids, while records go on being published."""
+    work = setup.workload
+    with open_load(setup) as load:
+        load.connect(work.clients, after=0)
+        settle(load)
+        load.order(Order(1, work.rate, work.seconds))
+        begun_s = time.monotonic()
+        while time.monotonic() - begun_s < work.seconds / 3:
+            load.turn(0.05)
+        pids = load.server.pids
+        busy_s, client_s = cpu_s(pids), load.cpu_s()
+        at_s = time.monotonic()
+        load.drop_and_reopen()
+        while load.is_opening and time.monotonic() - at_s < 60:
+            load.turn(0.05)
+        took_s = time.monotonic() - at_s
+        busy_s, client_s = cpu_s(pids) - busy_s, load.cpu_s() - client_s
+        report = load.follow(work.seconds)
+        tally = load.finish(report.last)
+        waits = sorted(each.opened_s - at_s for each in load.connections if each.opened_s)
+        result = setup.result()
+        result.p50_ms = _ms(percentile(waits, 0.5), 1e3)
+        result.p99_ms = _ms(percentile(waits, 0.99), 1e3)
+        result.max_ms = _ms(percentile(waits, 1.0), 1e3)
+        result.lost, result.doubled = tally.lost, tally.doubled
+        result.out_of_order, result.conflated = tally.out_of_order, tally.conflated
+        result.connect_us = busy_s / work.clients * 1e6
+        result.client_cpu_share = client_s / took_s
+        return result
+
+
+def settle(load: Load) -> None:
+    """Read for a moment: a stream may be open before its server listens for it."""
+    until_s = time.monotonic() + SETTLE_S
+    while time.monotonic() < until_s:
+        load.turn(0.05)
+
+
+RUNS: dict[str, Callable[[Setup], Result]] = {
+    "max": run_max,
+    "idle": run_idle,
+    "storm": run_storm,
+}
+
+
+def measure(setup: Setup) -> Result:
+    """One result of one round."""
+    return RUNS.get(setup.name, run_steady)(setup)
+
+
+def median(results: list[Result]) -> Result:
+    """The median of every figure; of what must not happen, the worst."""
+    first = results[0]
+    merged = Result(server=first.server, workload=first.workload, tick_ms=first.tick_ms)
+    for name in Result.__struct_fields__[3:]:
+        values = [value for each in results if (value := getattr(each, name)) is not None]
+        if values:
+            worst = name in {"lost", "doubled", "out_of_order", "conflated"}
+            setattr(merged, name, max(values) if worst else statistics.median(values))
+    return merged
+
+
+def note(text: str) -> None:
+    """A line for people, never in the way of the JSON."""
+    print(text, file=sys.stderr, flush=True)
+
+
+COLUMNS: list[tuple[str, str, str]] = [
+    ("server", "server", "s"),
+    ("workload", "workload", "s"),
+    ("tick_ms", "tick ms", "g"),
+    ("deliveries_per_s", "deliveries/s", ",.0f"),
+    ("cpu_us_per_delivery", "CPU us each", ".2f"),
+    ("p50_ms", "p50 ms", ".1f"),
+    ("p99_ms", "p99 ms", ".1f"),
+    ("max_ms", "max ms", ".1f"),
+    ("lost", "lost", ",d"),
+    ("doubled", "doubled", ",d"),
+    ("out_of_order", "disorder", ",d"),
+    ("conflated", "conflated", ",d"),
+    ("rss_kb_per_connection", "KB/conn", ".1f"),
+    ("rss_growth_kb", "growth KB", ",.0f"),
+    ("connect_us", "us/connect", ".0f"),
+    ("client_cpu_share", "client CPU", ".0%"),
+]
+
+
+def table(results: list[Result]) -> str:
+    """The results under each other, aligned."""
+    rows = [[title for _, title, _ in COLUMNS]]
+    for each in results:
+        values = [(getattr(each, name), form) for name, _, form in COLUMNS]
+        rows.append(["-" if value is None else format(value, form) for value, form in values])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if index < 2 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _ms(value: float | None, factor: float = 1e-3) -> float | None:
+    return None if value is None else value * factor
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line, checked."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fanout", description=__doc__)
+    parser.add_argument("--servers", default=",".join(SERVERS))
+    parser.add_argument("--workloads", default=",".join(WORKLOADS))
+    parser.add_argument("--tick-ms", type=float, nargs="+", default=[10.0], help="gateway only")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, help="of publishing, instead of the workload's")
+    parser.add_argument("--clients", type=int, help="instead of the workload's")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each result")
+    options = parser.parse_args(arguments)
+    options.servers = options.servers.split(",")
+    options.workloads = options.workloads.split(",")
+    for given, known in ((options.servers, SERVERS), (options.workloads, WORKLOADS)):
+        for each in given:
+            if each not in known:
+                parser.error(f"there is no {each}; known are {', '.join(known)}")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit status: 1 when something was lost, doubled or out of order at the gateway."""
+    options = parse(arguments)
+    raise_file_limit()
+    cores = choose_cores()
+    if cores[0] == cores[1]:
+        note("There is one core only: server and client share it, and no figure means much.")
+    os.sched_setaffinity(0, cores[1])
+    found: dict[tuple[str, str, float], list[Result]] = {}
+    left_out: set[str] = set()
+    for turn in range(options.rounds):
+        for name in options.workloads:
+            work = WORKLOADS[name]
+            changes = {"seconds": options.seconds, "clients": options.clients}
+            work = msgspec.structs.replace(work, **{k: v for k, v in changes.items() if v})
+            for server in options.servers:
+                ticks = options.tick_ms if server == "gateway" else [0.0]
+                for tick_ms in ticks:
+                    if server in left_out:
+                        continue
+                    setup = Setup(server, name, work, cores, tick_ms)
+                    try:
+                        result = measure(setup)
+                    except Missing as error:
+                        note(f"{server} is left out: {error}")
+                        left_out.add(server)
+                        continue
+                    except Refused as error:
+                        note(f"{server} {name} has no result in round {turn + 1}: {error}")
+                        continue
+                    found.setdefault((name, server, tick_ms), []).append(result)
+                    if (result.client_cpu_share or 0) >= BUSY:
+                        note(
+                            f"{server} {name}: the client used {result.client_cpu_share:.0%} "
+                            "of its core and may be what was measured"
+                        )
+        note(f"round {turn + 1} of {options.rounds} done")
+    results = [median(each) for each in found.values()]
+    if options.json:
+        for each in results:
+            print(json.dumps(msgspec.to_builtins(each)))
+    else:
+        print(table(results))
+    ours = [each for each in results if each.server == "gateway"]
+    return int(any(each.lost or each.doubled or each.out_of_order for each in ours))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Numbers and times as people read them: `–` for what is unknown, true minus signs; pure.
+
+Every function takes None, NaN and infinities as unknown, so no page ever shows one of these words.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+UNKNOWN = "–"
+MINUS = "−"
+
+EXCHANGE_TIME = ZoneInfo("America/New_York")
+EXCHANGE_TIME_NAME = "ET"
+
+MIN_DECIMALS = 2
+MAX_DECIMALS = ((Decimal(10_000), 2), (Decimal(1_000), 4), (Decimal(1), 6))
+"""At most so many decimals from this magnitude on: no instrument's tick is finer."""
+MAX_DECIMALS_BELOW_ONE = 8
+
+TOO_LONG = Decimal(10) ** 15
+"""From here on a number is no price and no volume; it is shown in powers of ten."""
+
+SCALES = (
+    (Decimal(10) ** 12, "T"),
+    (Decimal(10) ** 9, "B"),
+    (Decimal(10) ** 6, "M"),
+    (Decimal(10) ** 3, "K"),
+)
+ABBREVIATE_FROM = Decimal(10_000)
+
+CURRENCY_SIGNS = {"USD": "$", "": ""}
+
+Direction = Literal["up", "down", "flat", "unknown"]
+
+
+def is_known(value: Decimal | None) -> bool:
+    """Whether there is a number to show."""
+    return value is not None and value.is_finite()
+
+
+def direction_of(value: Decimal | None) -> Direction:
+    """Which way a change points."""
+    if value is None or not value.is_finite():
+        return "unknown"
+    return "up" if value > 0 else "down" if value < 0 else "flat"
+
+
+def decimals_of(*prices: Decimal | None) -> int:
+    """How many decimals show all these prices of one instrument, so that its cells line up."""
+    decimals = MIN_DECIMALS
+    for price in prices:
+        if price is None or not price.is_finite():
+            continue
+        exponent = price.as_tuple().exponent
+        if not isinstance(exponent, int) or -exponent <= decimals:
+            continue
+        magnitude = abs(price)
+        most = next((most for from_, most in MAX_DECIMALS if magnitude >= from_), None)
+        most = MAX_DECIMALS_BELOW_ONE if most is None else most
+        # A binary fraction may carry digits that mean nothing, and zeros that say nothing.
+        digits = f"{round(price, most):f}" if magnitude < TOO_LONG else ""
+        decimals = max(decimals, len(digits.rstrip("0").partition(".")[2]))
+    return decimals
+
+
+def format_number(value: Decimal | None, decimals: int = MIN_DECIMALS) -> str:
+    """`5,912.25`, `−0.35`, `–`."""
+    if value is None or not value.is_finite():
+        return UNKNOWN
+    if abs(value) >= TOO_LONG:
+        return f"{value:.2e}".replace("-", MINUS)
+    text = f"{abs(value):,.{decimals}f}"
+    return f"{MINUS}{text}" if value < 0 and text.strip("0.,") else text
+
+
+def format_change(value: Decimal | None, decimals: int = MIN_DECIMALS) -> str:
+    """The number with its sign, plus too: `+1.20`."""
+    text = format_number(value, decimals)
+    return f"+{text}" if direction_of(value) == "up" and text.strip("0.,") else text
+
+
+def format_percent(value: Decimal | None) -> str:
+    """A change in percent with its sign: `+0.27%`."""
+    text = format_change(value)
+    return text if text == UNKNOWN else f"{text}%"
+
+
+def format_quantity(value: Decimal | None) -> str:
+    """Sizes and volumes: `1,200`, `48.2K`, `1.23M`; fractions of a coin in four digits."""
+    if value is None or not value.is_finite():
+        return UNKNOWN
+    magnitude = abs(value)
+    if magnitude >= TOO_LONG:
+        return format_number(value)
+    sign = MINUS if value < 0 else ""
+    if magnitude >= ABBREVIATE_FROM:
+        for scale, letter in SCALES:
+            if magnitude >= scale:
+                scaled = magnitude / scale
+                decimals = 2 if scaled < 10 else 1 if scaled < 100 else 0
+                return f"{sign}{scaled:.{decimals}f}{letter}"
+    if magnitude == magnitude.to_integral_value():
+        return f"{sign}{magnitude:,.0f}"
+    if magnitude >= 100:
+        return f"{sign}{magnitude:,.1f}"
+    return f"{sign}{magnitude:.4f}".rstrip("0").rstrip(".")
+
+
+def format_money(value: Decimal | None, currency: str = "USD") -> str:
+    """`$100,000.00`, `−$12.50`, `€`-like currencies by their name: `12.50 EUR`."""
+    text = format_number(value)
+    if text == UNKNOWN:
+        return UNKNOWN
+    sign = CURRENCY_SIGNS.get(currency)
+    if sign is None:
+        return f"{text} {currency}"
+    return f"{MINUS}{sign}{text[1:]}" if text.startswith(MINUS) else f"{sign}{text}"
+
+
+def format_clock(timestamp_ms: int | None) -> str:
+    """The time of day at the exchange, to the second: `15:30:04`."""
+    moment = _moment(timestamp_ms)
+    return moment.astimezone(EXCHANGE_TIME).strftime("%H:%M:%S") if moment else UNKNOWN
+
+
+def format_iso(timestamp_ms: int | None) -> str:
+    """For the `datetime` attribute of `<time>`; empty when unknown."""
+    moment = _moment(timestamp_ms)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+def parse_iso(text: str) -> int | None:
+    """Milliseconds since the epoch of an ISO 8601 time with a zone; None when it is not one."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(moment.timestamp() * 1000) if moment.tzinfo else None
+
+
+def _moment(timestamp_ms: int | None) -> datetime | None:
+    if timestamp_ms is None or timestamp_ms <= 0:
+        return None
+    try:
+        return datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

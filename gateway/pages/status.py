@@ -1,0 +1,66 @@
+"""The status panel: the state of the upstreams in words, the market's hours, the exchange's clock.
+
+Its clock is also the page's heartbeat: a message a second, however quiet the market is.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from gateway.pages.formats import (
+    EXCHANGE_TIME_NAME,
+    format_clock,
+    format_iso,
+    parse_iso,
+)
+from gateway.pages.panel import Panel, Slot
+from gateway.streams.events import Key, Record, Status
+
+UPSTREAMS = ("feed", "session", "accounts")
+NAMES = {"feed": "Feed", "session": "Login", "accounts": "Accounts"}
+WORDS = {
+    "connecting": "connecting",
+    "live": "live",
+    "stale": "delayed",
+    "degraded": "partly working",
+    "closed": "lost",
+}
+
+
+class StatusPanel(Panel):
+    """The feed always; the login and the accounts when something is wrong with them."""
+
+    template: ClassVar[str] = "panels/status.html"
+    frame: ClassVar[str] = "panels/status_frame.html"
+    slot: ClassVar[Slot] = "header"
+    refresh_s: ClassVar[float | None] = 1.0
+
+    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+        """The status of every upstream."""
+        return tuple(("status", upstream) for upstream in UPSTREAMS)
+
+    def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
+        """Lines of name, state, words, since and reason; the market; the clock."""
+        statuses = [each for each in records if isinstance(each, Status)]
+        feed = next((each for each in statuses if each.upstream == "feed"), None)
+        others = [each for each in statuses if each.upstream != "feed" and each.state != "live"]
+        shown = [feed] if feed else []
+        return {
+            "lines": [_line(each) for each in shown + others],
+            "market": feed.market if feed else None,
+            "clock": format_clock(now_ms),
+            "clock_iso": format_iso(now_ms),
+            "zone": EXCHANGE_TIME_NAME,
+        }
+
+
+def _line(status: Status) -> dict[str, str | None]:
+    since_ms = parse_iso(status.since)
+    is_live = status.state == "live"
+    return {
+        "name": NAMES.get(status.upstream, status.upstream),
+        "state": status.state,
+        "words": WORDS.get(status.state, status.state),
+        "since": None if is_live or since_ms is None else format_clock(since_ms),
+        "since_iso": format_iso(since_ms),
+        "reason": None if is_live else status.reason,
+    }

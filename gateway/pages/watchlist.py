@@ -1,0 +1,112 @@
+"""The watchlist panel: a row a symbol with price, change, quote, day range and volume."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from gateway.pages.formats import (
+    UNKNOWN,
+    decimals_of,
+    direction_of,
+    format_change,
+    format_number,
+    format_percent,
+    format_quantity,
+    is_known,
+)
+from gateway.pages.panel import Move, TablePanel
+from gateway.streams.events import Key, QuoteUpdate, Record
+
+NOTES = {"live": "", "stale": "delayed", "waiting": "waiting…", "missing": "no data"}
+"""What a row says of itself beside its symbol."""
+
+DIRECTION_CLASSES = {"up": "up", "down": "down", "flat": "", "unknown": ""}
+
+RANGE_STEPS = 97
+"""The mark's place in percent when it is at the high; it is 3 % wide."""
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]")
+
+
+class WatchlistPanel(TablePanel):
+    """Quotes of these symbols, in this order."""
+
+    template: ClassVar[str] = "panels/watchlist_row.html"
+    frame: ClassVar[str] = "panels/watchlist.html"
+    empty: ClassVar[str] = "panels/watchlist_empty.html"
+
+    def __init__(self, id: str, symbols: Sequence[str]) -> None:
+        super().__init__(id)
+        self.symbols = tuple(symbols)
+        self._keys: tuple[Key, ...] = tuple(("quote_update", each) for each in self.symbols)
+
+    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+        """A quote per symbol."""
+        return self._keys
+
+    def row_id(self, key: Key) -> str:
+        """The panel's id and the symbol, with every character that CSS minds as its code."""
+        return f"{self.id}-{_NOT_PLAIN.sub(lambda each: f'_{ord(each[0]):x}_', key[1])}"
+
+    def row_value(self, record: Record | None) -> Decimal | None:
+        """The last price."""
+        last = record.last if isinstance(record, QuoteUpdate) else None
+        return last if is_known(last) else None
+
+    def row_context(self, key: Key, record: Record | None, move: Move) -> dict[str, Any]:
+        """Every cell as text."""
+        if not isinstance(record, QuoteUpdate):
+            return _row(key[1], "missing" if move.is_overdue else "waiting")
+        decimals = decimals_of(
+            record.last, record.bid, record.ask, record.low, record.high, record.prev_close
+        )
+        return _row(
+            key[1],
+            "stale" if record.stale else "live",
+            flash=move.flash,
+            direction=DIRECTION_CLASSES[direction_of(record.change)],
+            last=format_number(record.last, decimals),
+            change=format_change(record.change, decimals),
+            change_pct=format_percent(record.change_pct),
+            bid=format_number(record.bid, decimals),
+            ask=format_number(record.ask, decimals),
+            bid_size=format_quantity(record.bid_size),
+            ask_size=format_quantity(record.ask_size),
+            low=format_number(record.low, decimals),
+            high=format_number(record.high, decimals),
+            volume=format_quantity(record.volume),
+            position=range_position(record.low, record.high, record.last),
+        )
+
+
+def _row(symbol: str, state: str, **cells: Any) -> dict[str, Any]:
+    row = dict.fromkeys(
+        (
+            *("last", "change", "change_pct", "bid", "ask", "bid_size", "ask_size"),
+            *("low", "high", "volume"),
+        ),
+        UNKNOWN,
+    )
+    root, colon, exchange = symbol.partition(":")
+    return {
+        **row,
+        "symbol": symbol,
+        "root": root,
+        "suffix": colon + exchange,
+        "state": state,
+        "note": NOTES[state],
+        "flash": "",
+        "direction": "",
+        "position": None,
+        **cells,
+    }
+
+
+def range_position(low: Decimal | None, high: Decimal | None, last: Decimal | None) -> int | None:
+    """The mark's place in percent of the day's range, 0 at the low; None if unknown."""
+    if low is None or high is None or last is None:
+        return None
+    if not (low.is_finite() and high.is_finite() and last.is_finite()) or high <= low:
+        return None
+    return int(min(max((last - low) / (high - low), Decimal(0)), Decimal(1)) * RANGE_STEPS)

@@ -1,0 +1,1 @@
+"""The upstream half and the hub: session -> feed -> normalize -> events -> hub."""

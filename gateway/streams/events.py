@@ -1,0 +1,326 @@
+"""The event types that leave the gateway: keys, ids, JSON and SSE frames; the error tree.
+
+Pure. Every record is the full current state of its key, so a replayed or skipped one does no harm.
+Frames follow the WHATWG HTML standard, section 9.2 "Server-sent events", with LF line ends.
+"""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+import msgspec
+
+State = Literal["connecting", "live", "stale", "degraded", "closed"]
+Upstream = Literal["session", "feed", "accounts"]
+Key = tuple[str, str]
+"""What a record is the newest of: its type and its subject (symbol, account or upstream)."""
+
+INTERFACE_VERSION = "1"
+
+MAX_EVENT_ID_BYTES = 64
+
+
+class MarketRecord(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="market"
+):
+    """What every market data record carries.
+
+    `updated_at` is the gateway's receive time (ISO 8601, UTC, milliseconds): API tokens get no
+    quote times. `stale` says that the feed behind the values is not fresh.
+    """
+
+    symbol: str
+    updated_at: str
+    source: str = "dxfeed_stream"
+    stale: bool = False
+
+    @property
+    def key(self) -> Key:
+        """The type and the symbol."""
+        return (self.__struct_config__.tag, self.symbol)  # type: ignore[return-value]
+
+
+class QuoteUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="quote_update"):
+    """Quote, Trade and Summary of one symbol, merged; prices in the instrument's currency."""
+
+    last: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    bid_size: Decimal | None
+    ask_size: Decimal | None
+    change: Decimal | None
+    change_pct: Decimal | None
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    prev_close: Decimal | None
+    volume: Decimal | None
+
+
+class TradeUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="trade_update"):
+    """The last trade; `time` is the exchange's, in ms since the epoch."""
+
+    price: Decimal | None
+    size: Decimal | None
+    volume: Decimal | None
+    turnover: Decimal | None
+    time: int | None
+    tick_direction: str | None
+    extended_hours: bool | None
+
+
+class SummaryUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="summary_update"):
+    """The trading day so far, and the day before."""
+
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    close: Decimal | None
+    prev_close: Decimal | None
+    prev_volume: Decimal | None
+    open_interest: int | None
+
+
+class GreeksUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="greeks_update"):
+    """An option's price, implied volatility (1.0 = 100 %) and greeks; `time` in ms."""
+
+    price: Decimal | None
+    volatility: Decimal | None
+    delta: Decimal | None
+    gamma: Decimal | None
+    theta: Decimal | None
+    rho: Decimal | None
+    vega: Decimal | None
+    time: int | None
+
+
+class TheoUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="theo_update"):
+    """An option's theoretical price and what it was computed from; `time` in ms."""
+
+    price: Decimal | None
+    underlying_price: Decimal | None
+    delta: Decimal | None
+    gamma: Decimal | None
+    dividend: Decimal | None
+    interest: Decimal | None
+    time: int | None
+
+
+class UnderlyingUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="underlying_update"):
+    """An underlying's implied volatilities (1.0 = 100 %) and option volumes; `time` in ms."""
+
+    volatility: Decimal | None
+    front_volatility: Decimal | None
+    back_volatility: Decimal | None
+    call_volume: int | None
+    put_volume: int | None
+    option_volume: int | None
+    put_call_ratio: Decimal | None
+    time: int | None
+
+
+class BalanceUpdate(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    tag_field="type",
+    tag="balance_update",
+):
+    """One account's balance.
+
+    `balance` is the net liquidating value, `buying_power` the derivative buying power (what
+    Tastytrade's own screens lead with), `timestamp` ms since the epoch.
+    """
+
+    account: str
+    balance: Decimal
+    buying_power: Decimal | None
+    equity_buying_power: Decimal | None
+    cash: Decimal | None
+    currency: str
+    timestamp: int
+    source: Literal["account_stream", "rest"]
+
+    @property
+    def key(self) -> Key:
+        """The type and the account."""
+        return ("balance_update", self.account)
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="status"):
+    """The state of one upstream, in the words that a viewer sees; `market` on the feed only."""
+
+    upstream: Upstream
+    state: State
+    since: str
+    reason: str | None
+    market: Literal["open", "closed"] | None = None
+
+    @property
+    def key(self) -> Key:
+        """The type and the upstream."""
+        return ("status", self.upstream)
+
+
+class Heartbeat(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    tag_field="type",
+    tag="heartbeat",
+):
+    """A sign of life: a real event, because comments are invisible to a browser."""
+
+    timestamp: int
+    key: ClassVar[Key] = ("heartbeat", "")
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
+    """The first event of every stream."""
+
+    version: str = INTERFACE_VERSION
+    epoch: str
+    mode: Literal["snapshot", "resume", "live"]
+    heartbeat_s: float
+
+
+class SnapshotEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="snapshot_end"):
+    """All that was known has been sent; what follows is live."""
+
+    count: int
+    mode: Literal["snapshot", "resume"]
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"):
+    """Updates were left out that cannot be given back; `skipped` is null when not countable."""
+
+    skipped: int | None
+    reason: str
+
+
+class Bye(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"):
+    """The server closes this stream; come back after `retry_ms`."""
+
+    reason: str
+    retry_ms: int
+
+
+MarketUpdate = (
+    QuoteUpdate | TradeUpdate | SummaryUpdate | GreeksUpdate | TheoUpdate | UnderlyingUpdate
+)
+DataRecord = MarketUpdate | BalanceUpdate
+Record = DataRecord | Status | Heartbeat
+Control = Hello | SnapshotEnd | Gap | Bye | Status | Heartbeat
+
+MARKET_TYPES = frozenset(
+    {
+        "quote_update",
+        "trade_update",
+        "summary_update",
+        "greeks_update",
+        "theo_update",
+        "underlying_update",
+    }
+)
+ACCOUNT_TYPES = frozenset({"balance_update"})
+DATA_TYPES = MARKET_TYPES | ACCOUNT_TYPES
+DEFAULT_TYPES = frozenset({"quote_update", "balance_update"})
+"""What a stream carries when it does not say `types=`."""
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode(record: Record | Control) -> bytes:
+    """One JSON object; decimals as numbers with the digits they came with."""
+    return _encoder.encode(record)
+
+
+def encode_frame(record: Record | Control, event_id: str | None = None) -> bytes:
+    """One SSE frame: `event:`, `id:` when given, `data:` with one JSON object."""
+    name = record.__struct_config__.tag
+    if event_id is None:
+        return b"event: %b\ndata: %b\n\n" % (
+            str(name).encode(),
+            _encoder.encode(record),
+        )
+    return b"event: %b\nid: %b\ndata: %b\n\n" % (
+        str(name).encode(),
+        event_id.encode(),
+        _encoder.encode(record),
+    )
+
+
+def encode_retry(retry_ms: int) -> bytes:
+    """An SSE block that sets the client's reconnection time and dispatches no event."""
+    return b"retry: %d\n\n" % retry_ms
+
+
+_EVENT_ID = re.compile(r"([A-Za-z0-9]{1,40})-(0|[1-9][0-9]{0,17})\Z")
+
+
+def format_event_id(epoch: str, seq: int) -> str:
+    """The id `epoch-seq`."""
+    return f"{epoch}-{seq}"
+
+
+def parse_event_id(text: str) -> tuple[str, int] | None:
+    """Epoch and sequence, or None for anything that this gateway cannot have written."""
+    match = _EVENT_ID.match(text) if len(text) <= MAX_EVENT_ID_BYTES else None
+    return (match[1], int(match[2])) if match else None
+
+
+_second: tuple[int, str] = (-1, "")
+
+
+def format_time(timestamp_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds: `2026-11-20T15:30:00.123Z`."""
+    global _second
+    second, ms = divmod(timestamp_ms, 1000)
+    if _second[0] != second:  # thousands of events share one second; strftime is slow
+        _second = (
+            second,
+            datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        )
+    return f"{_second[1]}.{ms:03d}Z"
+
+
+class GatewayError(Exception):
+    """The root of everything that the gateway raises on purpose."""
+
+
+class ConfigurationError(GatewayError):
+    """A setting is missing or wrong; the message names it and never shows its value."""
+
+
+class UpstreamError(GatewayError):
+    """Tastytrade answered wrongly, or not at all; worth another try."""
+
+
+class Unauthorized(UpstreamError):
+    """An access or quote token was refused; a new one may help."""
+
+
+class GrantRevoked(UpstreamError):
+    """The refresh token or the client secret was refused; only a person can mend it."""
+
+
+class RateLimited(UpstreamError):
+    """Tastytrade asked for a pause."""
+
+
+class SessionLimit(UpstreamError):
+    """Too many sessions or subscriptions for this user; trying at once makes it worse."""
+
+
+class FeedSilent(UpstreamError):
+    """The socket is open and nothing comes out of it."""
+
+
+def is_retryable(error: BaseException) -> bool:
+    """False when trying again without a person's help is pointless."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_retryable(each) for each in error.exceptions)
+    return not isinstance(error, GrantRevoked | ConfigurationError)

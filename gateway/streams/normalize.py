@@ -1,0 +1,321 @@
+"""SDK event -> our event; the only place that knows the broker's field names.
+
+Pure. Also makes the SDK let NaN through: tastytrade 13.2.3 drops a whole event when one required
+field is NaN (a one-sided option quote vanishes, the last two-sided price stays on the screen), and
+turns a NaN size into 0. The classes here accept None for every field but the symbol and replace the
+SDK's in its table of event classes, which is read when a streamer is made.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import tastytrade.dxfeed as dx
+from pydantic import ValidationError, ValidationInfo, create_model, field_validator
+from tastytrade.account import AccountBalance
+from tastytrade.streamer import MAP_ALERTS, MAP_EVENTS
+
+from gateway.streams.events import (
+    BalanceUpdate,
+    GreeksUpdate,
+    MarketUpdate,
+    QuoteUpdate,
+    SummaryUpdate,
+    TheoUpdate,
+    TradeUpdate,
+    UnderlyingUpdate,
+    format_time,
+)
+
+EVENT_TYPES = ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying")
+
+_PERCENT_DIGITS = Decimal("0.0001")
+
+
+MAX_EXPONENT = 18
+"""A number of 10^19 or more is none that a market has: a marker such as the largest double."""
+MAX_COUNT = 2**53
+"""The largest whole number that a browser reads exactly."""
+
+_NOT_NUMBERS = dx.event.NAN_VALUES
+
+
+def _lenient(cls: Any, required: str, **overrides: Any) -> Any:
+    """The same model with every field but one optional; the order of the fields stays."""
+    fields: dict[str, Any] = {
+        name: (field.annotation | None, None)
+        for name, field in cls.model_fields.items()
+        if name != required
+    }
+    return create_model(cls.__name__, __base__=cls, **fields | overrides)
+
+
+def _read_or_null(cls: Any, value: Any, handler: Callable[[Any], Any], info: ValidationInfo) -> Any:
+    """None for what is not a number or cannot be read: one bad field must not hide the others."""
+    try:
+        return handler(None if value in _NOT_NUMBERS else value)
+    except (ValidationError, TypeError):
+        if info.field_name == "event_symbol":
+            raise
+        return None
+
+
+# Under the name of the SDK's own validator, whose place it takes. Sizes of crypto trades are
+# fractions, and tastytrade 13.2.3 takes only whole numbers there: their prices would never arrive.
+_VALIDATORS = {"change_nan_to_none": field_validator("*", mode="wrap")(_read_or_null)}
+_FRACTIONS: dict[str, dict[str, Any]] = {"Trade": {"size": (Decimal | None, None)}}
+
+EVENT_CLASSES: Mapping[str, type[dx.Event]] = {
+    name: _lenient(
+        getattr(dx, name),
+        "event_symbol",
+        __validators__=_VALIDATORS,
+        **_FRACTIONS.get(name, {}),
+    )
+    for name in EVENT_TYPES
+}
+LenientBalance: type[AccountBalance] = _lenient(AccountBalance, "account_number")
+
+
+def install_lenient_classes() -> None:
+    """Put the lenient classes where the SDK's streamers look for theirs; may be called again."""
+    MAP_EVENTS.update(EVENT_CLASSES)
+    MAP_ALERTS["AccountBalance"] = LenientBalance
+
+
+def wire_fields(event_type: str) -> list[str]:
+    """The field names in the order in which the SDK asks for them and reads them."""
+    return list(EVENT_CLASSES[event_type].model_json_schema()["properties"])
+
+
+@dataclass(slots=True)
+class _Merged:
+    """What is known of one symbol from three event types."""
+
+    quote: Any = None
+    trade: Any = None
+    summary: Any = None
+
+
+class Normalizer:
+    """Turns SDK events into records and merges Quote, Trade and Summary per symbol.
+
+    `refused` counts values that were replaced by null, by reason: what is not a number a price can
+    be never reaches a viewer, and neither does a 0 in its place.
+    """
+
+    def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()
+        self._merged: dict[str, _Merged] = {}
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """Drop what is known of these symbols."""
+        for symbol in symbols:
+            self._merged.pop(symbol, None)
+
+    def normalize(self, event: dx.Event, now_ms: int) -> list[MarketUpdate]:
+        """The records that an event leads to; `now_ms` is the receive time."""
+        at = format_time(now_ms)
+        if (getattr(event, "event_flags", None) or 0) & dx.event.REMOVE_EVENT:
+            # Nothing is known any more; the zeros in such an event are no values.
+            lenient: Any = type(event)
+            event = lenient(event_symbol=event.event_symbol)
+        match type(event).__name__:
+            case "Quote":
+                self._of(event.event_symbol).quote = event
+                return [self._quote(event.event_symbol, at)]
+            case "Trade":
+                self._of(event.event_symbol).trade = event
+                return [self._quote(event.event_symbol, at), self._trade(event, at)]
+            case "Summary":
+                self._of(event.event_symbol).summary = event
+                return [self._quote(event.event_symbol, at), self._summary(event, at)]
+            case "Greeks":
+                return [self._greeks(event, at)]
+            case "TheoPrice":
+                return [self._theo(event, at)]
+            case "Underlying":
+                return [self._underlying(event, at)]
+            case other:
+                raise TypeError(f"no record is made of {other}")
+
+    def _of(self, symbol: str) -> _Merged:
+        merged = self._merged.get(symbol)
+        if merged is None:
+            merged = self._merged[symbol] = _Merged()
+        return merged
+
+    def _price(self, symbol: str, value: Decimal | None) -> Decimal | None:
+        """A price, or None; only futures and spreads trade below zero."""
+        value = self._number(value)
+        if value is None:
+            return None
+        if value < 0 and "/" not in symbol[:2]:
+            self.refused["negative price"] += 1
+            return None
+        return value
+
+    def _amount(self, value: Decimal | None) -> Decimal | None:
+        """A size or volume, or None; never below zero."""
+        value = self._number(value)
+        if value is None:
+            return None
+        if value < 0:
+            self.refused["negative size"] += 1
+            return None
+        return value
+
+    def _count(self, value: int | None) -> int | None:
+        if value is not None and value < 0:
+            self.refused["negative size"] += 1
+            return None
+        if value is not None and value > MAX_COUNT:
+            self.refused["too large"] += 1
+            return None
+        return value
+
+    def _time(self, value: int | None) -> int | None:
+        """Milliseconds since the epoch, or None; dxFeed writes 0 for an unknown one."""
+        return value if value is not None and 0 < value <= MAX_COUNT else None
+
+    def _number(self, value: Decimal | None) -> Decimal | None:
+        """Any finite number, or None."""
+        if value is None:
+            return None
+        if not value.is_finite():
+            self.refused["not finite"] += 1
+            return None
+        if value.adjusted() > MAX_EXPONENT:
+            self.refused["too large"] += 1
+            return None
+        return value
+
+    def _quote(self, symbol: str, at: str) -> QuoteUpdate:
+        merged = self._merged[symbol]
+        quote, trade, summary = merged.quote, merged.trade, merged.summary
+        last = self._price(symbol, trade.price) if trade else None
+        prev_close = self._price(symbol, summary.prev_day_close_price) if summary else None
+        change = change_pct = None
+        if last is not None and prev_close is not None:
+            change = last - prev_close
+            if prev_close:
+                percent = change / abs(prev_close) * 100
+                if percent.adjusted() <= MAX_EXPONENT:  # `quantize` raises past 28 digits
+                    change_pct = percent.quantize(_PERCENT_DIGITS)
+        return QuoteUpdate(
+            symbol=symbol,
+            updated_at=at,
+            last=last,
+            bid=self._price(symbol, quote.bid_price) if quote else None,
+            ask=self._price(symbol, quote.ask_price) if quote else None,
+            bid_size=self._amount(quote.bid_size) if quote else None,
+            ask_size=self._amount(quote.ask_size) if quote else None,
+            change=change,
+            change_pct=change_pct,
+            open=self._price(symbol, summary.day_open_price) if summary else None,
+            high=self._price(symbol, summary.day_high_price) if summary else None,
+            low=self._price(symbol, summary.day_low_price) if summary else None,
+            prev_close=prev_close,
+            volume=self._amount(trade.day_volume) if trade else None,
+        )
+
+    def _trade(self, event: Any, at: str) -> TradeUpdate:
+        return TradeUpdate(
+            symbol=event.event_symbol,
+            updated_at=at,
+            price=self._price(event.event_symbol, event.price),
+            size=self._amount(event.size),
+            volume=self._amount(event.day_volume),
+            turnover=self._amount(event.day_turnover),
+            time=self._time(event.time),
+            tick_direction=event.tick_direction,
+            extended_hours=event.extended_trading_hours,
+        )
+
+    def _summary(self, event: Any, at: str) -> SummaryUpdate:
+        symbol = event.event_symbol
+        return SummaryUpdate(
+            symbol=symbol,
+            updated_at=at,
+            open=self._price(symbol, event.day_open_price),
+            high=self._price(symbol, event.day_high_price),
+            low=self._price(symbol, event.day_low_price),
+            close=self._price(symbol, event.day_close_price),
+            prev_close=self._price(symbol, event.prev_day_close_price),
+            prev_volume=self._amount(event.prev_day_volume),
+            open_interest=self._count(event.open_interest),
+        )
+
+    def _greeks(self, event: Any, at: str) -> GreeksUpdate:
+        return GreeksUpdate(
+            symbol=event.event_symbol,
+            updated_at=at,
+            price=self._price(event.event_symbol, event.price),
+            volatility=self._amount(event.volatility),
+            delta=self._number(event.delta),
+            gamma=self._number(event.gamma),
+            theta=self._number(event.theta),
+            rho=self._number(event.rho),
+            vega=self._number(event.vega),
+            time=self._time(event.time),
+        )
+
+    def _theo(self, event: Any, at: str) -> TheoUpdate:
+        return TheoUpdate(
+            symbol=event.event_symbol,
+            updated_at=at,
+            price=self._price(event.event_symbol, event.price),
+            underlying_price=self._number(event.underlying_price),
+            delta=self._number(event.delta),
+            gamma=self._number(event.gamma),
+            dividend=self._number(event.dividend),
+            interest=self._number(event.interest),
+            time=self._time(event.time),
+        )
+
+    def _underlying(self, event: Any, at: str) -> UnderlyingUpdate:
+        return UnderlyingUpdate(
+            symbol=event.event_symbol,
+            updated_at=at,
+            volatility=self._amount(event.volatility),
+            front_volatility=self._amount(event.front_volatility),
+            back_volatility=self._amount(event.back_volatility),
+            call_volume=self._count(event.call_volume),
+            put_volume=self._count(event.put_volume),
+            option_volume=self._count(event.option_volume),
+            put_call_ratio=self._amount(event.put_call_ratio),
+            time=self._time(event.time),
+        )
+
+
+def parse_balance(data: Any) -> AccountBalance | None:
+    """The broker's balance object with None for what is missing; None when it is not one."""
+    try:
+        return LenientBalance.model_validate(data)
+    except (ValidationError, KeyError, TypeError, ArithmeticError):
+        # KeyError: tastytrade 13.2.3 reads an amount whose "-effect" is Debit without looking
+        # whether it is there.
+        return None
+
+
+def normalize_balance(balance: AccountBalance, source: Any, now_ms: int) -> BalanceUpdate | None:
+    """The record, or None when the net liquidating value is missing: nothing new is known then."""
+    net: Decimal | None = balance.net_liquidating_value
+    if net is None or not net.is_finite():
+        return None
+    return BalanceUpdate(
+        account=balance.account_number,
+        balance=net,
+        buying_power=_finite(balance.derivative_buying_power),
+        equity_buying_power=_finite(balance.equity_buying_power),
+        cash=_finite(balance.cash_balance),
+        currency="USD",
+        timestamp=now_ms,
+        source=source,
+    )
+
+
+def _finite(value: Decimal | None) -> Decimal | None:
+    return value if value is not None and value.is_finite() else None

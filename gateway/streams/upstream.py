@@ -1,0 +1,42 @@
+"""The upstream half as one thing to run: session, feed and accounts, supervised together."""
+
+import asyncio
+from typing import Any
+
+from gateway.settings import Settings
+from gateway.streams.accounts import Accounts
+from gateway.streams.feed import Feed
+from gateway.streams.hours import MarketHours
+from gateway.streams.hub import Hub
+from gateway.streams.interest import Interest
+from gateway.streams.session import BrokerSession
+
+
+class Upstream:
+    """Everything between Tastytrade and the hub."""
+
+    def __init__(self, settings: Settings, hub: Hub, interest: Interest) -> None:
+        self._hours = MarketHours(settings.market)
+        self.session = BrokerSession(settings, hub)
+        self.feed = Feed(self.session, hub, interest, self._hours, settings)
+        self.accounts = Accounts(self.session, hub, settings)
+
+    async def run(self) -> None:
+        """Feed the hub until cancelled.
+
+        Raises:
+            ExceptionGroup: when a stage cannot be kept alive; the process should end then.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hours.run(), name="market hours")
+            tasks.create_task(self.session.run(), name="session")
+            tasks.create_task(self.feed.run(), name="feed")
+            tasks.create_task(self.accounts.run(), name="accounts")
+
+    def report(self) -> dict[str, Any]:
+        """What `/status` tells: plain JSON values, no secrets."""
+        return {
+            "session": self.session.report(),
+            "feed": self.feed.report(),
+            "accounts": self.accounts.report(),
+        }

@@ -1,0 +1,1 @@
+"""The downstream half: browsers, curl and programs. Knows the hub, never the broker."""

@@ -1,0 +1,34 @@
+"""What every route is given: one object made in `app.py`, so that nothing is global."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.settings import Settings
+from gateway.streams.hub import Hub
+from gateway.streams.interest import Interest
+
+
+@dataclass(slots=True)
+class Context:
+    """The hub, who wants which symbols, the settings, and how to ask upstream for a report.
+
+    `report` returns what `/status` tells of the upstreams: plain JSON values, no secrets.
+    `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.stream`.
+    """
+
+    settings: Settings
+    hub: Hub
+    interest: Interest
+    report: Callable[[], dict[str, Any]] = field(default=dict)
+    started_at_ms: int = 0
+    streams: int = 0
+    streams_opened: int = 0
+    streams_evicted: int = 0
+    streams_refused: int = 0
+    loop_lag_s: float = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further stream may be opened."""
+        return self.streams >= self.settings.max_streams

@@ -1,0 +1,91 @@
+"""`/metrics`: the gateway's counters and gauges as Prometheus text, read at each scrape."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from anyio import to_thread
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway import __version__
+from gateway.web.context import Context
+
+STATES = ("connecting", "live", "stale", "degraded", "closed")
+
+
+class _Gateway(Collector):
+    """Reads the hub and the context; nothing is counted twice."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def collect(self) -> Iterator[Metric]:
+        context, hub = self._context, self._context.hub
+        yield _counter("gateway_events_published", "Records published into the hub", hub.published)
+        yield _counter(
+            "gateway_events_conflated", "Updates left out for slow readers", hub.conflated
+        )
+        yield _counter("gateway_streams_opened", "Streams opened", context.streams_opened)
+        yield _counter("gateway_streams_evicted", "Streams ended: unread", context.streams_evicted)
+        yield _counter("gateway_streams_refused", "Streams refused: full", context.streams_refused)
+        yield _gauge("gateway_streams_open", "Streams open now", context.streams)
+        yield _gauge("gateway_subscribers", "Cursors into the hub", hub.subscribers)
+        yield _gauge("gateway_records", "Keys with a newest record", hub.keys)
+        yield _gauge("gateway_history_events", "Records in the history", hub.history)
+        yield _gauge("gateway_symbols_wanted", "Symbols wanted", len(context.interest.wanted))
+        yield _gauge(
+            "gateway_event_loop_lag_seconds",
+            "Longest delay of late",
+            context.loop_lag_s,
+        )
+        yield _gauge(
+            "gateway_last_event_age_seconds",
+            "Since the newest data record; NaN before the first",
+            float("nan") if hub.age_s is None else hub.age_s,
+        )
+        yield _gauge(
+            "gateway_uptime_seconds", "Since the start", time.time() - context.started_at_ms / 1000
+        )
+        yield self._states()
+        info = GaugeMetricFamily("gateway_info", "The version, always 1", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+
+    def _states(self) -> Metric:
+        family = GaugeMetricFamily(
+            "gateway_upstream_state", "1 for the state that holds", labels=["upstream", "state"]
+        )
+        for status in self._context.hub.statuses():
+            for state in STATES:
+                family.add_metric([status.upstream, state], float(status.state == state))
+        return family
+
+
+def routes(context: Context) -> list[BaseRoute]:
+    """The routes of this module."""
+    own, process = CollectorRegistry(auto_describe=False), CollectorRegistry(auto_describe=False)
+    own.register(_Gateway(context))
+    ProcessCollector(registry=process)
+    return [Route("/metrics", partial(_metrics, own, process), methods=["GET"], name="metrics")]
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+async def _metrics(
+    own: CollectorRegistry, process: CollectorRegistry, request: Request
+) -> Response:
+    # Ours reads the hub, which belongs to the loop; the other reads files, which may take long.
+    text = generate_latest(own) + await to_thread.run_sync(generate_latest, process)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

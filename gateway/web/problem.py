@@ -1,0 +1,102 @@
+"""Errors as the outside sees them: one JSON shape (RFC 9457), one HTML page, no internals."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+MEDIA_TYPE = "application/problem+json"
+
+ErrorPage = Callable[[int, str, str], str]
+"""Renders status, title and detail as an HTML page."""
+
+DETAILS = {
+    404: "There is nothing at this address.",
+    405: "This address does not answer to that method.",
+    413: "The request is larger than anything that this gateway takes.",
+    500: "Something went wrong here. It was logged; trying again may help.",
+}
+
+PROGRAM_PATHS = ("/events", "/live", "/api/", "/status", "/metrics", "/healthz", "/readyz")
+"""Where a program asks, even when its Accept header looks like a browser's."""
+
+
+class Problem(HTTPException):
+    """Ends a request with a sentence for people; `parameter` names what was wrong."""
+
+    def __init__(
+        self,
+        status_code: int,
+        detail: str,
+        *,
+        parameter: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status_code, detail, headers)
+        self.parameter = parameter
+
+
+def is_program_path(path: str) -> bool:
+    """Whether a path belongs to the streams and the API, not to the pages."""
+    return path.startswith(PROGRAM_PATHS)
+
+
+def wants_page(path: str, accept: str) -> bool:
+    """Whether the answer should be HTML: a browser asks for something that is not a stream."""
+    return "text/html" in accept.lower() and not is_program_path(path)
+
+
+def respond(
+    status: int,
+    detail: str,
+    *,
+    parameter: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The JSON answer: title, status, detail and, when there is one, the parameter at fault."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    body["detail"] = detail
+    if parameter is not None:
+        body["parameter"] = parameter
+    return Response(
+        msgspec.json.encode(body),
+        status_code=status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def handlers(
+    error_page: ErrorPage, headers: Mapping[str, str]
+) -> dict[Any, Callable[[Request, Exception], Any]]:
+    """Exception handlers for Starlette; `headers` go on answers that no middleware sees (500)."""
+
+    def answer(
+        request: Request,
+        status: int,
+        detail: str,
+        parameter: str | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> Response:
+        if wants_page(request.url.path, request.headers.get("accept", "")):
+            page = error_page(status, HTTPStatus(status).phrase, detail)
+            return HTMLResponse(page, status, {"Cache-Control": "no-store", **(extra or {})})
+        return respond(status, detail, parameter=parameter, headers=extra)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if isinstance(error, Problem):
+            detail, parameter = error.detail, error.parameter
+        else:  # Starlette's own words are for developers
+            phrase = HTTPStatus(error.status_code).phrase
+            detail, parameter = DETAILS.get(error.status_code, phrase), None
+        return answer(request, error.status_code, detail, parameter, error.headers)
+
+    async def on_crash(request: Request, error: Exception) -> Response:
+        return answer(request, 500, DETAILS[500], extra=headers)
+
+    return {HTTPException: on_http, Exception: on_crash}

@@ -1,0 +1,589 @@
+"""Views: rendered once for all, nothing for nobody, the newest for who was away, nothing private
+in what all see."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.pages.home import home_page
+from gateway.pages.templating import create_environment
+from gateway.pages.view import (
+    OVERDUE_S,
+    TICK_S,
+    Channel,
+    Viewer,
+    Views,
+    encode_message,
+    render_partial,
+)
+from gateway.streams.hub import Hub
+from gateway.streams.interest import Interest, TooManySymbols
+from tests.pages.reading import (
+    WORDS_NEVER_SHOWN,
+    Node,
+    make_balance,
+    make_quote,
+    make_status,
+    parse_messages,
+    parse_partials,
+)
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+NEVER_S = 3600.0
+ENVIRONMENT = create_environment(lambda path, root_path="": f"{root_path}/static/{path}")
+
+
+@dataclass
+class World:
+    """A hub, its views, and a clock that the test moves; ticks are the test's too."""
+
+    hub: Hub
+    interest: Interest
+    views: Views
+    now_s: float = 1000.0
+
+    def open(self, *symbols: str, accounts: frozenset[str] | None = None) -> Viewer:
+        return self.views.open(home_page(symbols), accounts)
+
+    def tick(self) -> None:
+        for view in self.views._views.values():
+            view.tick()
+
+
+def make_world(**options: Any) -> World:
+    hub = Hub(epoch="e")
+    interest = Interest(now_s=lambda: made.now_s, linger_s=0, **options)
+    views = Views(
+        hub,
+        interest,
+        ENVIRONMENT,
+        tick_s=NEVER_S,
+        linger_s=0,
+        clock=lambda: made.now_s,
+        now_ms=lambda: int(made.now_s * 1000),
+    )
+    made = World(hub, interest, views)
+    return made
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world()
+
+
+async def read(viewer: Viewer) -> bytes:
+    chunk = await asyncio.wait_for(viewer.read(), 5)
+    assert chunk is not None
+    return chunk
+
+
+def has_nothing(viewer: Viewer) -> bool:
+    """Whether a read would wait."""
+    channels = (viewer._view.shared, viewer._private.channel)
+    return not any(map(Channel.after, channels, viewer._cursors))
+
+
+def partials_of(chunk: bytes) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for message in parse_messages(chunk):
+        found.update(parse_partials(message.data))
+    return found
+
+
+def cells(row: Node) -> list[str]:
+    return [each.words for each in row.children]
+
+
+async def test_the_first_message_is_everything(world: World) -> None:
+    world.hub.publish(make_quote("SPY", "450.25", bid=Decimal("450.24")))
+    world.hub.publish(make_status())
+    viewer = world.open("SPY", "/ESZ26:XCME")
+    partials = partials_of(await read(viewer))
+    assert partials.keys() == {"status", "watchlist", "balance"}
+    rows = partials["watchlist"].find("tr")
+    assert [each.attributes["id"] for each in rows] == [
+        "watchlist-SPY",
+        "watchlist-_2f_ESZ26_3a_XCME",
+    ]
+    assert cells(rows[0])[:7] == ["SPY", "450.25", "–", "–", "–", "450.24", "–"]
+    assert "Feed live" in partials["status"].words
+    assert has_nothing(viewer)
+    viewer.close()
+
+
+async def test_a_changed_row_travels_alone_while_few_changed(world: World) -> None:
+    symbols = [f"A{index}" for index in range(9)]
+    for symbol in symbols:
+        world.hub.publish(make_quote(symbol, "1.00"))
+    viewer = world.open(*symbols)
+    await read(viewer)
+    for symbol in symbols[:3]:  # exactly a third
+        world.hub.publish(make_quote(symbol, "2.00"))
+    world.tick()
+    assert partials_of(await read(viewer)).keys() == {f"watchlist-{each}" for each in symbols[:3]}
+    world.tick()
+    await read(viewer)
+    for symbol in symbols[:4]:  # more than a third
+        world.hub.publish(make_quote(symbol, "3.00"))
+    world.tick()
+    partials = partials_of(await read(viewer))
+    assert partials.keys() == {"watchlist"}
+    assert len(partials["watchlist"].find("tr")) == 9
+    viewer.close()
+
+
+async def test_row_and_table_show_the_same(world: World) -> None:
+    symbols = [f"A{index}" for index in range(9)]
+    early = world.open(*symbols)
+    await read(early)
+    world.hub.publish(make_quote("A4", "2.00", volume=Decimal(5)))
+    world.tick()
+    row = partials_of(await read(early))["watchlist-A4"]
+    late = world.open(*symbols)
+    table = partials_of(await read(late))["watchlist"]
+    assert table.find("tr", id="watchlist-A4")[0].children == row.children
+    early.close()
+    late.close()
+
+
+async def test_all_viewers_get_the_same_bytes(world: World) -> None:
+    viewers = [world.open("SPY") for _ in range(5)]
+    assert len(world.views) == 1
+    assert len({await read(each) for each in viewers}) == 1
+    world.hub.publish(make_quote("SPY"))
+    world.tick()
+    chunks = [await read(each) for each in viewers]
+    assert len(set(chunks)) == 1
+    message = viewers[0]._view.shared._message
+    assert all(message in each for each in chunks)
+    for each in viewers:
+        each.close()
+
+
+async def test_who_missed_a_tick_gets_the_snapshot(world: World) -> None:
+    symbols = [f"A{index}" for index in range(9)]
+    fast, slow = world.open(*symbols), world.open(*symbols)
+    await read(fast)
+    await read(slow)
+    for price in ("1.00", "2.00"):
+        world.hub.publish(make_quote("A1", price))
+        world.tick()
+        assert partials_of(await read(fast)).keys() == {"watchlist-A1"}
+    partials = partials_of(await read(slow))
+    assert partials.keys() == {"status", "watchlist"}
+    assert len(partials["watchlist"].find("tr")) == 9
+    assert "2.00" in partials["watchlist"].words
+    assert "1.00" not in partials["watchlist"].words
+    world.hub.publish(make_quote("A1", "3.00"))
+    world.tick()
+    assert await read(slow) == await read(fast)
+    fast.close()
+    slow.close()
+
+
+async def test_a_flash_lasts_one_tick_and_rests_for_one(world: World) -> None:
+    world.hub.publish(make_quote("SPY", "1.00"))
+    viewer = world.open("SPY")
+    await read(viewer)
+    flashes = []
+    for price in ("2.00", "3.00", "1.00", "1.00", None, "2.00"):
+        world.hub.publish(make_quote("SPY", price))
+        world.tick()
+        row = partials_of(await read(viewer))["watchlist"].find("tr")[0]
+        flashes.append(row.children[1].attributes.get("class"))
+        world.now_s += 1
+    assert flashes == ["flash-up", None, "flash-down", None, None, None]
+    viewer.close()
+
+
+async def test_a_flash_goes_away_without_another_quote(world: World) -> None:
+    world.hub.publish(make_quote("SPY", "1.00"))
+    viewer = world.open("SPY")
+    await read(viewer)
+    world.hub.publish(make_quote("SPY", "2.00"))
+    world.tick()
+    assert b"flash-up" in await read(viewer)
+    world.tick()
+    assert b"flash" not in await read(viewer)
+    world.tick()
+    assert has_nothing(viewer)
+    viewer.close()
+
+
+async def test_a_quiet_market_still_has_a_message_every_second(world: World) -> None:
+    viewer = world.open("SPY")
+    await read(viewer)
+    for second in range(3):
+        world.now_s += 1
+        world.tick()
+        partials = partials_of(await read(viewer))
+        assert partials.keys() == {"status"}, second
+        world.tick()
+        assert has_nothing(viewer)
+    viewer.close()
+
+
+async def test_a_symbol_without_data_says_so_after_a_while(world: World) -> None:
+    viewer = world.open("NOPE", "SPY")
+    world.hub.publish(make_quote("SPY"))
+    assert "waiting…" in partials_of(await read(viewer))["watchlist"].words
+    world.now_s += OVERDUE_S - 0.1
+    world.tick()
+    assert "no data" not in partials_of(await read(viewer))["watchlist"].words
+    world.now_s += 0.2
+    world.tick()
+    assert b"no data" in await read(viewer)
+    other = world.open("NOPE")  # wanted all the while by somebody
+    assert "no data" in partials_of(await read(other))["watchlist"].words
+    world.hub.publish(make_quote("NOPE"))
+    world.tick()
+    assert b"no data" not in await read(viewer)
+    viewer.close()
+    other.close()
+
+
+async def test_private_records_never_get_into_shared_bytes(world: World) -> None:
+    for account in ("111", "222"):
+        world.hub.publish(make_balance(account))
+    one = world.open("SPY", accounts=frozenset({"111"}))
+    other = world.open("SPY", accounts=frozenset({"222"}))
+    nobody = world.open("SPY", accounts=frozenset())
+    everybody = world.open("SPY")
+    view = one._view
+    seen = dict.fromkeys((one, other, nobody, everybody), b"")
+    for balance in ("1.00", "2.00"):
+        for account in ("111", "222"):
+            world.hub.publish(make_balance(account, balance))
+        world.now_s += 1  # the clock is a message to everybody
+        world.tick()
+        for viewer in seen:
+            seen[viewer] += await read(viewer)
+        for chunk in (view.shared._message, view.shared.snapshot()):
+            assert b"111" not in chunk
+            assert b"222" not in chunk
+    assert b"111" in seen[one]
+    assert b"222" not in seen[one]
+    assert b"222" in seen[other]
+    assert b"111" not in seen[other]
+    assert b"111" not in seen[nobody]
+    assert b"222" not in seen[nobody]
+    assert b"111" in seen[everybody]
+    assert b"222" in seen[everybody]
+    assert len(view._private) == 4
+    for viewer in seen:
+        viewer.close()
+    assert not view._private
+
+
+async def test_new_accounts_appear_for_who_may_see_all(world: World) -> None:
+    viewer = world.open("SPY")
+    assert "No balance has come yet" in partials_of(await read(viewer))["balance"].words
+    world.hub.publish(make_balance("111", buying_power=Decimal(5)))
+    world.now_s += 1.1
+    world.tick()
+    words = partials_of(await read(viewer))["balance"].words
+    assert "111" in words
+    assert "$100,000.00" in words
+    assert "$5.00" in words
+    assert "Cash –" in words
+    viewer.close()
+
+
+async def test_nothing_is_rendered_for_nobody() -> None:
+    world = make_world()
+    tasks = asyncio.all_tasks()
+    viewer = world.open("SPY")
+    view = viewer._view
+    assert world.interest.count("SPY") == 1
+    viewer.close()
+    viewer.close()
+    assert view._timer is None
+    await eventually(lambda: len(world.views) == 0)
+    assert world.interest.count("SPY") == 0
+    assert not world.views._wanted_since_s
+    assert not world.views._counts
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_a_view_lingers_for_a_reload() -> None:
+    world = make_world()
+    world.views.linger_s = NEVER_S
+    first = world.open("SPY")
+    view = first._view
+    first.close()
+    world.hub.publish(make_quote("SPY", "7.00"))
+    second = world.open("SPY")
+    assert second._view is view
+    assert b"7.00" in await read(second), "warm, and yet up to date"
+    second.close()
+    world.views.drop(view)
+    world.views.drop(view)
+    assert len(world.views) == 0
+
+
+async def test_a_tick_comes_by_itself() -> None:
+    world = make_world()
+    world.views.tick_s = TICK_S / 10
+    viewer = world.open("SPY")
+    await read(viewer)
+    world.hub.publish(make_quote("SPY", "7.00"))
+    assert b"7.00" in await read(viewer)
+    viewer.close()
+
+
+async def test_an_error_in_a_panel_does_not_stop_the_ticks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.views.tick_s = TICK_S / 10
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+    viewer = world.open("SPY")
+    await read(viewer)
+    panel = viewer._view.page.panels[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(panel, "row_context", lambda *given: 1 / 0)
+        world.hub.publish(make_quote("SPY", "7.00"))
+        await eventually(lambda: errors)
+    world.hub.publish(make_quote("SPY", "8.00"))
+    assert b"8.00" in await read(viewer)
+    assert isinstance(errors[0]["exception"], ZeroDivisionError)
+    asyncio.get_running_loop().set_exception_handler(None)
+    viewer.close()
+
+
+async def test_a_closing_hub_ends_every_viewer(world: World) -> None:
+    viewer = world.open("SPY")
+    await read(viewer)
+    reading = asyncio.create_task(viewer.read())
+    await asyncio.sleep(0)
+    world.hub.close("shutdown")
+    world.tick()
+    assert await asyncio.wait_for(reading, 5) is None
+    assert await viewer.read() is None
+    viewer.close()
+
+
+async def test_too_many_symbols_open_nothing() -> None:
+    world = make_world(max_symbols=2)
+    with pytest.raises(TooManySymbols):
+        world.open("A", "B", "C")
+    assert len(world.views) == 0
+    viewer = world.open("A", "B")
+    viewer.close()
+
+
+async def test_a_forgotten_symbol_becomes_unknown_again(world: World) -> None:
+    world.hub.publish(make_quote("SPY", "7.00"))
+    viewer = world.open("SPY")
+    assert b"7.00" in await read(viewer)
+    world.hub.forget(["SPY"])
+    world.tick()
+    assert b"7.00" not in await read(viewer)
+    viewer.close()
+
+
+async def test_an_empty_list_says_what_to_do(world: World) -> None:
+    viewer = world.open()
+    assert "This list is empty" in partials_of(await read(viewer))["watchlist"].words
+    world.tick()
+    assert has_nothing(viewer)
+    viewer.close()
+
+
+async def test_stale_quotes_say_so(world: World) -> None:
+    world.hub.publish(make_quote("SPY", "7.00"))
+    viewer = world.open("SPY")
+    await read(viewer)
+    world.hub.mark_stale()
+    world.tick()
+    row = partials_of(await read(viewer))["watchlist"].find("tr")[0]
+    assert row.children[0].attributes["class"] == "stale"
+    assert cells(row)[0] == "SPY delayed"
+    world.hub.mark_stale(False)
+    world.tick()
+    row = partials_of(await read(viewer))["watchlist"].find("tr")[0]
+    assert "class" not in row.children[0].attributes
+    viewer.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (make_status("live"), "Feed live"),
+        (make_status("stale", reason="no quote for 6 s"), "Feed delayed since 10:30:00"),
+        (make_status("closed"), "Feed lost since 10:30:00"),
+        (make_status("connecting"), "Feed connecting since 10:30:00"),
+        (make_status("stale", since="long ago"), "Feed delayed Market open"),
+        (
+            make_status("closed", upstream="session", reason="sign in again"),
+            "Login lost since 10:30:00 sign in again",
+        ),
+    ],
+)
+async def test_the_upstreams_states_are_told(world: World, status: Any, words: str) -> None:
+    world.hub.publish(status)
+    viewer = world.open("SPY")
+    shown = " ".join(partials_of(await read(viewer))["status"].words.split())
+    assert words in shown
+    viewer.close()
+
+
+text = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
+    ["<script>alert(1)</script>", "a\r\ndata: x", "a\n\nevent: bye", "\0", '" onload="x', "</tr>"]
+)
+number = st.none() | st.decimals()
+
+
+def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(scenario())
+
+
+@given(text, text, st.lists(number, min_size=12, max_size=12), st.booleans(), number)
+def test_whatever_comes_is_escaped_framed_and_never_a_wrong_word(
+    symbol: str, reason: str, numbers: list[Decimal | None], stale: bool, cash: Decimal | None
+) -> None:
+    names = QUOTE_NUMBERS
+    symbol = symbol.replace("\0", "")  # HTML has no way to write it
+    reason = reason.replace("\0", "")
+
+    async def scenario() -> None:
+        world = make_world()
+        values = dict(zip(names, numbers, strict=True))
+        last = values.pop("last")
+        quote = make_quote(symbol, None, stale=stale, **values)
+        world.hub.publish(type(quote)(**{**_as_dict(quote), "last": last}))
+        world.hub.publish(make_status("stale", reason=reason))
+        world.hub.publish(make_balance(reason, cash=cash))
+        viewer = world.open(symbol)
+        partials = partials_of(await read(viewer))
+        viewer.close()
+        assert partials.keys() == {"status", "watchlist", "balance"}
+        rows = partials["watchlist"].find("tr")
+        assert len(rows) == 1
+        assert len(rows[0].children) == 11
+        button = rows[0].find("button")[0]
+        assert normalize(button.attributes["value"]) == normalize(symbol)
+        for cell, known in zip(
+            cells(rows[0])[1:8],
+            [quote_number(last)] + [quote_number(values[each]) for each in CELLS],
+            strict=True,
+        ):
+            assert (cell == "–") is not known, "unknown is –, and – is unknown"
+        for node in rows[0].children[1:]:
+            if node.find("button"):
+                continue
+            assert not WORDS_NEVER_SHOWN.search(node.words)
+        assert not partials["watchlist"].find("script")
+        assert not partials["status"].find("script")
+        assert not partials["balance"].find("script")
+
+    run(scenario)
+
+
+QUOTE_NUMBERS = (
+    *("last", "bid", "ask", "bid_size", "ask_size", "change", "change_pct"),
+    *("open", "high", "low", "prev_close", "volume"),
+)
+CELLS = ("change", "change_pct", "bid_size", "bid", "ask", "ask_size")
+
+
+def _as_dict(quote: Any) -> dict[str, Any]:
+    return {name: getattr(quote, name) for name in quote.__struct_fields__}
+
+
+def quote_number(value: Decimal | None) -> bool:
+    return value is not None and value.is_finite()
+
+
+def normalize(value: str | None) -> str:
+    return (value or "").replace("\r\n", "\n").replace("\r", "\n")
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+def test_a_message_is_one_message(html: str) -> None:
+    messages = parse_messages(encode_message(html))
+    assert [each.event for each in messages] == ["message"]
+    assert messages[0].data == normalize(html)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["publish", "tick", "read fast", "read slow", "join", "leave"]),
+            st.integers(0, 5),
+            st.integers(1, 9),
+        ),
+        max_size=40,
+    )
+)
+def test_a_browser_that_applies_every_message_shows_the_newest(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    """Whatever the order: a morphed table is the table of the hub, after a last tick and read."""
+
+    async def scenario() -> None:
+        world = make_world()
+        symbols = [f"A{index}" for index in range(6)]
+        newest: dict[str, str] = {}
+        screens: dict[Viewer, dict[str, list[str]]] = {}
+
+        async def join() -> None:
+            viewer = world.open(*symbols)
+            screens[viewer] = {}
+
+        async def show(viewer: Viewer) -> None:
+            if not has_nothing(viewer):
+                apply(screens[viewer], await read(viewer))
+
+        await join()
+        for what, index, price in steps:
+            viewers = list(screens)
+            if what == "publish":
+                newest[symbols[index]] = f"{price}.00"
+                world.hub.publish(make_quote(symbols[index], f"{price}.00"))
+            elif what == "tick":
+                world.now_s += 0.25
+                world.tick()
+            elif what == "read fast":
+                await show(viewers[0])
+            elif what == "read slow":
+                await show(viewers[-1])
+            elif what == "join":
+                await join()
+            elif len(viewers) > 1:
+                del screens[viewers[-1]]
+                viewers[-1].close()
+        world.tick()
+        for viewer, screen in screens.items():
+            await show(viewer)
+            assert {key: row[1] for key, row in screen.items() if row[1] != "–"} == newest
+            viewer.close()
+
+    run(scenario)
+
+
+def apply(screen: dict[str, list[str]], chunk: bytes) -> None:
+    """What htmx does with a message, as far as the table goes."""
+    for target, partial in partials_of(chunk).items():
+        if target == "watchlist":
+            screen.clear()
+            for row in partial.find("tr"):
+                screen[str(row.attributes["id"]).removeprefix("watchlist-")] = cells(row)
+        elif target.startswith("watchlist-"):
+            symbol = target.removeprefix("watchlist-")
+            assert symbol in screen, "a row that the browser does not have"
+            screen[symbol] = cells(partial)
+
+
+def test_partial() -> None:
+    assert render_partial("a", "<td>1</td>") == (
+        '<hx-partial hx-target="#a" hx-swap="innerMorph"><td>1</td></hx-partial>'
+    )

@@ -1,0 +1,54 @@
+"""The upstream half at work, for the tests of its parts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from gateway.settings import Settings
+from gateway.streams.events import QuoteUpdate, Status
+from gateway.streams.hub import Hub
+from gateway.streams.interest import Interest
+from gateway.streams.upstream import Upstream
+from tests.waiting import eventually
+
+
+@dataclass
+class Running:
+    """A running upstream half and what it feeds."""
+
+    upstream: Upstream
+    hub: Hub
+    interest: Interest
+    task: "asyncio.Task[None]"
+
+    def quote(self, symbol: str) -> QuoteUpdate | None:
+        record = self.hub.latest("quote_update", symbol)
+        assert record is None or isinstance(record, QuoteUpdate)
+        return record
+
+    def status(self) -> Status:
+        record = self.hub.latest("status", "feed")
+        assert isinstance(record, Status)
+        return record
+
+    def is_live(self, *symbols: str) -> bool:
+        quotes = [self.quote(symbol) for symbol in symbols or ("SPY", "QQQ", "SPX")]
+        return self.status().state == "live" and all(q and not q.stale for q in quotes)
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """The upstream half at work; afterwards nothing of it is left."""
+    before = asyncio.all_tasks()
+    hub = Hub(epoch="test")
+    interest = Interest(settings.symbols, linger_s=settings.linger_s, now_s=time.monotonic)
+    upstream = Upstream(settings, hub, interest)
+    task = asyncio.create_task(upstream.run(), name="upstream under test")
+    try:
+        yield Running(upstream, hub, interest, task)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await eventually(lambda: not (asyncio.all_tasks() - before))

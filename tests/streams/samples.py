@@ -1,0 +1,54 @@
+"""Records to publish, told apart by one number each."""
+
+from decimal import Decimal
+from typing import Any
+
+from gateway.streams.events import BalanceUpdate, QuoteUpdate, Status, TradeUpdate, Upstream
+
+AT = "2026-11-20T15:30:00.123Z"
+
+_QUOTE: dict[str, Any] = dict.fromkeys(
+    each
+    for each in QuoteUpdate.__struct_fields__
+    if each not in ("symbol", "updated_at", "source", "stale")
+)
+
+
+def make_quote(symbol: str = "SPY", last: Any = None, **values: Any) -> QuoteUpdate:
+    """A quote in which only what is given is known."""
+    given = {"last": None if last is None else Decimal(last), **values}
+    return QuoteUpdate(symbol=symbol, updated_at=AT, **_QUOTE | given)
+
+
+def make_trade(symbol: str = "SPY", price: Any = None) -> TradeUpdate:
+    """A trade of which only the price is known."""
+    return TradeUpdate(
+        symbol=symbol,
+        updated_at=AT,
+        price=None if price is None else Decimal(price),
+        size=None,
+        volume=None,
+        turnover=None,
+        time=None,
+        tick_direction=None,
+        extended_hours=None,
+    )
+
+
+def make_balance(account: str = "5WX00001", balance: Any = 1) -> BalanceUpdate:
+    """A balance of which only the net liquidating value is known."""
+    return BalanceUpdate(
+        account=account,
+        balance=Decimal(balance),
+        buying_power=None,
+        equity_buying_power=None,
+        cash=None,
+        currency="USD",
+        timestamp=1_795_188_600_456,
+        source="rest",
+    )
+
+
+def make_status(upstream: Upstream = "feed", reason: str | None = None) -> Status:
+    """A live upstream."""
+    return Status(upstream=upstream, state="live", since=AT, reason=reason)

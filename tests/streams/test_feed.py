@@ -1,0 +1,370 @@
+"""The feed against the simulator, through the real SDK over real sockets: data, reconnects, faults.
+
+Every test ends by checking that no task of the upstream half is left.
+"""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from gateway.simulator.universe import list_universe
+from gateway.streams import feed as feed_module
+from gateway.streams.backoff import Backoff
+from gateway.streams.events import (
+    MARKET_TYPES,
+    MarketRecord,
+    MarketUpdate,
+    RateLimited,
+    SessionLimit,
+    Status,
+    UpstreamError,
+)
+from gateway.streams.feed import LIMIT_PAUSE_S, MAX_RESTARTS, StageFailed
+from gateway.streams.hub import Hub, Subscription, subscription_for
+from gateway.streams.interest import Interest
+from gateway.streams.symbols import event_types, is_option
+from gateway.streams.upstream import Upstream
+from tests.simulation import Simulator
+from tests.streams.running import running
+from tests.waiting import eventually, scaled
+
+UNIVERSE = list_universe(datetime.now(UTC).date())
+OPTIONS = sorted(UNIVERSE.options)
+ALL_MARKET = subscription_for(types=MARKET_TYPES)
+
+
+async def held_upstream(simulator: Simulator) -> dict[str, set[str]]:
+    return {k: set(v) for k, v in (await simulator.read("subscriptions")).items() if v}
+
+
+async def test_all_six_event_types_arrive(simulator: Simulator) -> None:
+    option = OPTIONS[len(OPTIONS) // 2]
+    async with running(simulator.settings(symbols=("SPY", "QQQ", "SPX", option))) as up:
+        await eventually(
+            lambda: {e.key[0] for e in up.hub.snapshot(ALL_MARKET)} >= MARKET_TYPES, 10
+        )
+        greeks = up.hub.latest("greeks_update", option)
+        theo = up.hub.latest("theo_update", option)
+        assert isinstance(greeks, MarketRecord)
+        assert isinstance(theo, MarketRecord)
+        assert not greeks.stale
+
+
+async def test_the_newest_quote_is_the_one_last_sent(simulator: Simulator) -> None:
+    """The digits too: what leaves the gateway is what the wire carried."""
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("quote", symbol="QQQ", bid="450.10", ask="450.20", bid_size=700)
+        await eventually(lambda: (q := up.quote("QQQ")) and q.bid == Decimal("450.10"))
+        quote = up.quote("QQQ")
+        assert quote is not None
+        assert (quote.ask, quote.bid_size) == (Decimal("450.20"), Decimal(700))
+        assert str(quote.bid) == "450.1"
+        assert quote.source == "dxfeed_stream"
+
+
+async def test_one_sided_option_and_index_without_quotes(simulator: Simulator) -> None:
+    option = OPTIONS[len(OPTIONS) // 2]
+    async with running(simulator.settings(symbols=("SPY", "SPX", option))) as up:
+        await eventually(lambda: up.is_live("SPY", "SPX", option), 10)
+        await simulator.control("quote", symbol=option, bid=None, ask="0.05", bid_size=None)
+        await eventually(lambda: (q := up.quote(option)) and q.ask == Decimal("0.05"), 1)
+        quote = up.quote(option)
+        assert quote is not None
+        assert quote.bid is None
+        assert quote.bid_size is None
+        index = up.quote("SPX")
+        assert index is not None
+        assert (index.bid, index.ask, index.bid_size) == (None, None, None)
+        assert index.prev_close is not None
+        assert index.last is not None
+
+
+async def test_the_set_upstream_follows_the_wanted_set(simulator: Simulator) -> None:
+    async with running(simulator.settings(linger_s=0.2)) as up:
+        await eventually(up.is_live, 10)
+        option = OPTIONS[0]
+        with up.interest.hold(["AAPL", option]):
+            await eventually(lambda: up.quote("AAPL") and up.quote(option), 5)
+            held = await held_upstream(simulator)
+            for event_type in ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying"):
+                wanted = {s for s in up.interest.wanted if event_type in event_types(s)}
+                assert held.get(event_type, set()) == wanted
+
+        async def is_released() -> bool:
+            return "AAPL" not in (await held_upstream(simulator))["Quote"]
+
+        await eventually(is_released)
+        await eventually(lambda: up.quote("AAPL") is None)
+        assert up.quote("SPY") is not None
+
+
+async def test_five_hundred_symbols_in_chunks(simulator: Simulator) -> None:
+    wanted = OPTIONS[:500]
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        with up.interest.hold(wanted):
+
+            async def all_held() -> bool:
+                held = await held_upstream(simulator)
+                return held.get("Quote", set()) >= set(wanted)
+
+            await eventually(all_held, 10)
+            await eventually(lambda: all(up.quote(symbol) for symbol in wanted), 10)
+        assert up.upstream.feed.connects == 1
+
+
+async def test_lost_additions_are_made_again(simulator: Simulator) -> None:
+    wanted = [option for option in OPTIONS if is_option(option)][:60]
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("drop_adds", every=7)
+        with up.interest.hold(wanted):
+            await eventually(lambda: all(up.quote(symbol) for symbol in wanted), 10)
+        assert up.upstream.feed.connects == 1
+
+
+@pytest.mark.parametrize("cut", [{}, {"code": 1012, "reason": "Reconnection is required"}])
+async def test_a_cut_feed_is_told_and_mended(simulator: Simulator, cut: dict[str, Any]) -> None:
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        stale_seen: list[Status] = []
+        subscriber = up.hub.subscribe(Subscription())
+
+        async def watch() -> None:
+            while entries := await subscriber.read_entries():
+                stale_seen.extend(
+                    e.record
+                    for e in entries
+                    if isinstance(e.record, Status) and e.record.upstream == "feed"
+                )
+
+        watcher = asyncio.create_task(watch())
+        await simulator.control("cut", target="feed", **cut)
+        await eventually(lambda: up.upstream.feed.connects == 2, 10)
+        await eventually(up.is_live, 5)
+        await eventually(lambda: stale_seen[-1].state == "live")
+        assert stale_seen[0].state == "stale"
+        assert "reconnecting" in (stale_seen[0].reason or "")
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+        subscriber.close()
+        assert up.hub.subscribers == 0
+
+
+async def test_down_and_up_again(simulator: Simulator) -> None:
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("down", seconds=2)
+        await eventually(lambda: up.status().state == "stale", 5)
+        quote = up.quote("SPY")
+        assert quote is not None
+        assert quote.stale
+        await eventually(up.is_live, 10)
+
+
+async def test_a_mute_feed_is_stale_then_left(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "NO_DATA_S", 2.0)
+    async with running(simulator.settings(stale_s=0.5)) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("mute", keepalive=True, scope="current")
+        await eventually(lambda: up.status().state == "stale", 5)
+        assert "no market data" in (up.status().reason or "")
+        quotes = [up.quote(symbol) for symbol in ("SPY", "QQQ", "SPX")]
+        assert all(quote and quote.stale for quote in quotes)
+        await eventually(lambda: up.upstream.feed.connects == 2, 10)
+        await eventually(up.is_live, 10)
+
+
+async def test_a_short_silence_ends_without_reconnecting(simulator: Simulator) -> None:
+    async with running(simulator.settings(stale_s=0.5)) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("mute")
+        await eventually(lambda: up.status().state == "stale", 5)
+        await simulator.control("unmute")
+        await eventually(up.is_live, 5)
+        assert up.upstream.feed.connects == 1
+
+
+async def test_no_frame_at_all_ends_the_connection_even_when_closed(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "NO_FRAME_S", 1.0)
+    async with running(simulator.settings(market="closed")) as up:
+        await eventually(lambda: up.quote("SPY"), 10)
+        await simulator.control("mute", scope="current")
+        await eventually(lambda: up.upstream.feed.connects >= 2, 10)
+
+
+async def test_a_closed_market_is_no_fault(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "QUIET_S", 0.5)
+    await simulator.control("market", open=False)
+    try:
+        async with running(simulator.settings(market="closed", stale_s=0.2)) as up:
+            await eventually(lambda: up.quote("SPY"), 10)
+            await eventually(lambda: up.status().state == "closed", 5)
+            assert up.status().market == "closed"
+            quote = up.quote("SPY")
+            assert quote is not None
+            assert not quote.stale
+            assert up.upstream.feed.connects == 1
+    finally:
+        await simulator.control("market", open=True)
+
+
+async def test_a_closed_channel_is_opened_again(simulator: Simulator) -> None:
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        before = await held_upstream(simulator)
+        await simulator.control("close_channel", type="Quote")
+
+        async def is_restored() -> bool:
+            return (await held_upstream(simulator)).get("Quote") == before["Quote"]
+
+        await eventually(is_restored, 5)
+        await simulator.control("quote", symbol="SPY", bid="1.25", ask="1.26")
+        await eventually(lambda: (q := up.quote("SPY")) and q.bid == Decimal("1.25"))
+        assert up.upstream.feed.connects == 1
+        await simulator.control("freeze", symbols=["SPY"], frozen=False)
+
+
+@pytest.mark.parametrize("kind", ["nan", "garbage", "arity", "empty", "unknown"])
+async def test_bad_frames_are_survived(simulator: Simulator, kind: str) -> None:
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("inject", kind=kind, type="Quote", symbol="SPY")
+        await simulator.control("quote", symbol="QQQ", bid="450.10", ask="450.20")
+        await eventually(lambda: (q := up.quote("QQQ")) and q.bid == Decimal("450.10"))
+        assert up.upstream.feed.connects == 1
+        if kind != "nan":
+            assert sum(up.upstream.feed.report()["dropped"].values()) > 0
+        await simulator.control("freeze", symbols=["QQQ"], frozen=False)
+
+
+@pytest.mark.parametrize("kind", ["oversized", "error"])
+async def test_frames_that_end_a_connection_lead_to_another(
+    simulator: Simulator, kind: str
+) -> None:
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("inject", kind=kind)
+        await eventually(lambda: up.upstream.feed.connects == 2, 10)
+        await eventually(up.is_live, 10)
+
+
+async def test_a_quote_token_that_ends_in_mid_stream(simulator: Simulator) -> None:
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("deauth")
+        await eventually(lambda: up.upstream.feed.connects == 2, 10)
+        await eventually(up.is_live, 10)
+        assert up.upstream.feed.last_error == "the market data feed refused the quote token"
+
+
+async def test_a_refused_quote_token_is_not_sent_in_a_loop(simulator: Simulator) -> None:
+    """Refused without a close: the SDK alone would send it 4,000 times a second."""
+    await simulator.control("quote_tokens", refuse="silent")
+    async with running(simulator.settings()) as up:
+        await eventually(lambda: up.upstream.feed.last_error is not None, 10)
+        assert up.upstream.feed.last_error == "the market data feed refused the quote token"
+        await simulator.control("quote_tokens", refuse=None)
+        await eventually(up.is_live, 15)
+
+
+async def test_bad_gateway_on_the_upgrade(simulator: Simulator) -> None:
+    await simulator.control("upgrade", status=502, count=3, target="feed")
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 15)
+        assert up.upstream.feed.last_error is not None
+        assert "502" in up.upstream.feed.last_error
+
+
+async def test_a_server_that_never_answers(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entering the streamer has no time limit of its own."""
+    monkeypatch.setattr(feed_module, "CONNECT_TIMEOUT_S", 0.5)
+    await simulator.control("stall", feed=True)
+    async with running(simulator.settings()) as up:
+        await eventually(lambda: up.upstream.feed.last_error is not None, 10)
+        await simulator.control("reset")
+        await eventually(up.is_live, 15)
+
+
+async def test_a_poison_event_restarts_one_pump(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        normalizer = up.upstream.feed.normalizer
+        normalize = normalizer.normalize
+        poisoned = 0
+
+        def poison(event: Any, now_ms: int) -> list[MarketUpdate]:
+            nonlocal poisoned
+            if type(event).__name__ == "Trade" and poisoned < 2:
+                poisoned += 1
+                raise ZeroDivisionError("poison")
+            return normalize(event, now_ms)
+
+        monkeypatch.setattr(normalizer, "normalize", poison)
+        # The drain keeps its own reference: a reconnect makes it look again.
+        await simulator.control("cut", target="feed")
+        await eventually(lambda: poisoned == 2, 15)
+        connects = up.upstream.feed.connects
+        await eventually(up.is_live, 5)
+        assert up.upstream.feed.connects == connects
+        assert up.upstream.feed.dropped["Trade failed"] == 2
+        assert "pump of Trade failed" in caplog.text
+
+
+async def test_a_stage_that_cannot_be_kept_alive_ends_the_run(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, logger="gateway")
+
+    def poison(event: Any, now_ms: int) -> list[MarketUpdate]:
+        raise ZeroDivisionError("poison")
+
+    async with running(simulator.settings()) as up:
+        monkeypatch.setattr(up.upstream.feed.normalizer, "normalize", poison)
+        with pytest.raises(ExceptionGroup) as caught:
+            async with asyncio.timeout(scaled(15)):
+                await asyncio.shield(up.task)
+        assert caught.group_contains(StageFailed, match=f"failed {MAX_RESTARTS + 1} times")
+
+
+@pytest.mark.parametrize("error", [SessionLimit("no"), RateLimited("slow down")])
+async def test_a_cap_is_met_with_a_long_pause(simulator: Simulator, error: UpstreamError) -> None:
+    upstream = Upstream(simulator.settings(), Hub(epoch="t"), Interest(now_s=time.monotonic))
+    assert upstream.feed._delay_s(error, Backoff()) >= LIMIT_PAUSE_S
+    assert upstream.feed._delay_s(UpstreamError("gone"), Backoff()) < 1
+
+
+async def test_no_secret_is_logged_even_at_debug(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = simulator.settings()
+    assert settings.tt_secret
+    assert settings.tt_refresh
+    secrets = [settings.tt_secret.get_secret_value(), settings.tt_refresh.get_secret_value()]
+    async with running(settings) as up:
+        await eventually(up.is_live, 10)
+        await eventually(lambda: up.hub.balances())
+        sdk = await up.upstream.session.ready()
+        secrets.append(sdk.session_token)
+        balance = str(up.hub.balances()[0].balance)
+        await simulator.control("cut", target="all")
+        await eventually(lambda: up.upstream.feed.connects == 2, 10)
+    for secret in [*secrets, balance]:
+        assert secret not in caplog.text

@@ -1,0 +1,284 @@
+"""The shape of the house, read from its imports: who may know whom, and what is pure.
+
+Data moves session → feed → normalize → events → hub → web; nothing imports a later stage. An
+import counts wherever it stands: inside a function, or under TYPE_CHECKING.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import gateway
+
+SDK_USERS = {f"gateway.streams.{name}" for name in ("session", "feed", "accounts", "normalize")}
+REDIS_USERS = {"gateway.streams.backplane"}
+UPSTREAM = {
+    f"gateway.streams.{name}" for name in ("session", "wire", "feed", "accounts", "upstream")
+}
+
+# Each may import its own stage and earlier ones. What all stages speak of comes first; what puts
+# a half together comes after its parts.
+STAGES = [
+    {"gateway.settings", "gateway.streams.events", "gateway.streams.symbols"},
+    {
+        f"gateway.streams.{name}"
+        for name in ("normalize", "interest", "backoff", "hours", "publisher")
+    },
+    {"gateway.streams.session", "gateway.streams.wire"},
+    {"gateway.streams.feed", "gateway.streams.accounts"},
+    {"gateway.streams.hub", "gateway.streams.backplane"},
+    {"gateway.streams.upstream"},
+    {"gateway.web", "gateway.pages"},
+    {"gateway.app"},
+    {"gateway.server"},
+    {"gateway.demo", "gateway.check", "gateway.tail"},
+    {"gateway.cli", "gateway.__main__"},
+]
+
+# Importer, what it must not import, why. A package stands for all that is in it.
+FORBIDDEN = [
+    ("gateway.simulator", "gateway.streams", "the simulator plays the broker, not the gateway"),
+    ("gateway.simulator", "gateway.web", "the simulator plays the broker, not the gateway"),
+    ("gateway.simulator", "gateway.pages", "the simulator plays the broker, not the gateway"),
+    ("gateway.simulator", "gateway.app", "the simulator plays the broker, not the gateway"),
+    ("gateway.simulator", "gateway.server", "the simulator plays the broker, not the gateway"),
+    *(
+        (half, module, "the halves meet in app.py and nowhere else")
+        for half in ("gateway.web", "gateway.pages")
+        for module in sorted(UPSTREAM)
+    ),
+]
+
+# A module is also pure when its docstring's first paragraph ends with "; pure.".
+PURE = {
+    "gateway.streams.events",
+    "gateway.streams.symbols",
+    "gateway.streams.normalize",
+    "gateway.streams.interest",
+    "gateway.streams.backoff",
+    "gateway.simulator.market",
+}
+
+IMPURE_IMPORTS = {
+    *("asyncio", "anyio", "sniffio", "threading", "multiprocessing", "concurrent", "subprocess"),
+    *("socket", "ssl", "select", "selectors", "signal", "http", "urllib.request"),
+    *("httpx", "httpx2", "requests", "websockets", "uvicorn", "starlette", "sse_starlette"),
+    *("os", "io", "pathlib", "shutil", "tempfile", "sqlite3", "redis"),
+    *("time", "logging", "secrets", "prometheus_client", "pydantic_settings"),
+}
+IMPURE_NAMES = {"open", "print", "input"}
+CLOCKS = {"now", "utcnow", "today"}  # of datetime and date
+
+
+@dataclass(frozen=True)
+class Module:
+    name: str
+    is_package: bool
+    tree: ast.Module
+
+    @property
+    def is_pure(self) -> bool:
+        return self.name in PURE or self.says_pure
+
+    @property
+    def says_pure(self) -> bool:
+        paragraphs = (ast.get_docstring(self.tree) or "").split("\n\n")
+        return re.search(r"\bpure\.$", paragraphs[0]) is not None
+
+
+def parse(name: str, source: str, is_package: bool = False) -> Module:
+    return Module(name, is_package, ast.parse(source))
+
+
+def parse_tree(folder: Path) -> list[Module]:
+    modules = []
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(folder.parent).with_suffix("").parts
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        modules.append(parse(name, path.read_text(), is_package))
+    return modules
+
+
+def is_within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def find_imports(module: Module) -> Iterator[str]:
+    """Every imported name, absolute; `from a import b` gives `a.b`, which may be a module."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.name.split(".")
+                up = node.level - 1 if module.is_package else node.level
+                base = ".".join([*parts[: len(parts) - up], *([base] if base else [])])
+            yield from (
+                base if alias.name == "*" else f"{base}.{alias.name}" for alias in node.names
+            )
+
+
+def find_stage(name: str) -> int | None:
+    """The index in STAGES of the module, or of the one that `name` is a part of."""
+    for index, members in enumerate(STAGES):
+        if any(is_within(name, member) for member in members):
+            return index
+    return None
+
+
+def check_module(module: Module, pure: Set[str] = frozenset(PURE)) -> Iterator[str]:
+    """What the module does against the rules, a line each; `pure` names the pure modules."""
+    stage = find_stage(module.name)
+    for name in find_imports(module):
+        says = f"{module.name} imports {name}"
+        if is_within(name, "tastytrade") and module.name not in SDK_USERS:
+            yield f"{says}: only session, feed, accounts and normalize know the SDK"
+        if is_within(name, "redis") and module.name not in REDIS_USERS:
+            yield f"{says}: only the backplane knows Redis"
+        if is_within(name, "gateway.simulator") and not (
+            is_within(module.name, "gateway.simulator") or is_within(module.name, "gateway.cli")
+        ):
+            yield f"{says}: only the command line starts the simulator"
+        for importer, imported, why in FORBIDDEN:
+            if is_within(module.name, importer) and is_within(name, imported):
+                yield f"{says}: {why}"
+        imported_stage = find_stage(name)
+        if stage is not None and imported_stage is not None and imported_stage > stage:
+            yield f"{says}: a later stage"
+    if module.is_pure:
+        yield from check_purity(module, pure)
+
+
+def check_purity(module: Module, pure: Set[str]) -> Iterator[str]:
+    for name in find_imports(module):
+        if any(is_within(name, impure) for impure in IMPURE_IMPORTS):
+            yield f"{module.name} imports {name}: it is pure"
+        if is_within(name, "gateway") and not any(is_within(name, other) for other in pure):
+            yield f"{module.name} imports {name}: it is pure, that is not"
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        owner, _, method = called.rpartition(".")
+        if called in IMPURE_NAMES:
+            yield f"{module.name} calls {called}: it is pure"
+        if method in CLOCKS and owner.rpartition(".")[2] in {"datetime", "date"}:
+            yield f"{module.name} reads the clock by {called}: it is pure"
+
+
+HOUSE = parse_tree(Path(gateway.__file__).parent)
+PURE_HOUSE = PURE | {module.name for module in HOUSE if module.is_pure}
+
+
+def test_the_whole_house_was_read() -> None:
+    names = {module.name for module in HOUSE}
+    assert {"gateway", "gateway.cli", "gateway.streams.hub", "gateway.web.static"} <= names
+
+
+@pytest.mark.parametrize("module", HOUSE, ids=lambda module: module.name)
+def test_keeps_the_rules(module: Module) -> None:
+    assert list(check_module(module, PURE_HOUSE)) == []
+
+
+@pytest.mark.parametrize("module", HOUSE, ids=lambda module: module.name)
+def test_has_a_place(module: Module) -> None:
+    """Without a stage, a module would be a way round the rules."""
+    packages = {"gateway", "gateway.streams"}
+    has_place = is_within(module.name, "gateway.simulator") or module.name in packages
+    assert has_place or find_stage(module.name) is not None, "add the module to STAGES"
+
+
+def test_packages_import_nothing() -> None:
+    """`gateway` and `gateway.streams` have no stage, so they must not lend anybody theirs."""
+    packages = [module for module in HOUSE if module.name in {"gateway", "gateway.streams"}]
+    assert [list(find_imports(module)) for module in packages] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "complaint"),
+    [
+        ("gateway.app", "import tastytrade", "know the SDK"),
+        ("gateway.cli", "from tastytrade import Session", "know the SDK"),
+        ("gateway.streams.hub", "def f():\n import tastytrade.dxfeed", "know the SDK"),
+        ("gateway.simulator.rest", "from tastytrade.order import Leg", "know the SDK"),
+        ("gateway.streams.hub", "import redis.asyncio", "knows Redis"),
+        ("gateway.app", "from redis import Redis", "knows Redis"),
+        ("gateway.app", "from gateway.simulator.app import run", "starts the simulator"),
+        ("gateway.server", "from gateway import simulator", "starts the simulator"),
+        ("gateway.streams.feed", "import gateway.simulator", "starts the simulator"),
+        ("gateway.web.live", "from ..simulator import market", "starts the simulator"),
+        ("gateway.simulator.app", "from gateway.streams import events", "plays the broker"),
+        ("gateway.simulator.app", "from gateway.web.static import Assets", "plays the broker"),
+        ("gateway.simulator", "from ..streams.hub import Hub", "plays the broker"),
+        ("gateway.web.live", "from gateway.streams.feed import Feed", "meet in app.py"),
+        ("gateway.web.health", "from ..streams import session", "meet in app.py"),
+        ("gateway.pages.panels", "import gateway.streams.accounts", "meet in app.py"),
+        ("gateway.streams.hub", "from gateway.web.events import x", "a later stage"),
+        ("gateway.streams.upstream", "from gateway.pages import page", "a later stage"),
+        ("gateway.streams.feed", "from gateway.streams.hub import Hub", "a later stage"),
+        ("gateway.streams.feed", "from . import hub", "a later stage"),
+        ("gateway.streams.session", "from .feed import Feed", "a later stage"),
+        ("gateway.streams.events", "from .normalize import x", "a later stage"),
+        ("gateway.streams.hub", "if TYPE_CHECKING:\n from gateway import app", "a later stage"),
+        ("gateway.web.live", "from gateway.app import create_app", "a later stage"),
+        ("gateway.app", "from gateway.server import serve", "a later stage"),
+        ("gateway.server", "import gateway.cli", "a later stage"),
+        ("gateway.settings", "from gateway.streams.hub import Hub", "a later stage"),
+        ("gateway.streams.events", "import asyncio", "it is pure"),
+        ("gateway.streams.events", "from urllib.request import urlopen", "it is pure"),
+        ("gateway.streams.backoff", "from time import monotonic", "it is pure"),
+        ("gateway.streams.interest", "def f():\n import logging.config", "it is pure"),
+        ("gateway.simulator.market", "from os import environ", "it is pure"),
+        ("gateway.simulator.market", "from gateway.simulator import app", "that is not"),
+        ("gateway.streams.events", "from gateway import settings", "that is not"),
+        ("gateway.streams.events", "datetime.now(UTC)", "reads the clock"),
+        ("gateway.streams.events", "d = datetime.date.today()", "reads the clock"),
+        ("gateway.streams.normalize", "print('seen')", "calls print"),
+        ("gateway.streams.normalize", "open('dump')", "calls open"),
+    ],
+)
+def test_a_breach_is_seen(name: str, source: str, complaint: str) -> None:
+    complaints = list(check_module(parse(name, source, name == "gateway.simulator")))
+    assert [line for line in complaints if complaint in line], complaints
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("gateway.streams.feed", "from tastytrade import DXLinkStreamer"),
+        (
+            "gateway.streams.feed",
+            "from .normalize import to_quote\nfrom .session import open_session",
+        ),
+        ("gateway.streams.normalize", "from tastytrade.dxfeed import Quote\nfrom . import events"),
+        ("gateway.streams.backplane", "import redis.asyncio"),
+        ("gateway.streams.hub", "import asyncio\nimport time\nimport logging"),
+        ("gateway.streams.upstream", "from gateway.streams.hub import Hub\nfrom . import feed"),
+        ("gateway.web.live", "from gateway.pages import page\nfrom gateway.streams.hub import Hub"),
+        ("gateway.app", "from gateway.streams.feed import Feed\nfrom gateway.web import live"),
+        (
+            "gateway.cli",
+            "from gateway.simulator.app import run\nfrom gateway.app import create_app",
+        ),
+        ("gateway.simulator.app", "from . import market, rest\nimport gateway"),
+        ("gateway.streams.events", "from datetime import datetime\nimport msgspec\nloop.now()"),
+        ("gateway.streams.events", "import osmosis"),
+    ],
+)
+def test_what_is_allowed_passes(name: str, source: str) -> None:
+    assert list(check_module(parse(name, source))) == []
+
+
+def test_purity_can_be_said_in_the_docstring() -> None:
+    source = '"""Prices of options,\nand their risks; pure.\n\nMore."""\nimport time'
+    assert list(check_module(parse("gateway.simulator.odd", source))) == [
+        "gateway.simulator.odd imports time: it is pure"
+    ]
+    assert not parse("gateway.app", '"""What is pure. And more."""').is_pure
+    assert not parse("gateway.app", "import time").is_pure

@@ -1,0 +1,208 @@
+"""Settings: each variable by its name, each mistake in one line that never shows a value."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.settings import (
+    DEFAULT_SYMBOLS,
+    Settings,
+    is_loopback,
+    load_settings,
+    variables,
+)
+from gateway.streams.events import ConfigurationError
+
+CANARY = "canary-8c1f"
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing set, and no .env but the test's own."""
+    for variable in variables():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_anything_set_there_are_defaults() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert ",".join(settings.symbols) == DEFAULT_SYMBOLS
+    assert not settings.has_credentials
+    assert not settings.uses_simulator
+
+
+GOOD = {
+    "TT_SECRET": CANARY,
+    "TT_REFRESH": CANARY,
+    "TT_TEST": "true",
+    "TT_ACCOUNTS": " 5WX00001 ,5WY00002,",
+    "SIMULATOR_REST": "http://127.0.0.1:1234/",
+    "SIMULATOR_ACCOUNT_WS": "ws://localhost:1234/x",
+    "HOST": "::1",
+    "PORT": "0",
+    "GATEWAY_TOKEN": "x" * 16,
+    "GATEWAY_ALLOWED_HOSTS": "a.example,b.example",
+    "GATEWAY_LOG_LEVEL": "DEBUG",
+    "GATEWAY_SYMBOLS": "spy,SPY{=5m,tho=true}",
+    "GATEWAY_MARKET": "open",
+    "GATEWAY_AGGREGATION_S": "0",
+    "GATEWAY_STALE_S": "5",
+    "GATEWAY_REFRESH_S": "0",
+    "GATEWAY_BALANCE_POLL_S": "1",
+    "GATEWAY_LINGER_S": "0",
+    "GATEWAY_TICK_MS": "0",
+    "GATEWAY_HEARTBEAT_S": "50",
+    "GATEWAY_MAX_STREAMS": "1",
+    "GATEWAY_MAX_SYMBOLS": "25000",
+    "GATEWAY_MAX_SYMBOLS_PER_STREAM": "1",
+    "GATEWAY_DRAIN_S": "0.1",
+}
+
+BAD = {
+    "TT_SECRET": None,  # any text may be one
+    "TT_REFRESH": None,
+    "TT_TEST": CANARY,
+    "TT_ACCOUNTS": None,
+    "SIMULATOR_REST": f"http://{CANARY}.example",
+    "SIMULATOR_ACCOUNT_WS": f"http://127.0.0.1/{CANARY}",
+    "HOST": None,
+    "PORT": "65536",
+    "GATEWAY_TOKEN": CANARY,
+    "GATEWAY_ALLOWED_HOSTS": None,
+    "GATEWAY_LOG_LEVEL": CANARY,
+    "GATEWAY_SYMBOLS": f"SPY,<{CANARY}>",
+    "GATEWAY_MARKET": CANARY,
+    "GATEWAY_AGGREGATION_S": "-1",
+    "GATEWAY_STALE_S": "61",
+    "GATEWAY_REFRESH_S": "841",
+    "GATEWAY_BALANCE_POLL_S": "0",
+    "GATEWAY_LINGER_S": CANARY,
+    "GATEWAY_TICK_MS": "1001",
+    "GATEWAY_HEARTBEAT_S": "51",
+    "GATEWAY_MAX_STREAMS": "0",
+    "GATEWAY_MAX_SYMBOLS": "25001",
+    "GATEWAY_MAX_SYMBOLS_PER_STREAM": "5001",
+    "GATEWAY_DRAIN_S": "26",
+}
+
+
+TOGETHER = {"SIMULATOR_REST", "SIMULATOR_ACCOUNT_WS"}
+"""One without the other is a mistake."""
+
+
+def set_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    for other in TOGETHER if variable in TOGETHER else ():
+        monkeypatch.setenv(other, GOOD[other])
+    monkeypatch.setenv(variable, value)
+
+
+def test_every_variable_is_tried() -> None:
+    assert GOOD.keys() == BAD.keys() == variables().keys()
+    assert set(variables().values()) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("variable", GOOD)
+def test_a_good_value_is_taken(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = getattr(load_settings(), variables()[variable])
+    set_variable(monkeypatch, variable, GOOD[variable])
+    assert getattr(load_settings(), variables()[variable]) != default
+
+
+@pytest.mark.parametrize("variable", sorted(TOGETHER))
+def test_half_a_simulator_is_a_mistake(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, GOOD[variable])
+    (missing,) = TOGETHER - {variable}
+    with pytest.raises(ConfigurationError, match=rf"^{missing}: "):
+        load_settings()
+
+
+@pytest.mark.parametrize("variable", [name for name, value in BAD.items() if value is not None])
+def test_a_bad_value_is_named_and_not_shown(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = BAD[variable]
+    assert value is not None
+    set_variable(monkeypatch, variable, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert message.startswith(f"{variable}: ")
+    assert "\n" not in message
+    assert value not in message
+    assert CANARY not in message
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("variable", GOOD)
+def test_an_empty_value_means_the_default(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "")
+    assert load_settings() == Settings()
+
+
+def test_secrets_mask_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("TT_SECRET", "TT_REFRESH", "GATEWAY_TOKEN"):
+        monkeypatch.setenv(variable, CANARY * 2)
+    settings = load_settings()
+    assert settings.has_credentials
+    assert CANARY not in repr(settings)
+    assert CANARY not in str(settings)
+    assert CANARY not in settings.model_dump_json()
+
+
+def test_lists_are_split_and_symbols_put_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("TT_ACCOUNTS", "GATEWAY_SYMBOLS"):
+        monkeypatch.setenv(variable, GOOD[variable])
+    settings = load_settings()
+    assert settings.tt_accounts == ("5WX00001", "5WY00002")
+    assert settings.symbols == ("SPY", "SPY{=5m,tho=true}")
+
+
+def test_the_environment_wins_over_the_file_and_the_caller_over_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("PORT=1\nHOST=localhost\nGATEWAY_STALE_S=9\nOTHER=x\n")
+    assert (load_settings().port, load_settings().host) == (1, "localhost")
+    monkeypatch.setenv("PORT", "2")
+    monkeypatch.setenv("GATEWAY_STALE_S", "8")
+    settings = load_settings(stale_s=7)
+    assert (settings.port, settings.host, settings.stale_s) == (2, "localhost", 7)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_taken"),
+    [
+        ("http://127.0.0.1:1", True),
+        ("http://[::1]:1", True),
+        ("http://localhost:1", True),
+        ("https://127.0.0.1:1", False),
+        ("http://127.0.0.1.example:1", False),
+        ("http://127.0.0.1@evil.example", False),
+        ("http://api.example", False),
+        ("127.0.0.1:1", False),
+        ("http://", False),
+    ],
+)
+def test_a_simulator_is_on_this_machine(url: str, is_taken: bool) -> None:
+    given = {"simulator_rest": url, "simulator_account_ws": "ws://127.0.0.1:1"}
+    if is_taken:
+        assert load_settings(**given).uses_simulator
+    else:
+        with pytest.raises(ConfigurationError, match=r"^SIMULATOR_REST: must be http://127"):
+            load_settings(**given)
+
+
+def test_a_mistake_of_the_caller_is_told_too() -> None:
+    wrong: dict[str, Any] = {"port": "x"}
+    with pytest.raises(ConfigurationError, match=r"^PORT: "):
+        load_settings(**wrong)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "::1", "[::1]"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "localhost.example"])
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback(host)

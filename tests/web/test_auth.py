@@ -1,0 +1,408 @@
+"""Tokens, cookies, the throttle, and the rule of every route."""
+
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from gateway.app import build_app, create_context
+from gateway.settings import LOOPBACK_HOSTS, Settings
+from gateway.streams.events import ConfigurationError
+from gateway.web.auth import (
+    COOKIE,
+    LOGIN_LIFE_S,
+    MAX_ADDRESSES,
+    MAX_FORM_BYTES,
+    Access,
+    Rule,
+    Rules,
+    Throttle,
+    cookie_name,
+    is_local,
+    open_access,
+    safe_target,
+)
+from tests.web.running import (
+    TLS,
+    TOKEN,
+    Running,
+    ask_status,
+    get,
+    idle,
+    make_protected,
+    make_quote,
+    make_settings,
+    open_gateway,
+    post,
+)
+
+PUBLIC = {"/healthz", "/readyz", "/login", "/static/{path:path}"}
+
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+
+
+@pytest.fixture(scope="module")
+def protected() -> Iterator[Running]:
+    with open_gateway(make_protected(token=TOKEN)) as gateway:
+        gateway.publish(make_quote())
+        yield gateway
+
+
+@pytest.fixture
+def fresh() -> Iterator[Running]:
+    with open_gateway(make_protected(token=TOKEN)) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def app() -> Starlette:
+    """Made outside the event loop, because it reads files."""
+    return build_app(create_context(make_settings()), idle)
+
+
+def log_in(gateway: Running, token: str = TOKEN, target: str = "/") -> httpx.Response:
+    return post(f"{gateway.url}/login", data={"token": token, "next": target})
+
+
+def list_requests() -> list[tuple[str, str, str]]:
+    """Path template, path and method of every route, for every method."""
+    app = build_app(create_context(make_settings()), idle)
+    found = []
+    for route in app.routes:
+        assert isinstance(route, Route)
+        path = route.path.replace("{view}", "home?symbols=SPY").replace("{path:path}", "login.js")
+        found += [(route.path, path, method) for method in sorted(route.methods or ())]
+    return found
+
+
+REQUESTS = list_requests()
+
+
+def test_the_whole_route_table_is_walked() -> None:
+    templates = {template for template, _, _ in REQUESTS}
+    assert templates > PUBLIC
+    assert {"/", "/events", "/api/snapshot", "/live/{view}", "/status", "/metrics"} <= templates
+
+
+@pytest.mark.parametrize(("template", "path", "method"), REQUESTS)
+def test_every_route_is_public_by_name_or_wants_a_viewer(
+    protected: Running, template: str, path: str, method: str
+) -> None:
+    cookie = log_in(protected).cookies[COOKIE]
+    wrong = [
+        {},
+        {"Authorization": "Bearer wrong-wrong-wrong-wrong"},
+        {"Authorization": "Bearer"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Cookie": f"{COOKIE}=wrong"},
+        {"Cookie": f"{COOKIE}={cookie[:-1]}x"},
+        {"Cookie": f"{COOKIE}={TOKEN}"},
+        {"X-Forwarded-For": "127.0.0.1"},
+    ]
+    right = [{"Authorization": f"Bearer {TOKEN}"}, {"Cookie": f"a=b; {COOKIE}={cookie}"}]
+    protected.app.state.access.throttle = Throttle()
+    for headers in wrong:
+        status = ask_status(protected, method, path, headers)
+        if template in PUBLIC:
+            assert status not in {401, 403}
+        else:
+            assert status == 401, headers
+    if template == "/logout":
+        return  # would end the cookie; tested below
+    for headers in right:
+        assert ask_status(protected, method, path, headers) not in {401, 403, 303}, headers
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/static", "/healthz/", "/events/", "/Static/x"])
+def test_what_no_public_route_answers_is_not_even_looked_up(protected: Running, path: str) -> None:
+    assert ask_status(protected, "GET", path, {}) == 401
+    assert ask_status(protected, "OPTIONS", path, {}) == 401
+
+
+def test_a_token_in_the_query_is_no_token(protected: Running) -> None:
+    assert ask_status(protected, "GET", f"/events?token={TOKEN}", {}) == 401
+
+
+def test_programs_are_told_how_to_log_in(protected: Running) -> None:
+    answer = get(f"{protected.url}/events", headers=HTML)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+    answer = get(f"{protected.url}/live/home", headers=HTML)
+    assert answer.status_code == 401
+    answer = get(f"{protected.url}/", headers={"Authorization": "Bearer x"} | HTML)
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_browsers_are_sent_to_the_login_and_back(protected: Running) -> None:
+    answer = get(f"{protected.url}/?a=b%20c", headers=HTML)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login?next=%2F%3Fa%3Db%2520c"
+    with httpx.Client(
+        base_url=protected.url, headers=HTML, follow_redirects=True, verify=TLS
+    ) as browser:
+        page = browser.get(answer.headers["location"])
+        assert page.status_code == 200
+        assert 'name="next" value="/?a=b%20c"' in page.text
+        answer = browser.post("/login", data={"token": TOKEN, "next": "/?a=b%20c"})
+        assert str(answer.url) == f"{protected.url}/?a=b%20c"
+        assert answer.status_code == 200
+        assert browser.get("/status").json()["ready"] is True
+
+
+def test_the_cookie_is_for_this_site_only_and_no_script_reads_it(protected: Running) -> None:
+    header = log_in(protected).headers["set-cookie"]
+    assert header.startswith(f"{COOKIE}=1.")
+    assert TOKEN not in header
+    assert "HttpOnly" in header
+    assert "SameSite=strict" in header
+    assert "Path=/" in header
+    assert f"Max-Age={LOGIN_LIFE_S}" in header
+    assert "Domain" not in header
+    assert "Secure" not in header, "the gateway is asked without TLS here"
+
+
+def test_with_tls_the_cookie_is_bound_to_the_host() -> None:
+    assert cookie_name({"scheme": "https"}) == f"__Host-{COOKIE}"
+    assert cookie_name({"scheme": "http"}) == COOKIE
+
+
+def test_a_wrong_token_gets_the_form_again(fresh: Running) -> None:
+    answer = log_in(fresh, "wrong", "/status")
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+    assert "not the gateway&#39;s token" in answer.text
+    assert 'value="/status"' in answer.text
+
+
+def test_logout_ends_the_cookie_even_when_it_is_sent_again(fresh: Running) -> None:
+    cookie = log_in(fresh).cookies[COOKIE]
+    headers = {"Cookie": f"{COOKIE}={cookie}"}
+    assert ask_status(fresh, "GET", "/status", headers) == 200
+    answer = post(f"{fresh.url}/logout", headers=headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+    assert ask_status(fresh, "GET", "/status", headers) == 401
+    answer = post(f"{fresh.url}/logout", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 303
+
+
+def test_the_sixth_guess_has_to_wait(fresh: Running) -> None:
+    forged = {"X-Forwarded-For": "10.1.2.3"}
+    assert [log_in(fresh, "wrong").status_code for _ in range(5)] == [401] * 5
+    answer = post(f"{fresh.url}/login", data={"token": "wrong"}, headers=forged)
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 300
+    assert log_in(fresh).status_code == 429, "even the right one, or guessing would go on"
+    wrong = {"Authorization": "Bearer wrong"}
+    answer = get(f"{fresh.url}/status", headers=wrong | forged)
+    assert answer.status_code == 429
+    assert "retry-after" in answer.headers
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    assert ask_status(fresh, "GET", "/status", right) == 200, (
+        "a neighbour's guesses lock no script out"
+    )
+
+
+def test_guessing_by_bearer_counts_too(fresh: Running) -> None:
+    wrong = {"Authorization": "Bearer wrong"}
+    statuses = [ask_status(fresh, "GET", "/status", wrong) for _ in range(7)]
+    assert statuses == [401] * 5 + [429] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status"),
+    [
+        (b"{}", "application/json", 415),
+        (b"", "", 415),
+        (b"token=" + b"x" * MAX_FORM_BYTES, "application/x-www-form-urlencoded", 413),
+        (b"&".join([b"a=b"] * 9), "application/x-www-form-urlencoded", 400),
+        (b"token=\xff", "application/x-www-form-urlencoded", 400),
+        (b"token=%FF%FE", "application/x-www-form-urlencoded; charset=utf-8", 401),
+        (b"token=", "application/x-www-form-urlencoded", 401),
+        (b"x" * 70_000, "application/x-www-form-urlencoded", 413),
+    ],
+)
+def test_odd_forms_are_refused(
+    protected: Running, content: bytes, media_type: str, status: int
+) -> None:
+    protected.app.state.access.throttle = Throttle()
+    headers = {"Content-Type": media_type}
+    answer = post(f"{protected.url}/login", content=content, headers=headers)
+    assert answer.status_code == status
+
+
+def test_an_open_gateway_needs_no_login(running: Running) -> None:
+    assert running.app.state.access.is_open
+    assert ask_status(running, "GET", "/status", {}) == 200
+    answer = log_in(running, "anything")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert "set-cookie" not in answer.headers
+
+
+async def test_an_open_gateway_answers_to_its_own_machine_only(app: Starlette) -> None:
+    for address, status in (("127.0.0.1", 200), ("::1", 200), ("192.0.2.1", 403)):
+        transport = httpx.ASGITransport(app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            assert (await client.get("/status")).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("", True),
+        ("10.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("localhost", False),
+        ("0.0.0.0", False),
+    ],
+)
+def test_local_addresses(address: str, expected: bool) -> None:
+    assert is_local(address) is expected
+
+
+def test_a_token_is_made_when_real_accounts_have_none() -> None:
+    access, other = open_access(make_protected()), open_access(make_protected())
+    assert access.is_generated
+    assert not access.is_open
+    assert access.login_fragment() != other.login_fragment()
+    token = access.login_fragment().removeprefix("#token=")
+    assert len(token) >= 32
+    assert access.is_token(token)
+
+
+def test_a_token_is_honoured_even_with_a_simulator() -> None:
+    access = open_access(make_settings(token=TOKEN, host="0.0.0.0"))
+    assert not access.is_open
+    assert not access.is_generated
+    assert access.is_token(TOKEN)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "gateway.example"])
+@pytest.mark.parametrize("make", [make_settings, make_protected])
+def test_other_machines_need_a_token(host: str, make: Callable[..., Settings]) -> None:
+    with pytest.raises(ConfigurationError, match=r"^GATEWAY_TOKEN: .*HOST"):
+        open_access(make(host=host))
+
+
+@pytest.mark.parametrize("host", sorted(LOOPBACK_HOSTS))
+def test_loopback_needs_none(host: str) -> None:
+    assert open_access(make_settings(host=host)).is_open
+
+
+def test_a_token_with_odd_letters_survives_the_link() -> None:
+    access = Access("a b&c=d#e/f%g-längst")
+    assert access.login_fragment() == "#token=" + quote("a b&c=d#e/f%g-längst", safe="")
+
+
+@given(st.text(max_size=100))
+def test_no_other_text_is_the_token(text: str) -> None:
+    access = Access(TOKEN)
+    assert access.is_token(text) is (text == TOKEN)
+    assert not access.is_cookie(text)
+    assert not Access(None).is_token(text)
+
+
+def test_a_cookie_lives_until_its_time_and_over_a_restart() -> None:
+    now_s = [1000.0]
+    access = Access(TOKEN, now_s=lambda: now_s[0])
+    cookie = access.make_cookie()
+    assert access.is_cookie(cookie)
+    assert Access(TOKEN, now_s=lambda: now_s[0]).is_cookie(cookie)
+    assert not Access("another-token-of-ours", now_s=lambda: now_s[0]).is_cookie(cookie)
+    assert access.make_cookie() != cookie
+    now_s[0] += LOGIN_LIFE_S
+    assert not access.is_cookie(cookie)
+
+
+@given(st.data())
+def test_a_changed_cookie_is_none(data: st.DataObject) -> None:
+    access = Access(TOKEN)
+    cookie = access.make_cookie()
+    index = data.draw(st.integers(0, len(cookie) - 1))
+    letter = data.draw(st.characters().filter(lambda each: each != cookie[index]))
+    assert not access.is_cookie(cookie[:index] + letter + cookie[index + 1 :])
+    assert not access.is_cookie(cookie[:index])
+
+
+def test_logged_out_cookies_are_forgotten_when_they_would_have_expired() -> None:
+    now_s = [0.0]
+    access = Access(TOKEN, now_s=lambda: now_s[0])
+    for _ in range(3):
+        access.end(access.make_cookie())
+        access.end("none of ours")
+        now_s[0] += LOGIN_LIFE_S
+    assert len(access._ended) == 1
+
+
+def test_the_throttle_forgets_after_a_while_and_forgets_the_oldest_address() -> None:
+    now_s = [0.0]
+    throttle = Throttle(lambda: now_s[0])
+    for second in range(5):
+        now_s[0] = float(second)
+        assert throttle.wait_s("a") == 0
+        throttle.record("a")
+    assert throttle.wait_s("a") == 297
+    assert throttle.wait_s("b") == 0
+    now_s[0] = 300.0
+    assert throttle.wait_s("a") == 0, "the first failure is over"
+    for number in range(MAX_ADDRESSES + 10):
+        throttle.record(str(number))
+    assert len(throttle._failures) == MAX_ADDRESSES
+    assert "a" not in throttle._failures
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "",
+        "x",
+        "/a\r\nb: c",
+        "/é",
+        "javascript:alert(1)",
+        "/" + "x" * 2048,
+        "/a\\b",
+    ],
+)
+def test_a_login_never_leads_elsewhere(target: str) -> None:
+    assert safe_target(target) == "/"
+
+
+@pytest.mark.parametrize("target", ["/", "/?a=b%20c", "/live/home?symbols=SPY,QQQ"])
+def test_a_login_leads_back(target: str) -> None:
+    assert safe_target(target) == target
+
+
+async def nothing(request: Request) -> Response:
+    return Response()
+
+
+@pytest.mark.parametrize(
+    "route", [Route("/new", nothing), Mount("/new", app=Response())], ids=["route", "mount"]
+)
+def test_a_route_without_a_rule_stops_the_start(route: BaseRoute) -> None:
+    rules = Rules()
+    known = rules.declare(Rule.VIEWER, [Route("/known", nothing)])
+    rules.check(known)
+    with pytest.raises(ConfigurationError, match="no rule"):
+        rules.check([*known, route])
+
+
+async def test_the_app_does_not_start_with_such_a_route(app: Starlette) -> None:
+    app.router.routes.append(Route("/new", nothing))
+    with pytest.raises(ConfigurationError, match="/new"):
+        async with app.router.lifespan_context(app):
+            pass

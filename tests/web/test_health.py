@@ -1,0 +1,116 @@
+"""Liveness, readiness, status and metrics, as platforms and operators ask for them."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway import __version__
+from tests.web.running import (
+    Reader,
+    Running,
+    ask,
+    get,
+    make_balance,
+    make_quote,
+    make_settings,
+    make_status,
+    open_gateway,
+    post,
+)
+
+
+def test_healthz_tells_that_the_loop_turns(running: Running) -> None:
+    answer = get(f"{running.url}/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_readiness_follows_what_there_is_to_serve() -> None:
+    with open_gateway() as gateway:
+        url = f"{gateway.url}/readyz"
+        answer = get(url)
+        assert answer.status_code == 503
+        assert answer.json() == {"status": "unready", "reasons": ["nothing has arrived yet"]}
+        gateway.publish(make_status("connecting"))
+        assert get(url).json()["reasons"] == ["feed is connecting"]
+        gateway.publish(make_quote())
+        assert (get(url).status_code, get(url).json()) == (200, {"status": "ready"})
+        gateway.publish(make_status("stale"))
+        assert get(url).status_code == 200, "old values are served, marked as such"
+        gateway.call(lambda: gateway.context.hub.close("shutdown"))
+        assert get(url).json()["reasons"] == ["the gateway is shutting down"]
+        assert get(f"{gateway.url}/healthz").status_code == 200
+
+
+def test_status_tells_an_operator_what_there_is() -> None:
+    with open_gateway(make_settings(max_streams=7)) as gateway:
+        context = gateway.context
+        context.report = lambda: {"feed": {"symbols": 2}}
+        assert get(f"{gateway.url}/status").json()["events"]["last_age_s"] is None
+        gateway.publish(make_status(), make_quote(), make_balance(balance="123456.78"))
+        with Reader(gateway.port) as reader:
+            reader.read_until("snapshot_end")
+            answer = get(f"{gateway.url}/status")
+        status = json.loads(answer.content, parse_float=Decimal)
+        assert answer.headers["cache-control"] == "no-store"
+        assert status["version"] == __version__
+        assert status["epoch"] == context.hub.epoch
+        assert 0 <= status["uptime_s"] < 60
+        assert status["ready"] is True
+        assert status["statuses"]["feed"]["state"] == "live"
+        assert status["statuses"]["feed"]["since"].endswith("Z")
+        assert status["upstream"] == {"feed": {"symbols": 2}}
+        assert status["streams"] == {
+            "open": 1,
+            "max": 7,
+            "opened": 1,
+            "evicted": 0,
+            "refused": 0,
+            "subscribers": 1,
+        }
+        assert status["symbols_wanted"] == 2
+        assert status["events"]["published"] == 3
+        assert 0 <= status["events"]["last_age_s"] < 60
+        assert status["versions"]["sse-starlette"].startswith("3.")
+        assert b"123456" not in answer.content, "no balances here"
+
+
+def test_metrics_are_prometheus_text() -> None:
+    with open_gateway() as gateway:
+        gateway.publish(make_status("stale"), make_quote(), make_quote())
+        with Reader(gateway.port) as reader:
+            reader.read_until("snapshot_end")
+            answer = get(f"{gateway.url}/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=")
+        found = {
+            (sample.name, *sorted(sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        }
+        assert found["gateway_events_published_total",] == 3
+        assert found["gateway_streams_open",] == 1
+        assert found["gateway_streams_opened_total",] == 1
+        assert found["gateway_streams_evicted_total",] == 0
+        assert found["gateway_streams_refused_total",] == 0
+        assert found["gateway_subscribers",] == 1
+        assert found["gateway_records",] == 2
+        assert found["gateway_history_events",] == 3
+        assert found["gateway_symbols_wanted",] == 2
+        assert found["gateway_events_conflated_total",] == 0
+        assert 0 <= found["gateway_last_event_age_seconds",] < 60
+        assert 0 <= found["gateway_event_loop_lag_seconds",] < 60
+        assert 0 <= found["gateway_uptime_seconds",] < 60
+        assert found["gateway_upstream_state", "feed", "stale"] == 1
+        assert found["gateway_upstream_state", "feed", "live"] == 0
+        assert found["gateway_info", __version__] == 1
+        assert found["process_open_fds",] > 0
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/status", "/metrics", "/api/snapshot"])
+def test_head_and_other_methods(running: Running, path: str) -> None:
+    head = ask("HEAD", running.url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    answer = post(running.url + path)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] in {"GET, HEAD", "HEAD, GET"}
