@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 
 from gateway.settings import Settings
 from gateway.streams.events import ConfigurationError
+from gateway.web.push import KeepRawSend
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                KeepRawSend(app),
                 lifespan="on",
                 ws="none",
                 log_config=None,

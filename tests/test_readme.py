@@ -1,5 +1,6 @@
 """The README is true: every command, setting, route, event and metric is in it, and no other."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def code(text: str) -> list[str]:
 
 
 async def no_upstream() -> None:
-    """Nothing feeds the hub."""
+    """Feed nothing, for as long as the application runs."""
+    await asyncio.Event().wait()
 
 
 def make_client() -> TestClient:
@@ -51,7 +53,7 @@ def make_client() -> TestClient:
         simulator_account_ws="ws://127.0.0.1:1",
     )
     app = build_app(create_context(settings), no_upstream)
-    return TestClient(app, base_url="http://127.0.0.1:8000")
+    return TestClient(app, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
 
 
 def test_every_command_and_option() -> None:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from gateway.pages.formats import format_clock, format_iso, format_money
-from gateway.pages.panel import Panel
+from gateway.pages.panel import FragmentPanel
 from gateway.streams.events import BalanceUpdate, Key, Record
 
 SOURCES = {"account_stream": "streamed", "rest": "polled"}
 
 
-class BalancePanel(Panel):
+class BalancePanel(FragmentPanel):
     """Net liquidating value, buying power and cash of each account."""
 
     template: ClassVar[str] = "panels/balance.html"

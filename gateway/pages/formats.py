@@ -96,11 +96,10 @@ def format_quantity(value: Decimal | None) -> str:
         return format_number(value)
     sign = MINUS if value < 0 else ""
     if magnitude >= ABBREVIATE_FROM:
-        for scale, letter in SCALES:
-            if magnitude >= scale:
-                scaled = magnitude / scale
-                decimals = 2 if scaled < 10 else 1 if scaled < 100 else 0
-                return f"{sign}{scaled:.{decimals}f}{letter}"
+        scale, letter = next(each for each in SCALES if magnitude >= each[0])
+        scaled = magnitude / scale
+        decimals = 2 if scaled < 10 else 1 if scaled < 100 else 0
+        return f"{sign}{scaled:.{decimals}f}{letter}"
     if magnitude == magnitude.to_integral_value():
         return f"{sign}{magnitude:,.0f}"
     if magnitude >= 100:

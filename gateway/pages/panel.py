@@ -4,7 +4,8 @@ A panel is a template plus the keys that it listens to; a page is a list of pane
 once and shared by every viewer, so nothing here knows a viewer, a stream or the hub.
 """
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -13,8 +14,8 @@ from gateway.streams.events import Key, Record
 Slot = Literal["header", "main"]
 
 
-class Panel:
-    """A live element of a page: its `template` is rendered anew when one of its keys changes.
+class Panel(ABC):
+    """A live element of a page, rendered from its `template` when one of its keys changes.
 
     `frame` stands around the live element and is rendered with the page only. The records of a
     private panel never get into bytes that viewers with other accounts see.
@@ -24,19 +25,26 @@ class Panel:
     frame: ClassVar[str]
     slot: ClassVar[Slot] = "main"
     is_private: ClassVar[bool] = False
-    refresh_s: ClassVar[float | None] = None
-    """Rendered again after so long even if no key changed, for what depends on the clock."""
 
     def __init__(self, id: str) -> None:
         self.id = id
 
+    @abstractmethod
     def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
         """What it listens to; `accounts` are the viewer's, and empty unless it is private."""
-        raise NotImplementedError
+        ...
 
+
+class FragmentPanel(Panel):
+    """A panel that is rendered as a whole."""
+
+    refresh_s: ClassVar[float | None] = None
+    """Rendered again after so long even if no key changed, for what depends on the clock."""
+
+    @abstractmethod
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """The template's variables from the newest record of each key, in the order of `keys`."""
-        raise NotImplementedError
+        ...
 
 
 class TablePanel(Panel):
@@ -50,17 +58,20 @@ class TablePanel(Panel):
 
     row_tag: ClassVar[str] = "tr"
 
+    @abstractmethod
     def row_id(self, key: Key) -> str:
         """The row's element id; it must be plain in a CSS selector."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def row_context(self, key: Key, record: Record | None, move: "Move") -> dict[str, Any]:
         """The row template's variables."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def row_value(self, record: Record | None) -> Any:
         """The number whose change makes the row flash; None when unknown."""
-        return None
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,3 @@ class Page:
     symbols: tuple[str, ...]
     query: str
     """The parameters that make this page from its name, URL-encoded in one canonical form."""
-
-
-PageMaker = Callable[[Sequence[str]], Page]

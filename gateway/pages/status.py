@@ -12,7 +12,7 @@ from gateway.pages.formats import (
     format_iso,
     parse_iso,
 )
-from gateway.pages.panel import Panel, Slot
+from gateway.pages.panel import FragmentPanel, Slot
 from gateway.streams.events import Key, Record, Status
 
 UPSTREAMS = ("feed", "session", "accounts")
@@ -26,7 +26,7 @@ WORDS = {
 }
 
 
-class StatusPanel(Panel):
+class StatusPanel(FragmentPanel):
     """The feed always; the login and the accounts when something is wrong with them."""
 
     template: ClassVar[str] = "panels/status.html"

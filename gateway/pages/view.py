@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
-from gateway.pages.panel import RESTING, Move, Page, Panel, Slot, TablePanel
+from gateway.pages.panel import RESTING, FragmentPanel, Move, Page, Panel, Slot, TablePanel
 from gateway.streams.events import Key, Record
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
@@ -67,10 +67,10 @@ class Sources(NamedTuple):
     now_ms: Callable[[], int]
 
 
-class Element:
+class FragmentElement:
     """A panel's live element as it was last rendered."""
 
-    def __init__(self, panel: Panel, sources: Sources) -> None:
+    def __init__(self, panel: FragmentPanel, sources: Sources) -> None:
         self.panel = panel
         self.html = ""
         self._sources = sources
@@ -110,13 +110,14 @@ class _Row:
         self.html = ""
 
 
-class TableElement(Element):
+class TableElement:
     """The live rows of a table; changed ones travel alone while they are few."""
 
-    panel: TablePanel
-
     def __init__(self, panel: TablePanel, sources: Sources) -> None:
-        super().__init__(panel, sources)
+        self.panel = panel
+        self.html = ""
+        self._sources = sources
+        self._template = sources.environment.get_template(panel.template)
         self._empty = sources.environment.get_template(panel.empty)
         self._rows = [_Row(key, panel.row_id(key)) for key in panel.keys(())]
 
@@ -170,6 +171,15 @@ def _flash_of(before: object, after: object) -> Literal["", "up", "down"]:
     return "up" if after > before else "down"  # type: ignore[operator]
 
 
+def create_element(panel: Panel, sources: Sources) -> FragmentElement | TableElement:
+    """The live element of a panel, of which nothing is rendered yet."""
+    if isinstance(panel, TablePanel):
+        return TableElement(panel, sources)
+    if isinstance(panel, FragmentPanel):
+        return FragmentElement(panel, sources)
+    raise TypeError(f"{panel!r} is neither a TablePanel nor a FragmentPanel")
+
+
 class Channel:
     """Panels that are rendered together, and the bytes that say so.
 
@@ -178,12 +188,7 @@ class Channel:
     """
 
     def __init__(self, panels: Sequence[Panel], sources: Sources) -> None:
-        self.elements = [
-            TableElement(panel, sources)
-            if isinstance(panel, TablePanel)
-            else Element(panel, sources)
-            for panel in panels
-        ]
+        self.elements = [create_element(panel, sources) for panel in panels]
         self.seq = 0
         self._message = b""
         self._snapshot: tuple[int, bytes] = (-1, b"")

@@ -387,6 +387,8 @@ class Feed:
             if wanted != self._known:
                 gone = self._known - wanted
                 self._known = wanted
+                # For those who see all symbols: these will not move again.
+                self._publisher.mark_stale(symbols=gone)
                 self._publisher.forget(gone)
                 self.normalizer.forget(gone)
                 if gone:

@@ -5,11 +5,15 @@ of milliseconds for a day and the event loop has none to give.
 """
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+logger = logging.getLogger(__name__)
+
 _DAYS_AHEAD = 10
 _RELOAD_S = 24 * 3600.0
+_RETRY_S = 3600.0
 
 
 class MarketHours:
@@ -28,9 +32,14 @@ class MarketHours:
     async def run(self) -> None:
         """Keep the calendar read, until cancelled."""
         while self.mode == "auto":
-            now = datetime.now(UTC)
-            self._sessions = await asyncio.to_thread(read_sessions, now)
-            await asyncio.sleep(_RELOAD_S)
+            try:
+                self._sessions = await asyncio.to_thread(read_sessions, datetime.now(UTC))
+            except Exception:
+                # Somebody else's calendar must not end the feed; the days read ahead still hold.
+                logger.exception("the market calendar could not be read; trying again in an hour")
+                await asyncio.sleep(_RETRY_S)
+            else:
+                await asyncio.sleep(_RELOAD_S)
 
 
 def read_sessions(now: datetime) -> list[tuple[datetime, datetime]]:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import product
 from operator import attrgetter
 from typing import Literal
@@ -52,13 +52,25 @@ CONTROLS = 256
 _CONTROL_TYPES = frozenset({"status", "heartbeat"})
 
 
+Origin = tuple[str, int]
+"""Where a record was published first, epoch and sequence: what its id says."""
+
+NOWHERE: Origin = ("0", 0)
+"""Before everything that was ever replicated."""
+
+
 class Entry:
     """A published record with its place in the sequence; its frame is made at first need."""
 
-    __slots__ = ("_frame", "at_s", "key", "previous", "record", "seq")
+    __slots__ = ("_frame", "at_s", "is_local", "key", "origin", "previous", "record", "seq")
 
-    def __init__(self, seq: int, record: Record, at_s: float) -> None:
+    def __init__(
+        self, seq: int, record: Record, at_s: float, origin: Origin, *, is_local: bool = False
+    ) -> None:
         self.seq = seq
+        self.origin = origin
+        self.is_local = is_local
+        """Said by a replica itself, without an id; its origin is that of what it replaces."""
         self.previous = 0
         """The sequence of the record of the same key before this one."""
         self.key = record.key
@@ -66,14 +78,20 @@ class Entry:
         self.at_s = at_s
         self._frame: bytes | None = None
 
-    def frame(self, epoch: str) -> bytes:
+    @property
+    def frame(self) -> bytes:
         """The SSE frame; control events carry no id, so they never move a client's cursor."""
         if self._frame is None:
-            control = self.key[0] in _CONTROL_TYPES
+            has_id = not self.is_local and self.key[0] not in _CONTROL_TYPES
             self._frame = encode_frame(
-                self.record, None if control else format_event_id(epoch, self.seq)
+                self.record, format_event_id(*self.origin) if has_id else None
             )
         return self._frame
+
+
+def order_of(origin: Origin) -> tuple[int, int]:
+    """Epochs of a replicated stream are whole numbers that rise from one publisher to the next."""
+    return (int(origin[0]), origin[1])
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -100,7 +118,7 @@ class Subscription(msgspec.Struct, frozen=True):
 class _Group:
     """All subscribers of one subscription: they share one waiter, one key set and the chunks."""
 
-    __slots__ = ("chunks", "keys", "kinds", "members", "subscription", "waiter")
+    __slots__ = ("chunks", "keys", "kinds", "members", "pushed", "subscription", "waiter")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
@@ -119,6 +137,8 @@ class _Group:
         self.keys = frozenset(keys)
         self.chunks: dict[int, tuple[bytes, int]] = {}
         self.waiter: asyncio.Future[int] | None = None
+        # Those who have taken everything up to the last flush; a dict for its order.
+        self.pushed: dict[Pushed, None] = {}
 
     def matches(self, key: Key) -> bool:
         return key in self.keys or key[0] in self.kinds
@@ -141,18 +161,23 @@ class Hub:
     key for a subscriber that fell behind (told by `gap`) or asked for a rate; never the newest.
     Bounded by `history_events` and by the number of keys, not by subscribers or their speed.
     A restart begins a new epoch and loses everything; clients then get a full snapshot.
+
+    A replica holds what another process published, under that one's ids, which are all that its
+    ids are: what it publishes itself (heartbeats, marks while it is cut off) has none.
     """
 
     def __init__(
         self,
         *,
         epoch: str,
+        is_replica: bool = False,
         tick_s: float = TICK_S,
         history_events: int = HISTORY_EVENTS,
         max_lag_s: float = MAX_LAG_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.epoch = epoch
+        self.epoch = NOWHERE[0] if is_replica else epoch
+        self.is_replica = is_replica
         self.tick_s = tick_s
         self.max_lag_s = max_lag_s
         self.published = 0
@@ -169,6 +194,10 @@ class Hub:
         self._last_flush_s = float("-inf")
         self._last_s: float | None = None
         self._provable_from = 0
+        self.origin = NOWHERE
+        """In a replica: the newest that was replicated."""
+        self._provable_origin: Origin | None = None
+        self._epochs: set[str] = set()
         self._forgotten = 0
         # For readers with a rate, whom signs of life and statuses must reach in between.
         self._controls: deque[Entry] = deque(maxlen=CONTROLS)
@@ -202,13 +231,39 @@ class Hub:
     @property
     def last_event_id(self) -> str:
         """The id of the newest record, to resume from."""
-        return format_event_id(self.epoch, self._seq)
+        return format_event_id(*(self.origin if self.is_replica else (self.epoch, self._seq)))
 
     def publish(self, record: Record) -> int:
         """The sequence given to the record, which is now the newest of its key."""
+        if self.is_replica:
+            before = self._latest.get(record.key)
+            return self._append(record, before.origin if before else NOWHERE, is_local=True)
+        return self._append(record, (self.epoch, self._seq + 1))
+
+    def replicate(self, record: Record, origin: Origin) -> bool:
+        """Whether a record that another process published was news; it keeps that one's id.
+
+        Origins must come in their order, which is that of the epochs as whole numbers, then of the
+        sequences; what is not newer than the newest is left out.
+        """
+        if not self.advance(origin):
+            return False
+        self._append(record, origin)
+        return True
+
+    def advance(self, origin: Origin) -> bool:
+        """Whether this is newer than all that was replicated, of which it now is the newest."""
+        if order_of(origin) <= order_of(self.origin):
+            return False
+        self.origin = origin
+        self.epoch = origin[0]
+        self._epochs.add(origin[0])
+        return True
+
+    def _append(self, record: Record, origin: Origin, *, is_local: bool = False) -> int:
         self._seq += 1
         self.published += 1
-        entry = Entry(self._seq, record, self._clock())
+        entry = Entry(self._seq, record, self._clock(), origin, is_local=is_local)
         if not isinstance(record, Heartbeat):
             before = self._latest.get(entry.key)
             if before is not None:
@@ -245,12 +300,17 @@ class Hub:
         ]
         return sorted(found, key=attrgetter("account"))
 
-    def mark_stale(self, stale: bool = True) -> int:
-        """How many market records were published again because their `stale` mark changed."""
+    def mark_stale(self, stale: bool = True, symbols: Collection[str] | None = None) -> int:
+        """How many market records were published again because their `stale` mark changed.
+
+        Of all symbols, or only of these.
+        """
         changed = [
             entry.record
             for entry in self._latest.values()
-            if isinstance(entry.record, MarketRecord) and entry.record.stale is not stale
+            if isinstance(entry.record, MarketRecord)
+            and entry.record.stale is not stale
+            and (symbols is None or entry.record.symbol in symbols)
         ]
         for record in changed:
             self.publish(msgspec.structs.replace(record, stale=stale))
@@ -258,13 +318,24 @@ class Hub:
 
     def forget(self, symbols: Iterable[str]) -> None:
         """Drop the records of symbols that are followed no more, so that memory stays bounded."""
-        for symbol in symbols:
-            for kind in MARKET_TYPES:
-                entry = self._latest.pop((kind, symbol), None)
-                if entry is not None:
-                    # A client whose id is not newer may hold one of these: no resume can prove it.
-                    self._provable_from = self._seq + 1
-                    self._forgotten = max(self._forgotten, entry.seq)
+        self.forget_keys(product(MARKET_TYPES, symbols))
+
+    def forget_keys(self, keys: Iterable[Key]) -> None:
+        """Drop the records with these keys."""
+        for key in keys:
+            entry = self._latest.pop(key, None)
+            if entry is not None:
+                # A client whose id is not newer may hold one of these: no resume can prove it.
+                self._provable_from = self._seq + 1
+                self._forgotten = max(self._forgotten, entry.seq)
+
+    def list_before(self, epoch: str) -> list[Key]:
+        """In a replica: the keys of market records that no later publisher has published again."""
+        return [
+            key
+            for key, entry in self._latest.items()
+            if key[0] in MARKET_TYPES and int(entry.origin[0]) < int(epoch)
+        ]
 
     def snapshot(self, subscription: Subscription) -> list[Entry]:
         """The newest matching entries, statuses first, each part in the order of its sequence."""
@@ -283,6 +354,46 @@ class Hub:
             return None
         return seq
 
+    def know_history(self, epochs: Iterable[str], provable_from: Origin) -> None:
+        """In a replica: accept ids of these epochs too, from `provable_from` on, for a resume.
+
+        A replica that has every newest record can prove what changed since ids that were given
+        before it began.
+        """
+        self._epochs.update(epochs)
+        self._provable_origin = provable_from
+
+    def changed_since(self, last_event_id: str, subscription: Subscription) -> list[Entry] | None:
+        """What of the snapshot is news for a client that saw this id; None when that cannot be
+        proved, and only the full snapshot is right."""
+        if self.is_replica:
+            order = self._find_replicated(last_event_id)
+            if order is None:
+                return None
+            # What this replica says itself has no id, so no client can have proved to know it.
+            return [
+                each
+                for each in self.snapshot(subscription)
+                if each.is_local or order_of(each.origin) > order or isinstance(each.record, Status)
+            ]
+        seq = self.can_resume(last_event_id)
+        if seq is None:
+            return None
+        return [
+            each
+            for each in self.snapshot(subscription)
+            if each.seq > seq or isinstance(each.record, Status)
+        ]
+
+    def _find_replicated(self, last_event_id: str) -> tuple[int, int] | None:
+        """The order of an id that was given by any process, when all since then is known here."""
+        origin = parse_event_id(last_event_id)
+        provable = self._provable_origin
+        if origin is None or provable is None or origin[0] not in self._epochs:
+            return None
+        order = order_of(origin)
+        return order if order_of(provable) <= order <= order_of(self.origin) else None
+
     def subscribe(
         self,
         subscription: Subscription,
@@ -294,17 +405,46 @@ class Hub:
 
         `rate` is the most updates a second for each key; the newest wins, on the trailing edge.
         """
-        group = self._groups.get(subscription)
-        if group is None:
-            group = self._groups[subscription] = _Group(subscription)
-        group.members += 1
+        group = self._join(subscription)
         return Subscriber(self, group, self._seq if after is None else after, rate)
 
+    def push(
+        self,
+        subscription: Subscription,
+        take: Callable[[bytes], bool],
+        end: Callable[[], None],
+        *,
+        after: int,
+    ) -> "Pushed":
+        """A cursor behind `after` whose chunks the hub hands to `take`; close it when done.
+
+        `take` must not wait: False says that the chunk was taken but that it is still being
+        written; nothing more comes until `Pushed.resume`. `end` is called when the hub closes.
+        """
+        group = self._join(subscription)
+        pushed = Pushed(self, group, after, take, end)
+        pushed.resume()
+        return pushed
+
     def close(self, reason: str) -> None:
-        """End every stream: `Subscriber.read` returns None from now on."""
+        """End every stream: `Subscriber.read` returns None from now on, `Pushed.end` is called."""
         self.closing = reason
-        for group in self._groups.values():
+        for group in list(self._groups.values()):
             group.wake(0)
+            for pushed in list(group.pushed):
+                pushed.end()
+
+    def _push(self, group: _Group, begin: int) -> None:
+        """Hand the group's chunk to all who wait for it; nothing of theirs lies before `begin`."""
+        chunk, head = self._read(group, begin)
+        # A copy: who takes a chunk may leave, and who cannot take another is set aside.
+        for pushed in list(group.pushed):
+            if pushed.cursor > begin:  # came after the last flush, with a snapshot of its own
+                own, pushed.cursor = self._read(group, pushed.cursor)
+            else:
+                own, pushed.cursor = chunk, head
+            if own and not pushed.take(own):
+                group.pushed.pop(pushed, None)
 
     def _schedule_flush(self) -> None:
         try:
@@ -328,10 +468,14 @@ class Hub:
         kinds = {kind for kind, _ in dirty}
         # More than the history holds came since the last flush: what it was is known no more.
         is_unknown = begin + 1 < self._ring_start
-        for group in self._groups.values():
+        for group in list(self._groups.values()):
             group.chunks.clear()
-            if group.waiter is not None and (is_unknown or group.matches_any(dirty, kinds)):
+            if not group.waiter and not group.pushed:
+                continue
+            if is_unknown or group.matches_any(dirty, kinds):
                 group.wake(begin)
+                if group.pushed:
+                    self._push(group, begin)
 
     def _entries_after(self, cursor: int) -> list[Entry] | None:
         """Everything behind the cursor up to the last flush; None when history does not reach."""
@@ -384,9 +528,16 @@ class Hub:
             if skipped != 0:
                 self.conflated += skipped or 0
                 frames.append(encode_frame(Gap(skipped=skipped, reason="slow")))
-        frames += [entry.frame(self.epoch) for entry in entries]
+        frames += [entry.frame for entry in entries]
         chunk = group.chunks[cursor] = (b"".join(frames), head)
         return chunk
+
+    def _join(self, subscription: Subscription) -> _Group:
+        group = self._groups.get(subscription)
+        if group is None:
+            group = self._groups[subscription] = _Group(subscription)
+        group.members += 1
+        return group
 
     def _leave(self, group: _Group) -> None:
         group.members -= 1
@@ -440,7 +591,7 @@ class Subscriber:
             ]
             if any(each.key[0] not in _CONTROL_TYPES for each in entries):
                 self._due_s = hub._clock() + self._interval_s
-        return b"".join([entry.frame(hub.epoch) for entry in entries])
+        return b"".join([entry.frame for entry in entries])
 
     async def read_entries(self) -> list[Entry] | None:
         """The newest changed entries, one per key, in order; None when the hub closes.
@@ -473,6 +624,47 @@ class Subscriber:
         self.cursor = max(self.cursor, begin)
 
 
+class Pushed:
+    """One open stream that the hub writes to by itself; see `Hub.push` and what `Hub` promises."""
+
+    __slots__ = ("_group", "_hub", "closed", "cursor", "end", "take")
+
+    def __init__(
+        self,
+        hub: Hub,
+        group: _Group,
+        cursor: int,
+        take: Callable[[bytes], bool],
+        end: Callable[[], None],
+    ) -> None:
+        self._hub = hub
+        self._group = group
+        self.cursor = cursor
+        self.take = take
+        self.end = end
+        self.closed = False
+
+    def resume(self) -> None:
+        """Take what was missed, then wait for the next flush."""
+        hub = self._hub
+        if hub.closing is not None:
+            self.end()
+            return
+        while not self.closed and hub._flushed > self.cursor:
+            chunk, self.cursor = hub._read(self._group, self.cursor)
+            if chunk and not self.take(chunk):
+                return
+        if not self.closed:
+            self._group.pushed[self] = None
+
+    def close(self) -> None:
+        """Leave the hub; may be called twice."""
+        if not self.closed:
+            self.closed = True
+            self._group.pushed.pop(self, None)
+            self._hub._leave(self._group)
+
+
 def subscription_for(
     *,
     types: frozenset[str] = DEFAULT_TYPES,
@@ -494,11 +686,9 @@ def opening(
     hub: Hub, subscription: Subscription, last_event_id: str | None
 ) -> tuple[Mode, list[Entry], int]:
     """How a stream begins: its mode, the entries to send first, and the cursor behind them."""
-    seq = hub.can_resume(last_event_id) if last_event_id else None
-    entries = hub.snapshot(subscription)
-    if seq is None:
-        return "snapshot", entries, hub.seq
-    changed = [each for each in entries if each.seq > seq or isinstance(each.record, Status)]
+    changed = hub.changed_since(last_event_id, subscription) if last_event_id else None
+    if changed is None:
+        return "snapshot", hub.snapshot(subscription), hub.seq
     return "resume", changed, hub.seq
 
 

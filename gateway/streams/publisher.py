@@ -3,7 +3,7 @@
 The hub is one; the backplane between processes is to be another.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal, Protocol
 
 from gateway.streams.events import Record, State, Status, Upstream, format_time
@@ -18,8 +18,8 @@ class Publisher(Protocol):
     def latest(self, kind: str, subject: str) -> Record | None:
         """Return the newest record of a key."""
 
-    def mark_stale(self, stale: bool = True) -> int:
-        """Publish every market record again whose mark is another."""
+    def mark_stale(self, stale: bool = True, symbols: Collection[str] | None = None) -> int:
+        """Publish every market record again whose mark is another; or only of these symbols."""
 
     def forget(self, symbols: Iterable[str]) -> None:
         """Drop the records of symbols that are followed no more."""

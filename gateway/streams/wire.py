@@ -240,6 +240,8 @@ def _is_request_id(value: Any) -> bool:
 def _refusal(message: dict[str, Any]) -> UpstreamError:
     words = str(message.get("message") or "no reason given")[:120]
     lowered = words.lower()
+    if any(each in lowered for each in _LIMIT_WORDS):
+        return SessionLimit("Tastytrade allows no more sessions for this user")
     if any(each in lowered for each in ("auth", "token", "login", "session")):
         return Unauthorized("the account stream refused the access token")
     return UpstreamError(f"the account stream reported: {words}")

@@ -29,6 +29,7 @@ from gateway.streams.interest import TooManySymbols
 from gateway.streams.symbols import parse_symbol, split_symbols
 from gateway.web.context import Context
 from gateway.web.problem import Problem
+from gateway.web.push import RAW_SEND, Attach, PushedStream
 from gateway.web.stream import FULL_RETRY_MS, EventStream, choose_retry_ms, encode_bye
 
 Snapshot = Literal["true", "false", "only"]
@@ -187,6 +188,8 @@ async def _events(context: Context, request: Request) -> Response:
             held.enter_context(context.interest.hold(query.symbols))
         except TooManySymbols as error:
             raise _bad(query.symbols_parameter, str(error)) from None
+    if RAW_SEND in request.scope and query.rate is None and query.snapshot != "only":
+        return PushedStream(context, partial(_begin, context, query), on_close=held.close)
     return EventStream(context, _stream(context, query), on_close=held.close)
 
 
@@ -208,14 +211,20 @@ def _open(context: Context, query: Query) -> tuple[bytes, int]:
     frames = [encode_retry(choose_retry_ms())]
     if query.snapshot == "false" and mode == "snapshot":
         frames.append(_hello(context, "live"))
-        frames += [each.frame(hub.epoch) for each in entries if isinstance(each.record, Status)]
+        frames += [each.frame for each in entries if isinstance(each.record, Status)]
         if query.last_event_id is not None:
             frames.append(encode_frame(Gap(skipped=None, reason="resume")))
     else:
         frames.append(_hello(context, mode))
-        frames += [each.frame(hub.epoch) for each in entries]
+        frames += [each.frame for each in entries]
         frames.append(encode_frame(SnapshotEnd(count=count_data(entries), mode=mode)))
     return b"".join(frames), cursor
+
+
+def _begin(context: Context, query: Query) -> tuple[bytes, Attach]:
+    """What a pushed stream begins with, and how it joins the hub."""
+    beginning, cursor = _open(context, query)
+    return beginning, partial(context.hub.push, query.subscription, after=cursor)
 
 
 async def _stream(context: Context, query: Query) -> AsyncGenerator[bytes, None]:

@@ -1,4 +1,7 @@
-"""One simulator, one gateway and one Chromium for all browser tests; a page of its own for each."""
+"""One simulator, gateway and Chromium for the tests of a module; a page of its own for each test.
+
+Not for the session: while Playwright runs, no other event loop can run in this thread.
+"""
 
 from collections.abc import Iterator
 
@@ -9,7 +12,7 @@ from tests.browser.driving import Gateway, Screen, find_chromium, open_chromium
 from tests.simulation import Simulator, open_simulator
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
@@ -18,13 +21,13 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def simulator(browser: Browser) -> Iterator[Simulator]:
     with open_simulator("--seed", "7", "--rate", "4") as simulator:
         yield simulator
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def gateway(simulator: Simulator) -> Iterator[Gateway]:
     gateway = Gateway(simulator)
     gateway.start()

@@ -19,8 +19,7 @@ LAST = "#watchlist-SPY td:nth-child(2)"
 NET = "#balance .value"
 CUT_OFF = """
 Array.from(document.querySelectorAll("#watchlist td"))
-  .filter((cell) => cell.offsetWidth > 0 && cell.scrollWidth > cell.offsetWidth)
-  .filter((cell) => getComputedStyle(cell).overflowX !== "visible")
+  .filter((cell) => cell.offsetWidth > 0 && cell.scrollWidth > cell.offsetWidth + 6)
   .map((cell) => `${cell.cellIndex} ${cell.textContent} ${cell.scrollWidth} ${cell.offsetWidth}`)
 """
 

@@ -2,7 +2,7 @@
 in what all see."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.pages.home import home_page
+from gateway.pages.panel import Panel
 from gateway.pages.templating import create_environment
 from gateway.pages.view import (
     OVERDUE_S,
@@ -19,9 +20,11 @@ from gateway.pages.view import (
     Channel,
     Viewer,
     Views,
+    create_element,
     encode_message,
     render_partial,
 )
+from gateway.streams.events import Key
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest, TooManySymbols
 from tests.pages.reading import (
@@ -398,6 +401,18 @@ async def test_an_empty_list_says_what_to_do(world: World) -> None:
     viewer.close()
 
 
+async def test_a_record_that_looks_the_same_sends_nothing(world: World) -> None:
+    world.hub.publish(make_status())
+    world.hub.publish(make_quote("SPY"))
+    viewer = world.open("SPY")
+    await read(viewer)
+    world.hub.publish(make_status(since="2026-11-20T15:31:00.000Z"))
+    world.hub.publish(make_quote("SPY", updated_at="2026-11-20T15:31:00.000Z"))
+    world.tick()
+    assert has_nothing(viewer)
+    viewer.close()
+
+
 async def test_stale_quotes_say_so(world: World) -> None:
     world.hub.publish(make_quote("SPY", "7.00"))
     viewer = world.open("SPY")
@@ -581,6 +596,15 @@ def apply(screen: dict[str, list[str]], chunk: bytes) -> None:
             symbol = target.removeprefix("watchlist-")
             assert symbol in screen, "a row that the browser does not have"
             screen[symbol] = cells(partial)
+
+
+def test_a_panel_of_no_kind_is_refused(world: World) -> None:
+    class Odd(Panel):
+        def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+            return ()
+
+    with pytest.raises(TypeError, match="neither"):
+        create_element(Odd("odd"), world.views._sources)
 
 
 def test_partial() -> None:

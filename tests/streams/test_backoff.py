@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.streams.backoff import CAP_S, INITIAL_S, PLATEAU_S, PLATEAU_TRIES, Backoff
@@ -35,6 +35,7 @@ def test_an_outage_of_seconds_is_met_with_many_tries() -> None:
     failures=st.integers(0, 200) | st.integers(0, 10**12),
     seed=st.integers(),
 )
+@example(initial_s=1.0, plateau_s=10.0, plateau_tries=5, cap_s=2.0, failures=4, seed=0)
 def test_every_delay_is_within_a_bound_that_never_falls(
     initial_s: float,
     plateau_s: float,
