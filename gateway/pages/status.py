@@ -24,6 +24,8 @@ WORDS = {
     "degraded": "partly working",
     "closed": "lost",
 }
+QUIET = "quiet"
+"""How a feed that is closed with its market is shown: nothing is wrong with it."""
 
 
 class StatusPanel(FragmentPanel):
@@ -44,6 +46,8 @@ class StatusPanel(FragmentPanel):
         feed = next((each for each in statuses if each.upstream == "feed"), None)
         others = [each for each in statuses if each.upstream != "feed" and each.state != "live"]
         shown = [feed] if feed else []
+        if login := [each for each in others if _is_refused(each)]:
+            shown, others = [], login  # whatever else is wrong follows from it
         return {
             "lines": [_line(each) for each in shown + others],
             "market": feed.market if feed else None,
@@ -53,13 +57,18 @@ class StatusPanel(FragmentPanel):
         }
 
 
+def _is_refused(status: Status) -> bool:
+    return status.upstream == "session" and status.state == "closed"
+
+
 def _line(status: Status) -> dict[str, str | None]:
     since_ms = parse_iso(status.since)
     is_live = status.state == "live"
+    state = QUIET if (status.upstream, status.state) == ("feed", "closed") else status.state
     return {
         "name": NAMES.get(status.upstream, status.upstream),
-        "state": status.state,
-        "words": WORDS.get(status.state, status.state),
+        "state": state,
+        "words": WORDS.get(state, state),
         "since": None if is_live or since_ms is None else format_clock(since_ms),
         "since_iso": format_iso(since_ms),
         "reason": None if is_live else status.reason,

@@ -136,7 +136,7 @@ async def _check(response: httpx2.Response) -> None:
         code = refusal.get("error_code") or refusal.get("error")
         if code == "invalid_grant":
             words = str(refusal.get("error_description") or "refused")[:80]
-            raise GrantRevoked(f"Tastytrade refused the login: {words}")
+            raise GrantRevoked(f"Tastytrade refused the login ({words})")
         raise UpstreamError(f"the token request was answered with status {status}")
     if status == 401:
         raise Unauthorized(f"{path} was answered with status 401")
@@ -190,7 +190,7 @@ class BrokerSession:
                     await self.renew(self.generation)
                 except GrantRevoked as error:
                     delay_s = self._refused_delay_s(backoff)
-                    logger.error("%s; sign in again: make a new refresh token", error)
+                    logger.error("sign in again with a new refresh token: %s", error)
                 except (UpstreamError, *NETWORK_ERRORS) as error:
                     delay_s = backoff.next_delay_s()
                     self._replace = backoff.failures >= TRIES_BEFORE_NEW_SESSION
@@ -265,7 +265,7 @@ class BrokerSession:
             self._refusals += 1
             self._refused_at_s = self._clock()
             self._opened.clear()
-            self._tell("closed", f"{error}; sign in again: make a new refresh token")
+            self._tell("closed", f"sign in again with a new refresh token: {error}")
             raise
         self._refusals = 0
         self._replace = False

@@ -434,7 +434,7 @@ async def test_stale_quotes_say_so(world: World) -> None:
     [
         (make_status("live"), "Feed live"),
         (make_status("stale", reason="no quote for 6 s"), "Feed delayed since 10:30:00"),
-        (make_status("closed"), "Feed lost since 10:30:00"),
+        (make_status("closed"), "Feed quiet since 10:30:00"),
         (make_status("connecting"), "Feed connecting since 10:30:00"),
         (make_status("stale", since="long ago"), "Feed delayed Market open"),
         (
