@@ -73,7 +73,7 @@ async def follow_orders(publish: Callable[[int, int], object]) -> None:
         tell(Report(order.first + done - 1, (time.monotonic_ns() - begun_ns) / 1e9))
 
 
-def tell(message: Report | dict[str, object]) -> None:
+def tell(message: msgspec.Struct | dict[str, object]) -> None:
     """Write one line for the benchmark."""
     sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stdout.buffer.flush()

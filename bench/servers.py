@@ -83,7 +83,6 @@ class Server:
     opened_by: bytes
     """What ends the beginning of a stream; what comes before is no delivery."""
     has_snapshot: bool
-    can_resume: bool
     query: Callable[[list[str] | None], str] = field(repr=False)
 
     @property
@@ -156,9 +155,18 @@ def open_server(
             process,
             opened_by=b'"type":"snapshot_end"' if name == "gateway" else b"\r\n\r\n",
             has_snapshot=name == "gateway",
-            can_resume=name == "gateway",
             query=lambda wanted: "/events" + (f"?symbols={','.join(wanted)}" if wanted else ""),
         )
+    finally:
+        _stop(process)
+
+
+def run_pinned(arguments: list[str], cores: set[int]) -> bytes:
+    """What a module prints, run to its end on these cores."""
+    process = _start([sys.executable, "-m", *arguments], cores, dict(os.environ))
+    try:
+        assert process.stdout is not None
+        return process.stdout.read()
     finally:
         _stop(process)
 
@@ -213,7 +221,6 @@ def _open_nchan(symbols: int, cores: tuple[set[int], set[int]]) -> Iterator[Serv
                 publisher,
                 opened_by=b"\r\n\r\n",
                 has_snapshot=False,
-                can_resume=True,
                 query=lambda wanted: f"/events?channels={','.join(wanted or ['all'])}",
             )
         finally:
