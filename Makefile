@@ -26,7 +26,7 @@ test -n "$$python" || { echo "Python 3.11 or newer is needed and none of these i
 	echo "$$python has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format bench constraints clean browser vendor
+.PHONY: help run test lint types format bench screenshots constraints clean browser vendor
 .DELETE_ON_ERROR:
 
 help: ## Show these lines
@@ -56,6 +56,9 @@ format: $(INSTALLED_TEST) ## Format the code and repair what can be repaired
 
 bench: $(INSTALLED_TEST) vendor ## Measure the fan-out against nchan and the usual way (ARGS="--workloads w1,w2")
 	@$(BIN)/python -m bench.fanout $(ARGS)
+
+screenshots: $(INSTALLED_TEST) vendor ## Take pictures of the pages into .screenshots and docs/pictures
+	@$(BIN)/python -m bench.screenshots $(ARGS)
 
 constraints: PYTHON = python3.11 # the oldest that we support: what it can install, all can
 constraints: ## Renew constraints.txt with the newest versions that fit

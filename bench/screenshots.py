@@ -1,18 +1,72 @@
 """Pictures of the pages at desk and phone width in both schemes: `make screenshots`.
 
-They are for looking at, and for the README; nothing compares them.
+They are for looking at, and some for the README and the tutorial; nothing compares them.
 """
 
+import shutil
 import sys
+import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
+from playwright.sync_api import Browser
+
+from gateway.simulator.universe import list_universe
 from tests.browser.driving import Gateway, Screen, find_chromium, open_chromium
-from tests.simulation import open_simulator
+from tests.simulation import ROOT, open_simulator
 
 SIZES = {"desk": (1280, 760), "phone": (390, 844)}
 SCHEMES = ("light", "dark")
 SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
-MOVED = "() => document.querySelectorAll('[class^=flash]').length > 1"
+MOVED = "() => document.querySelectorAll('[class*=flash], polyline').length > 1"
+DRAWN = (
+    "() => [...document.querySelectorAll('.chart')].every((each) => each.querySelector('canvas'))"
+)
+
+PICTURES = {"example-desk-light": "desk", "panels-desk-dark": "panels"}
+"""Those of the README and the tutorial."""
+
+PAGES = '''
+from gateway.pages import (
+    balance, chart, columns, greeks, metric, page, section, status, tabs, text, watchlist,
+)
+
+@page("/example", title="My desk")
+def example():
+    with columns(2):
+        metric("QQQ")
+        balance()
+    watchlist("SPY", "AAPL", "MSFT")
+    chart("QQQ", interval="5m")
+
+@page("/panels", title="Every panel")
+def panels():
+    with columns(4):
+        metric("SPY", label="S&P 500")
+        metric("/ESZ26:XCME")
+        metric("BTC/USD:CXTALP", label="Bitcoin")
+        metric("VIX")
+    with columns(2):
+        chart("AAPL", interval="1d", kind="line")
+        chart("BTC/USD:CXTALP", interval="1m", title="Bitcoin")
+    greeks(*OPTIONS, title="Calls")
+    with columns(2):
+        balance(total=True)
+        status()
+    with tabs():
+        with section("Movers"):
+            watchlist("NVDA", "TSLA", "AMD", "AAPL", "MSFT", sort="change_pct")
+        with section("Notes"):
+            text("# Plan")
+    text("""
+        Notes are **Markdown**: `code`, [links](https://example.com), tables.
+
+        | when | what |
+        |---|---|
+        | 9:30 | open |
+    """)
+'''
+WRONG = '\n@page("/wrong")\ndef wrong():\n    metric("sp y")\n'
 
 
 def main(folder: Path) -> int:
@@ -22,25 +76,59 @@ def main(folder: Path) -> int:
         print("chromium is not installed", file=sys.stderr)
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    with open_simulator("--rate", "4") as simulator, open_chromium(path) as browser:
-        gateway = Gateway(simulator, GATEWAY_SYMBOLS=SYMBOLS)
+    options = sorted(list_universe(datetime.now(UTC).date()).options)
+    calls = [each for each in options if each.startswith(".SPY") and "C6" in each][:4]
+    with (
+        open_simulator("--rate", "4") as simulator,
+        open_chromium(path) as browser,
+        tempfile.TemporaryDirectory() as pages,
+    ):
+        file = Path(pages, "my_pages.py")
+        file.write_text(PAGES.replace("OPTIONS", repr(calls)))
+        gateway = Gateway(simulator, ("run", file.name), Path(pages), GATEWAY_SYMBOLS=SYMBOLS)
         gateway.start()
         try:
-            for name, (width, height) in SIZES.items():
-                for scheme in SCHEMES:
-                    with browser.new_context(
-                        viewport={"width": width, "height": height},
-                        color_scheme="dark" if scheme == "dark" else "light",
-                    ) as context:
-                        screen = Screen(context.new_page(), gateway.url)
-                        screen.open()
-                        screen.wait_for(MOVED)
-                        picture = folder / f"home-{name}-{scheme}.png"
-                        screen.page.screenshot(path=picture)
-                        print(picture)
+            for page in ("", "example", "panels", "nothing", "wrong"):
+                if page == "wrong":
+                    file.write_text(file.read_text() + WRONG)
+                for size in SIZES:
+                    for scheme in SCHEMES:
+                        name = f"{page or 'home'}-{size}-{scheme}"
+                        picture = folder / f"{name}.png"
+                        _take(browser, f"{gateway.url}/{page}", size, scheme, picture)
+                        if name in PICTURES:
+                            shutil.copy(
+                                picture, ROOT / "docs" / "pictures" / f"{PICTURES[name]}.png"
+                            )
         finally:
             gateway.stop()
     return 0
+
+
+def _take(browser: Browser, url: str, size: str, scheme: str, picture: Path) -> None:
+    width, height = SIZES[size]
+    with browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+    ) as context:
+        page = context.new_page()
+        screen = Screen(page, url.replace("/wrong", "/example"))
+        if url.endswith("/nothing"):
+            page.goto(url, wait_until="load")
+        else:
+            screen.open()
+            screen.wait_for(MOVED)
+            screen.wait_for(DRAWN)
+            if url.endswith("/wrong"):
+                screen.wait_for("() => document.querySelector('.mistake-box')")
+        # Not as a full page: what is off the screen is not laid out.
+        tall = int(page.evaluate("document.documentElement.scrollHeight"))
+        page.set_viewport_size({"width": width, "height": max(height, tall)})
+        if not url.endswith("/nothing"):
+            screen.wait_for_change("#status time")
+            screen.wait_for_change("#status time")
+        page.screenshot(path=picture)
+        print(picture)
 
 
 if __name__ == "__main__":

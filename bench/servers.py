@@ -137,6 +137,8 @@ def open_server(
         "GATEWAY_TOKEN": TOKEN,
         "GATEWAY_TICK_MS": f"{tick_ms:g}",
         "GATEWAY_MAX_STREAMS": "20000",
+        "GATEWAY_MAX_CONNECTIONS": "40000",
+        "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "40000",
         "GATEWAY_LOG_LEVEL": "WARNING",
         "GATEWAY_DRAIN_S": "0.5",
     }

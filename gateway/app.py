@@ -6,50 +6,112 @@ import secrets
 import signal
 import string
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from gateway.pages.describing import PageMaker
+from gateway.pages.library import Library
+from gateway.pages.loading import find_files
 from gateway.pages.templating import create_environment
 from gateway.settings import Settings, load_settings
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
 from gateway.streams.upstream import Upstream
 from gateway.web import auth, events, guard, health, live, metrics, problem, pulse
-from gateway.web.auth import RequireViewer, Rule, Rules, open_access
+from gateway.web.access import open_access
+from gateway.web.auth import RequireViewer, Rule, Rules
 from gateway.web.context import Context
 from gateway.web.guard import Guard, own_hosts
+from gateway.web.proxies import TrustProxies
 from gateway.web.static import Assets
+
+if TYPE_CHECKING:
+    from gateway.streams.replica import Replica
 
 logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
-
-MAX_BODY_BYTES = 64 * 1024
-"""No form of ours is near this size."""
 
 EPOCH_LETTERS = string.ascii_lowercase + string.digits
 EPOCH_LENGTH = 6
 """Two billion epochs: that two starts share one by chance is nothing to fear."""
 
 Run = Callable[[], Awaitable[None]]
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[Any]]
+Pages = str | Path | Sequence[PageMaker]
+"""A file, a folder, or what `@page` made of functions."""
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What somebody adds to the gateway: routes for viewers, middleware behind ours, a lifespan."""
+
+    routes: Sequence[BaseRoute] = ()
+    middleware: Sequence[Middleware] = ()
+    lifespan: Lifespan | None = None
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    pages: Pages | None = None,
+    routes: Sequence[BaseRoute] = (),
+    middleware: Sequence[Middleware] = (),
+    lifespan: Lifespan | None = None,
+) -> Starlette:
     """The whole gateway, for any ASGI server; `gateway.server` serves it best.
+
+    `pages` replace those of GATEWAY_PAGES. `routes` are for viewers only, `middleware` sees what
+    was let in, `lifespan` runs within the gateway's own. Mounted below a prefix, the application
+    around it must run `app.router.lifespan_context`, because Starlette runs no mounted lifespan.
 
     Raises:
         ConfigurationError: one line that names the variable.
+        PageError: when pages that come from no file are described wrongly.
     """
     settings = settings or load_settings()
+    library = create_library(settings.pages if pages is None else pages)
+    additions = Additions(routes, middleware, lifespan)
     context = create_context(settings)
+    if settings.redis_url is not None:
+        replica = create_replica(settings.redis_url.get_secret_value(), context)
+        return build_app(context, replica.run, library, additions)
     upstream = Upstream(settings, context.hub, context.interest)
     context.report = upstream.report
-    return build_app(context, upstream.run)
+    return build_app(context, upstream.run, library, additions)
+
+
+def create_library(pages: Pages | None) -> Library:
+    """The pages that are served.
+
+    Raises:
+        ConfigurationError: when there is no such file.
+        PageError: when pages that come from no file are described wrongly.
+    """
+    if isinstance(pages, str | Path):
+        find_files(Path(pages))
+        return Library(Path(pages))
+    return Library(makers=pages or ())
+
+
+def create_replica(url: str, context: Context) -> "Replica":
+    """What fills the hub with what a feed process publishes."""
+    from gateway.streams.backplane import Backplane
+    from gateway.streams.replica import Replica
+
+    replica = Replica(Backplane(url), context.hub, context.interest)
+    context.report = replica.report
+    context.find_trouble = replica.find_trouble
+    return replica
 
 
 def create_context(settings: Settings) -> Context:
@@ -58,19 +120,26 @@ def create_context(settings: Settings) -> Context:
         settings=settings,
         hub=Hub(
             epoch="".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LENGTH)),
+            is_replica=settings.redis_url is not None,
             tick_s=settings.tick_ms / 1000,
         ),
         interest=Interest(
             settings.symbols,
             max_symbols=settings.max_symbols,
-            linger_s=settings.linger_s,
+            # The feed process lets symbols linger, for all web processes together.
+            linger_s=settings.linger_s if settings.redis_url is None else 0.0,
             now_s=time.monotonic,
         ),
         started_at_ms=time.time_ns() // 1_000_000,
     )
 
 
-def build_app(context: Context, run_upstream: Run) -> Starlette:
+def build_app(
+    context: Context,
+    run_upstream: Run,
+    library: Library | None = None,
+    additions: Additions | None = None,
+) -> Starlette:
     """The web half around a context; `run_upstream` feeds its hub until cancelled.
 
     `app.state.access` knows the token. `app.state.on_crash` is called when `run_upstream` ends by
@@ -78,15 +147,20 @@ def build_app(context: Context, run_upstream: Run) -> Starlette:
     """
     access = open_access(context.settings)
     assets = Assets(STATIC)
-    environment = create_environment(assets.url, {"is_simulated": context.settings.uses_simulator})
+    environment = create_environment(assets.url, {"is_simulated": context.settings.is_simulation})
     rules = Rules()
+    library = library or create_library(context.settings.pages)
+    additions = additions or Additions()
 
-    def login_page(target: str, mistake: str | None) -> str:
-        return environment.get_template("login.html").render(target=target, mistake=mistake)
+    def login_page(request: Request, target: str, mistake: str | None) -> str:
+        template = environment.get_template("login.html")
+        root_path = problem.root_path_of(request.scope)
+        return template.render(target=target, mistake=mistake, root_path=root_path)
 
-    def error_page(status: int, title: str, detail: str) -> str:
+    def error_page(request: Request, status: int, detail: str) -> str:
         template = environment.get_template("error.html")
-        return template.render(status=status, title=title, detail=detail)
+        root_path, title = problem.root_path_of(request.scope), HTTPStatus(status).phrase
+        return template.render(status=status, title=title, detail=detail, root_path=root_path)
 
     login, logout = auth.routes(access, login_page)
     routes: list[BaseRoute] = [
@@ -97,21 +171,27 @@ def build_app(context: Context, run_upstream: Run) -> Starlette:
         *rules.declare(Rule.VIEWER, health.routes(context)),
         *rules.declare(Rule.VIEWER, metrics.routes(context)),
         *rules.declare(Rule.VIEWER, logout),
-        *rules.declare(Rule.VIEWER, live.routes(context, environment)),
+        *rules.declare(Rule.VIEWER, additions.routes),
+        # Last, because a page may be at any address that is left.
+        *rules.declare(Rule.VIEWER, live.routes(context, environment, library)),
     ]
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        # Not what was given: mounted elsewhere, that is the application around us.
         rules.check(app.routes)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_supervise(app, run_upstream), name="upstream"),
                 group.create_task(pulse.beat(context), name="heartbeat"),
                 group.create_task(pulse.measure_lag(context), name="loop lag"),
+                group.create_task(access.watch(context.settings.viewers), name="access"),
+                group.create_task(library.watch(), name="page files"),
             ]
             logger.info("started, epoch %s", context.hub.epoch)
             try:
-                yield
+                async with additions.lifespan(app) if additions.lifespan else nullcontext():
+                    yield
             finally:
                 # The server has done so before it waited for the streams; another may not have.
                 context.hub.close("shutdown")
@@ -122,12 +202,18 @@ def build_app(context: Context, run_upstream: Run) -> Starlette:
     app = Starlette(
         routes=routes,
         middleware=[
-            Middleware(Guard, hosts=own_hosts(context.settings)),
+            Middleware(
+                Guard,
+                hosts=own_hosts(context.settings),
+                max_query_bytes=context.settings.max_query_bytes,
+            ),
+            Middleware(TrustProxies, networks=context.settings.trusted_proxies),
             Middleware(RequireViewer, access=access, rules=rules),
+            *additions.middleware,
         ],
         exception_handlers=problem.handlers(error_page, guard.SECURITY_HEADERS),
         lifespan=lifespan,
-        max_body_size=MAX_BODY_BYTES,
+        max_body_size=context.settings.max_body_bytes,
     )
     app.state.context = context
     app.state.access = access

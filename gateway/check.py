@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 from gateway.settings import Settings, is_loopback, load_settings, variables
-from gateway.streams.events import ConfigurationError
+from gateway.streams.events import BackplaneError, ConfigurationError
 
 LOGIN_TIMEOUT_S = 30.0
 
@@ -18,8 +19,10 @@ def run() -> int:
     settings = _load() if all(works for _, works, _ in results) else None
     if settings is not None:
         results += check_access(settings)
+        if settings.redis_url is not None:
+            results.append(_check_backplane(settings.redis_url.get_secret_value()))
         if settings.has_credentials:
-            results += asyncio.run(_check_login(settings))
+            results += _check_login(settings)
     width = max(len(name) for name, _, _ in results)
     for name, works, text in results:
         sys.stdout.write(f"{'ok  ' if works else 'FAIL'}  {name:<{width}}  {text}\n")
@@ -58,7 +61,10 @@ def check_access(settings: Settings) -> list[Result]:
         )
         if value is None
     ]
-    if missing:
+    if missing and settings.redis_url is not None:
+        text = "none: good for `gateway serve`, which has REDIS_URL; `gateway feed` needs them"
+        results.append(("credentials", len(missing) == 2, text))
+    elif missing:
         results.append(
             ("credentials", False, f"set {' and '.join(missing)}, or try `gateway demo`")
         )
@@ -66,7 +72,21 @@ def check_access(settings: Settings) -> list[Result]:
         results.append(("access", False, "set GATEWAY_TOKEN, because HOST is not loopback"))
     elif settings.token is None:
         results.append(("access", True, "GATEWAY_TOKEN is not set: each start makes a new token"))
+    if settings.viewers is not None:
+        results.append(_check_viewers(settings.viewers))
     return results
+
+
+def _check_viewers(path: Path) -> Result:
+    from gateway.web.viewers import read_viewers
+
+    if not path.exists():
+        return ("viewers", True, "nobody yet: `gateway viewer add` makes the file")
+    try:
+        names = sorted(read_viewers(path))
+    except ConfigurationError as error:
+        return ("viewers", False, str(error).partition(": ")[2])
+    return ("viewers", True, ", ".join(names) or "nobody")
 
 
 def _show(value: object) -> str:
@@ -79,11 +99,31 @@ def _load() -> Settings:
     return load_settings()
 
 
-async def _check_login(settings: Settings) -> list[Result]:
-    from gateway.streams.session import check_login
+def _check_backplane(url: str) -> Result:
+    from gateway.streams.backplane import Backplane  # not in the loop: importing reads files
+
+    async def check() -> None:
+        backplane = Backplane(url)
+        try:
+            await backplane.check()
+        finally:
+            await backplane.close()
 
     try:
+        asyncio.run(check())
+    except BackplaneError as error:
+        return ("REDIS_URL", False, str(error).removeprefix("REDIS_URL: "))
+    return ("REDIS_URL", True, "the server answers, and can be written to")
+
+
+def _check_login(settings: Settings) -> list[Result]:
+    from gateway.streams.session import check_login  # not in the loop: importing reads files
+
+    async def check() -> list[Result]:
         async with asyncio.timeout(LOGIN_TIMEOUT_S):
             return await check_login(settings)
+
+    try:
+        return asyncio.run(check())
     except TimeoutError:
         return [("login", False, f"no answer within {LOGIN_TIMEOUT_S:g} s; try again later")]

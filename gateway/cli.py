@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway import __version__
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from socket import socket
 
     from gateway.settings import Settings
@@ -32,7 +33,7 @@ def _one_line_errors() -> Iterator[None]:
 def _open_listener(settings: "Settings") -> "socket":
     """The listening socket; what is wrong is told before anything heavy is imported or started."""
     from gateway.server import open_socket
-    from gateway.web.auth import open_access
+    from gateway.web.access import open_access
 
     open_access(settings)
     return open_socket(settings.host, settings.port)
@@ -51,33 +52,88 @@ def main() -> None:
 @click.option("--rate", type=float, help="Speed of the simulated market.")
 def demo(port: int, is_opened: bool, seed: int | None, rate: float | None) -> None:
     """Serve a simulated market: nothing to set, nothing real."""
-
-    def open_page(url: str) -> None:
-        if is_opened:
-            import threading
-            import webbrowser
-
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-
     with _one_line_errors():
-        from gateway.demo import create_settings, open_simulator
-
-        settings = create_settings(port=port)
-        with _open_listener(settings) as listener, open_simulator(seed=seed, rate=rate) as wait:
-            # While the simulator starts.
-            from gateway.app import create_app
-            from gateway.server import serve
-
-            settings = create_settings(wait(), port=port)
-            status = serve(create_app(settings), settings, listener, on_ready=open_page)
+        status = _serve_demo(is_opened, seed, rate, port=port)
     sys.exit(status)
+
+
+@main.command()
+@click.argument("pages", required=False, metavar="[FILE_OR_FOLDER]")
+@click.option("--port", type=PORT, help="Port to listen on [default: PORT, else 8000].")
+@click.option("--open", "is_opened", is_flag=True, help="Open the page in a browser.")
+def run(pages: str | None, port: int | None, is_opened: bool) -> None:
+    """Serve your own pages, and follow their file as you save it.
+
+    With TT_SECRET and TT_REFRESH on the live market, else on a simulated one.
+    """
+    with _one_line_errors():
+        from gateway.settings import load_settings
+
+        given = {"pages": pages, "port": port}
+        given = {name: value for name, value in given.items() if value is not None}
+        settings = load_settings(**given)
+        if not settings.has_credentials:
+            status = _serve_demo(is_opened, None, None, **given)
+        else:
+            status = _serve(settings, is_opened)
+    sys.exit(status)
+
+
+def _serve_demo(is_opened: bool, seed: int | None, rate: float | None, **given: Any) -> int:
+    from gateway.demo import create_settings, open_simulator
+
+    settings = create_settings(**given)
+    _check_pages(settings)
+    with _open_listener(settings) as listener, open_simulator(seed=seed, rate=rate) as wait:
+        # While the simulator starts.
+        from gateway.app import create_app
+        from gateway.server import serve
+
+        settings = create_settings(wait(), **given)
+        open_page = _open_page if is_opened else _open_nothing
+        return serve(create_app(settings), settings, listener, on_ready=open_page)
+
+
+def _serve(settings: "Settings", is_opened: bool = False) -> int:
+    _check_pages(settings)
+    with _open_listener(settings) as listener:
+        from gateway.app import create_app
+        from gateway.server import serve
+
+        open_page = _open_page if is_opened else _open_nothing
+        return serve(create_app(settings), settings, listener, on_ready=open_page)
+
+
+def _check_pages(settings: "Settings") -> None:
+    """Whether the pages are there; a mistake in them is shown on the page."""
+    if settings.pages is not None:
+        from pathlib import Path
+
+        from gateway.pages.loading import find_files
+
+        find_files(Path(settings.pages))
+
+
+def _open_nothing(url: str) -> None:
+    """What is done at the start without `--open`."""
+
+
+def _open_page(url: str) -> None:
+    import threading
+    import webbrowser
+
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
 @main.command()
 @click.option("--host", help="Address to listen on [default: HOST, else 127.0.0.1].")
 @click.option("--port", type=PORT, help="Port to listen on [default: PORT, else 8000].")
-def serve(host: str | None, port: int | None) -> None:
-    """Serve the live market and your accounts."""
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes; needs REDIS_URL.")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the live market and your accounts.
+
+    With REDIS_URL what a `gateway feed` publishes, without a connection to Tastytrade.
+    """
     with _one_line_errors():
         from gateway.settings import load_settings
         from gateway.streams.events import ConfigurationError
@@ -86,20 +142,48 @@ def serve(host: str | None, port: int | None) -> None:
         settings = load_settings(
             **{name: value for name, value in given.items() if value is not None}
         )
-        for variable, value in (
-            ("TT_SECRET", settings.tt_secret),
-            ("TT_REFRESH", settings.tt_refresh),
-        ):
-            if value is None:
-                raise ConfigurationError(
-                    f"{variable}: is not set; set TT_SECRET and TT_REFRESH, or try `gateway demo`"
-                )
-        with _open_listener(settings) as listener:
-            from gateway.app import create_app
-            from gateway.server import serve
+        if settings.redis_url is None:
+            _need_credentials(settings)
+            if workers is not None and workers > 1:
+                raise ConfigurationError("REDIS_URL: is not set; more than one worker needs it")
+        if workers is not None:
+            from gateway.workers import supervise
 
-            status = serve(create_app(settings), settings, listener)
+            sys.exit(supervise(settings, workers))
+        status = _serve(settings)
     sys.exit(status)
+
+
+@main.command()
+def feed() -> None:
+    """Follow Tastytrade and publish to REDIS_URL, for `gateway serve` to serve.
+
+    Any number may run: one is upstream, the others stand by to take over.
+    """
+    with _one_line_errors():
+        from gateway.settings import load_settings
+        from gateway.streams.events import ConfigurationError
+
+        settings = load_settings()
+        if settings.redis_url is None:
+            raise ConfigurationError(
+                "REDIS_URL: is not set; a feed publishes there, `gateway serve` needs none"
+            )
+        _need_credentials(settings)
+        from gateway.feeder import run
+
+        status = run(settings)
+    sys.exit(status)
+
+
+def _need_credentials(settings: "Settings") -> None:
+    from gateway.streams.events import ConfigurationError
+
+    for variable, value in (("TT_SECRET", settings.tt_secret), ("TT_REFRESH", settings.tt_refresh)):
+        if value is None:
+            raise ConfigurationError(
+                f"{variable}: is not set; set TT_SECRET and TT_REFRESH, or try `gateway demo`"
+            )
 
 
 @main.command()
@@ -122,6 +206,68 @@ def tail(
     sys.exit(status)
 
 
+@main.group()
+def viewer() -> None:
+    """Let others in: each with a token and accounts of their own.
+
+    They are kept in the file that GATEWAY_VIEWERS names; a running gateway follows it.
+    """
+
+
+@viewer.command("add")
+@click.argument("name")
+@click.option("--accounts", help="Account numbers whose balances are shown, with commas.")
+@click.option("--all-accounts", is_flag=True, help="All accounts, those to come included.")
+def add_viewer(name: str, accounts: str | None, all_accounts: bool) -> None:
+    """Let NAME in, and print the token, once."""
+    with _one_line_errors():
+        from gateway.streams.events import ConfigurationError
+        from gateway.web.viewers import add_viewer, check_accounts
+
+        if (accounts is None) != all_accounts:
+            raise ConfigurationError("--accounts: give either account numbers or --all-accounts")
+        granted = None if accounts is None else check_accounts(accounts)
+        token = add_viewer(_viewers_file(), name, granted)
+    click.echo(token)
+    click.echo(
+        f"This token lets {name} in, and is not shown again: as a bearer token, or at /login.",
+        err=True,
+    )
+
+
+@viewer.command("list")
+def list_viewers() -> None:
+    """Print each viewer's name and accounts."""
+    with _one_line_errors():
+        from gateway.web.viewers import read_viewers
+
+        path = _viewers_file()
+        viewers = read_viewers(path) if path.exists() else {}
+    for each in viewers.values():
+        shown = "all" if each.accounts is None else ",".join(sorted(each.accounts)) or "none"
+        click.echo(f"{each.name}  {shown}")
+
+
+@viewer.command("remove")
+@click.argument("name")
+def remove_viewer(name: str) -> None:
+    """Let NAME in no longer: streams and logins end within a second."""
+    with _one_line_errors():
+        from gateway.web.viewers import remove_viewer
+
+        remove_viewer(_viewers_file(), name)
+
+
+def _viewers_file() -> "Path":
+    from gateway.settings import load_settings
+    from gateway.streams.events import ConfigurationError
+
+    path = load_settings().viewers
+    if path is None:
+        raise ConfigurationError("GATEWAY_VIEWERS: is not set; name the file to keep viewers in")
+    return path
+
+
 @main.command()
 def check() -> None:
     """Say what works, what does not, and what to do."""
@@ -139,21 +285,9 @@ def check() -> None:
 def simulator(port: int, seed: int, rate: float, market: str, until_stdin_closes: bool) -> None:
     """Serve a stand-in Tastytrade on loopback and print where it is as one line of JSON."""
     if until_stdin_closes:
-        _end_with_stdin()
+        from gateway.lifeline import end_with_stdin
+
+        end_with_stdin()
     from gateway.simulator.app import run
 
     run(port=port, seed=seed, rate=rate, market="open" if market == "open" else "closed")
-
-
-def _end_with_stdin() -> None:
-    """Send ourselves SIGTERM when standard input ends: then who started us is gone."""
-    import os
-    import signal
-    import threading
-
-    def watch() -> None:
-        while os.read(0, 4096):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="stdin", daemon=True).start()

@@ -84,9 +84,11 @@ def create_settings(simulator: dict[str, Any] = NOWHERE, **overrides: Any) -> Se
         simulator_rest=simulator["rest"],
         simulator_account_ws=simulator["account_ws"],
         market="open",
+        redis_url=None,
     )
     # Nothing real is in it, so on loopback it is open, even where a token is set for `serve`.
-    return settings.model_copy(update={"token": None}) if is_loopback(settings.host) else settings
+    open_to_all = {"token": None, "viewers": None}
+    return settings.model_copy(update=open_to_all) if is_loopback(settings.host) else settings
 
 
 def _read_address(process: subprocess.Popen[bytes]) -> dict[str, Any]:

@@ -10,14 +10,17 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import FrameType
 
 import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
+from gateway.connection import Connection, Limits
 from gateway.settings import Settings
 from gateway.streams.events import ConfigurationError
+from gateway.web.access import Access
 from gateway.web.push import KeepRawSend
 
 logger = logging.getLogger(__name__)
@@ -54,7 +57,8 @@ LOGGER_LEVELS = {
     "uvicorn.access": logging.CRITICAL,  # paths with their queries
 }
 
-_BEARER = re.compile(r"(?i)\b(bearer\s+|token=)[^\s\"',;&]+")
+_BEARER = re.compile(r"(?i)\b(bearer\s+|token=|gw_[0-9a-f]{16}_|gateway=2\.)[^\s\"',;&]+")
+"""Bearer tokens, those of viewers, login cookies: what no setting knows."""
 
 
 class RedactingFormatter(logging.Formatter):
@@ -89,10 +93,11 @@ def set_up_logging(settings: Settings) -> None:
         logging.getLogger(name).setLevel(level)
 
 
-def open_socket(host: str, port: int) -> socket.socket:
-    """A bound socket whose connections buffer little and notice dead peers.
+def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """A listening socket whose connections buffer little and notice dead peers.
 
-    Accepted connections inherit its options (Linux, tcp(7)).
+    Accepted connections inherit its options (Linux, tcp(7)). Of several that share one address
+    the kernel gives each its part of the connections.
 
     Raises:
         ConfigurationError: when the address cannot be had.
@@ -108,6 +113,8 @@ def open_socket(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for option, value in (
@@ -142,15 +149,19 @@ class Server(uvicorn.Server):
     def __init__(
         self, app: Starlette, settings: Settings, *, on_ready: Callable[[], None] = lambda: None
     ) -> None:
+        self.limits = Limits.of(settings)
         super().__init__(
             uvicorn.Config(
                 KeepRawSend(app),
+                # A class to uvicorn's types, though it only calls it.
+                http=partial(Connection, limits=self.limits),  # type: ignore[arg-type]
+                timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type]
                 lifespan="on",
                 ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # anybody on this machine could forge an address with them
+                proxy_headers=False,  # it believes all of this machine; see gateway.web.proxies
                 timeout_graceful_shutdown=int(settings.drain_s) + 1,
                 backlog=BACKLOG,
             )
@@ -216,6 +227,7 @@ def serve(
     listener: socket.socket,
     *,
     on_ready: Callable[[str], None] = lambda url: None,
+    is_announced: bool = True,
 ) -> int:
     """The exit status after serving until SIGTERM or SIGINT; `on_ready` gets the address.
 
@@ -225,14 +237,21 @@ def serve(
     set_up_logging(settings)
     url = format_url(settings.host, listener.getsockname()[1])
 
-    def announce() -> None:
-        sys.stderr.write(f"live on {url}\n")
-        if app.state.access.is_generated:
-            link = f"{url}/login{app.state.access.login_fragment()}"
-            sys.stderr.write(f"sign in once with {link}\n")
-        sys.stderr.flush()
+    access: Access = app.state.access
+
+    def tell() -> None:
+        if is_announced:
+            announce(url, access)
         on_ready(url)
 
-    server = Server(app, settings, on_ready=announce)
+    server = Server(app, settings, on_ready=tell)
     server.run(sockets=[listener])
     return 1 if server.has_failed or not server.started else 0
+
+
+def announce(url: str, access: Access) -> None:
+    """Tell a person at a terminal where the gateway is, and how to sign in."""
+    sys.stderr.write(f"live on {url}\n")
+    if access.is_generated:
+        sys.stderr.write(f"sign in once with {url}/login{access.login_fragment()}\n")
+    sys.stderr.flush()

@@ -1,6 +1,10 @@
 """Settings from the environment and `.env`, checked once at the start; secrets mask themselves."""
 
+import os
+import stat
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -14,7 +18,19 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 DEFAULT_SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
 
+REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
+
+MAX_SECRET_BYTES = 1_048_576
+
 Names = Annotated[tuple[str, ...], NoDecode]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
+
+FILES = {
+    "tt_secret": "tt_secret_file",
+    "tt_refresh": "tt_refresh_file",
+    "token": "token_file",
+}
+"""Secrets that may stand in a file of their own, and the setting that names it."""
 
 
 def is_loopback(host: str) -> bool:
@@ -36,6 +52,8 @@ class Settings(BaseSettings):
 
     tt_secret: SecretStr | None = Field(None, validation_alias="TT_SECRET")
     tt_refresh: SecretStr | None = Field(None, validation_alias="TT_REFRESH")
+    tt_secret_file: Path | None = Field(None, validation_alias="TT_SECRET_FILE")
+    tt_refresh_file: Path | None = Field(None, validation_alias="TT_REFRESH_FILE")
     tt_test: bool = Field(False, validation_alias="TT_TEST")
     tt_accounts: Names = Field((), validation_alias="TT_ACCOUNTS")
     simulator_rest: str | None = Field(None, validation_alias="SIMULATOR_REST")
@@ -44,14 +62,27 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", validation_alias="HOST", min_length=1)
     port: int = Field(8000, validation_alias="PORT", ge=0, le=65535)
     token: SecretStr | None = Field(None, validation_alias="GATEWAY_TOKEN", min_length=16)
+    token_file: Path | None = Field(None, validation_alias="GATEWAY_TOKEN_FILE")
+    viewers: Path | None = Field(None, validation_alias="GATEWAY_VIEWERS")
+    login_idle_s: float = Field(
+        12 * 3600.0, validation_alias="GATEWAY_LOGIN_IDLE_S", ge=1, le=7 * 24 * 3600
+    )
+    login_life_s: float = Field(
+        7 * 24 * 3600.0, validation_alias="GATEWAY_LOGIN_LIFE_S", ge=1, le=31 * 24 * 3600
+    )
     allowed_hosts: Names = Field((), validation_alias="GATEWAY_ALLOWED_HOSTS")
+    trusted_proxies: Networks = Field((), validation_alias="GATEWAY_TRUSTED_PROXIES")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", validation_alias="GATEWAY_LOG_LEVEL"
     )
 
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    lease_s: float = Field(6.0, validation_alias="GATEWAY_LEASE_S", ge=1, le=60)
+
     symbols: Names = Field(
         tuple(DEFAULT_SYMBOLS.split(",")), validation_alias="GATEWAY_SYMBOLS", validate_default=True
     )
+    pages: str | None = Field(None, validation_alias="GATEWAY_PAGES")
     market: Literal["auto", "open", "closed"] = Field("auto", validation_alias="GATEWAY_MARKET")
     aggregation_s: float = Field(0.1, validation_alias="GATEWAY_AGGREGATION_S", ge=0, le=60)
     stale_s: float = Field(4.0, validation_alias="GATEWAY_STALE_S", gt=0, le=60)
@@ -65,6 +96,26 @@ class Settings(BaseSettings):
     max_symbols_per_stream: int = Field(
         500, validation_alias="GATEWAY_MAX_SYMBOLS_PER_STREAM", ge=1, le=5000
     )
+    max_streams_per_viewer: int = Field(
+        200, validation_alias="GATEWAY_MAX_STREAMS_PER_VIEWER", ge=1
+    )
+    max_connections: int = Field(4000, validation_alias="GATEWAY_MAX_CONNECTIONS", ge=1)
+    max_connections_per_address: int = Field(
+        1000, validation_alias="GATEWAY_MAX_CONNECTIONS_PER_ADDRESS", ge=1
+    )
+    max_header_bytes: int = Field(
+        32_768, validation_alias="GATEWAY_MAX_HEADER_BYTES", ge=1024, le=1_048_576
+    )
+    max_query_bytes: int = Field(
+        16_384, validation_alias="GATEWAY_MAX_QUERY_BYTES", ge=256, le=1_048_576
+    )
+    max_body_bytes: int = Field(
+        65_536, validation_alias="GATEWAY_MAX_BODY_BYTES", ge=1024, le=1_048_576
+    )
+    request_timeout_s: float = Field(
+        10.0, validation_alias="GATEWAY_REQUEST_TIMEOUT_S", ge=0.1, le=120
+    )
+    keep_alive_s: float = Field(15.0, validation_alias="GATEWAY_KEEP_ALIVE_S", ge=0.1, le=600)
     drain_s: float = Field(4.0, validation_alias="GATEWAY_DRAIN_S", ge=0.1, le=25)
 
     @field_validator("tt_accounts", "allowed_hosts", "symbols", mode="before")
@@ -76,6 +127,18 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _parse_networks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise ValueError(
+                "must be addresses or networks such as 10.0.0.0/8, separated by commas"
+            ) from None
+
     @field_validator("simulator_rest", "simulator_account_ws")
     @classmethod
     def _only_loopback(cls, value: str | None, info: Any) -> str | None:
@@ -86,6 +149,22 @@ class Settings(BaseSettings):
         if parts.scheme not in schemes or not is_loopback(parts.hostname or ""):
             raise ValueError(f"must be {schemes[0]}://127.0.0.1:PORT; a simulator is on loopback")
         return value.rstrip("/")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                parts = urlsplit(value.get_secret_value())
+                is_right = parts.scheme in REDIS_SCHEMES and bool(parts.hostname or parts.path)
+                is_right = is_right and (parts.port is None or parts.port > 0)
+            except ValueError:
+                is_right = False
+            if not is_right:
+                raise ValueError(
+                    "must look like redis://HOST:PORT/0 or rediss://USER:PASSWORD@HOST"
+                )
+        return value
 
     @model_validator(mode="after")
     def _simulator_is_whole(self) -> Self:
@@ -100,6 +179,14 @@ class Settings(BaseSettings):
         return self.simulator_rest is not None
 
     @property
+    def is_simulation(self) -> bool:
+        """Whether all that this process can ever show comes from the simulator that it was given.
+
+        With REDIS_URL another process decides what is shown.
+        """
+        return self.uses_simulator and self.redis_url is None
+
+    @property
     def has_credentials(self) -> bool:
         """Whether there is something to log in with."""
         return self.tt_secret is not None and self.tt_refresh is not None
@@ -112,9 +199,49 @@ def load_settings(**overrides: Any) -> Settings:
         ConfigurationError: one line that names the variable, never its value.
     """
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
+        found = _read_files(settings)
+        return Settings(**{**overrides, **found}) if found else settings
     except ValidationError as error:
         raise ConfigurationError(_first_line(error)) from None
+
+
+def read_private(path: Path, variable: str) -> str:
+    """The text of a file that nobody but its owner may read.
+
+    Raises:
+        ConfigurationError: one line with the variable that names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            # Of the open file, so that what was checked is what is read.
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise ConfigurationError(f"{variable}: it is not a file")
+            if mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise ConfigurationError(
+                    f"{variable}: the file is open to other users of this machine; chmod 600 it"
+                )
+            return file.read(MAX_SECRET_BYTES).decode()
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise ConfigurationError(f"{variable}: the file cannot be read: {reason}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{variable}: the file is not text") from None
+
+
+def _read_files(settings: Settings) -> dict[str, str]:
+    """The secrets that stand in files; one that is set itself is not looked for."""
+    found = {}
+    for name, file_name in FILES.items():
+        path: Path | None = getattr(settings, file_name)
+        if path is None or getattr(settings, name) is not None:
+            continue
+        variable = str(Settings.model_fields[file_name].validation_alias)
+        found[name] = read_private(path, variable).strip()
+        if not found[name]:
+            raise ConfigurationError(f"{variable}: the file is empty")
+    return found
 
 
 def _first_line(error: ValidationError) -> str:

@@ -6,7 +6,9 @@ import pytest
 
 from gateway import check
 from gateway.settings import variables
+from gateway.web.viewers import add_viewer
 from tests.simulation import Simulator, open_simulator
+from tests.valkey import find_port, open_valkey
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +67,35 @@ def test_a_public_address_needs_a_token(
     text = capsys.readouterr().out
     assert "FAIL  access" not in text
     assert "canary" not in text
+
+
+def test_a_backplane_is_tried_and_spares_the_credentials(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_valkey() as valkey:
+        monkeypatch.setenv("REDIS_URL", valkey.url)
+        assert check.run() == 0
+        text = capsys.readouterr().out
+        assert "the server answers" in text
+        assert "good for `gateway serve`" in text
+    monkeypatch.setenv("REDIS_URL", f"redis://:canary@127.0.0.1:{find_port()}")
+    assert check.run() == 1
+    text = capsys.readouterr().out
+    assert "cannot be reached: connection refused" in text
+    assert "canary" not in text
+
+
+def test_the_viewers_file_is_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "viewers.toml"
+    monkeypatch.setenv("GATEWAY_VIEWERS", str(path))
+    check.run()
+    assert "ok    viewers" in capsys.readouterr().out
+    add_viewer(path, "alice", None)
+    check.run()
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "  viewers " in each]
+    assert line.split() == ["ok", "viewers", "alice"]
+    path.chmod(0o644)
+    assert check.run() == 1
+    assert "FAIL  viewers" in capsys.readouterr().out

@@ -103,6 +103,19 @@ def test_serve_without_credentials_says_what_to_do(folder: Path) -> None:
             {"TT_SECRET": CANARY, "TT_REFRESH": CANARY},
             "GATEWAY_TOKEN: must be set when HOST is not loopback",
         ),
+        (["serve"], {"REDIS_URL": f"http://{CANARY}"}, "REDIS_URL: must look like redis://"),
+        (["feed"], {"TT_SECRET": CANARY, "TT_REFRESH": CANARY}, "REDIS_URL: is not set"),
+        (["feed"], {"REDIS_URL": f"redis://:{CANARY}@127.0.0.1"}, "TT_SECRET: is not set"),
+        (
+            ["serve", "--workers", "2"],
+            {"TT_SECRET": CANARY, "TT_REFRESH": CANARY},
+            "REDIS_URL: is not set; more than one worker needs it",
+        ),
+        (
+            ["serve", "--host", "0.0.0.0", "--workers", "2"],
+            {"REDIS_URL": f"redis://:{CANARY}@127.0.0.1"},
+            "GATEWAY_TOKEN: must be set when HOST is not loopback",
+        ),
         (
             ["serve", "--host", "nowhere.invalid"],
             {"TT_SECRET": CANARY, "TT_REFRESH": CANARY, "GATEWAY_TOKEN": CANARY * 2},
@@ -132,10 +145,12 @@ def test_a_port_in_use_is_told_before_anything_is_started(folder: Path) -> None:
 
 
 @contextmanager
-def run_demo(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[str, int, int]]:
+def run_demo(
+    folder: Path, *arguments: str, command: str = "demo", **environment: str
+) -> Iterator[tuple[str, int, int]]:
     """The demo's address, its process, and its simulator's."""
     with subprocess.Popen(
-        [sys.executable, "-m", "gateway", "demo", "--port", "0", *arguments],
+        [sys.executable, "-m", "gateway", command, "--port", "0", *arguments],
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
@@ -200,6 +215,42 @@ def test_the_demo_opens_its_page(folder: Path) -> None:
     browser.chmod(0o755)
     with run_demo(folder, "--open", BROWSER=f"{browser} %s") as (url, _, _):
         eventually_sync(lambda: opened.exists() and opened.read_text() == f"{url}\n")
+
+
+PAGE = """
+from gateway.pages import metric, page
+
+@page("/", title="My desk")
+def desk():
+    metric("QQQ")
+"""
+
+
+def test_a_page_file_is_served_with_the_demo_when_nothing_is_set(folder: Path) -> None:
+    """
+    1. A folder has a page file and nothing else; no credentials are set.
+    2. `gateway run my_page.py`, then `gateway run` with GATEWAY_PAGES.
+    Result: both times the page is there, with a simulated price.
+    """
+    (folder / "my_page.py").write_text(PAGE)
+    given: list[tuple[tuple[str, ...], dict[str, str]]] = [
+        (("my_page.py",), {}),
+        ((), {"GATEWAY_PAGES": "."}),
+    ]
+    for arguments, variables_set in given:
+        with run_demo(folder, *arguments, command="run", **variables_set) as (url, _, _):
+            has_price = re.compile(r'class="value live">[0-9]+\.[0-9]{2}<')
+            eventually_sync(lambda: has_price.search(get(f"{url}/").text), 10)  # noqa: B023
+            assert "<title>My desk" in get(f"{url}/").text
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_a_page_file_that_is_not_there_is_told(folder: Path, command: str) -> None:
+    arguments = ("none.py",) if command == "run" else ()
+    environment = {"TT_SECRET": CANARY, "TT_REFRESH": CANARY, "GATEWAY_PAGES": "none.py"}
+    result = run_command(command, *arguments, "--port", "0", cwd=folder, **environment)
+    assert result.returncode == 2
+    assert result.stderr == "gateway: none.py: there is no such file or folder of pages\n"
 
 
 def test_serve_follows_the_broker_it_is_pointed_at(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway import demo
 from gateway.settings import variables
-from gateway.web.auth import open_access
+from gateway.web.access import open_access
 
 SIMULATOR = {
     "rest": "http://127.0.0.1:1",

@@ -26,16 +26,18 @@ STAGES = [
     {"gateway.settings", "gateway.streams.events", "gateway.streams.symbols"},
     {
         f"gateway.streams.{name}"
-        for name in ("normalize", "interest", "backoff", "hours", "publisher")
+        for name in ("candles", "normalize", "interest", "backoff", "hours", "publisher")
     },
     {"gateway.streams.session", "gateway.streams.wire"},
     {"gateway.streams.feed", "gateway.streams.accounts"},
-    {"gateway.streams.hub", "gateway.streams.backplane"},
+    {"gateway.streams.hub", "gateway.streams.outlet"},
+    {"gateway.streams.backplane"},
+    {"gateway.streams.leader", "gateway.streams.replica"},
     {"gateway.streams.upstream"},
     {"gateway.web", "gateway.pages"},
-    {"gateway.app"},
-    {"gateway.server"},
-    {"gateway.demo", "gateway.check", "gateway.tail"},
+    {"gateway.app", "gateway.connection"},
+    {"gateway.server", "gateway.lifeline"},
+    {"gateway.demo", "gateway.check", "gateway.tail", "gateway.feeder", "gateway.workers"},
     {"gateway.cli", "gateway.__main__"},
 ]
 
@@ -57,6 +59,7 @@ FORBIDDEN = [
 PURE = {
     "gateway.streams.events",
     "gateway.streams.symbols",
+    "gateway.streams.candles",
     "gateway.streams.normalize",
     "gateway.streams.interest",
     "gateway.streams.backoff",

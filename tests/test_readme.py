@@ -62,9 +62,13 @@ def test_every_command_and_option() -> None:
     assert isinstance(main, click.Group)
     assert named == set(main.commands)
     options = {o for text in code(rows) for o in re.findall(r"--[a-z-]+", text)}
+    groups = [each for each in main.commands.values() if isinstance(each, click.Group)]
+    below = [command for group in groups for command in group.commands.values()]
+    named_below = {text.split()[1:3][-1] for text in code(rows) if text.split()[1:2] == ["viewer"]}
+    assert named_below == {str(each.name) for each in below}
     real = {
         opt
-        for command in main.commands.values()
+        for command in [*main.commands.values(), *below]
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for opt in parameter.opts

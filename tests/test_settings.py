@@ -23,6 +23,8 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for variable in variables():
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret").write_text(f"{CANARY * 2}\n")
+    (tmp_path / "secret").chmod(0o600)
 
 
 def test_without_anything_set_there_are_defaults() -> None:
@@ -36,6 +38,8 @@ def test_without_anything_set_there_are_defaults() -> None:
 GOOD = {
     "TT_SECRET": CANARY,
     "TT_REFRESH": CANARY,
+    "TT_SECRET_FILE": "secret",
+    "TT_REFRESH_FILE": "secret",
     "TT_TEST": "true",
     "TT_ACCOUNTS": " 5WX00001 ,5WY00002,",
     "SIMULATOR_REST": "http://127.0.0.1:1234/",
@@ -43,9 +47,15 @@ GOOD = {
     "HOST": "::1",
     "PORT": "0",
     "GATEWAY_TOKEN": "x" * 16,
+    "GATEWAY_TOKEN_FILE": "secret",
+    "GATEWAY_VIEWERS": "viewers.toml",
+    "GATEWAY_LOGIN_IDLE_S": "1",
+    "GATEWAY_LOGIN_LIFE_S": "1",
+    "GATEWAY_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,::1",
     "GATEWAY_ALLOWED_HOSTS": "a.example,b.example",
     "GATEWAY_LOG_LEVEL": "DEBUG",
     "GATEWAY_SYMBOLS": "spy,SPY{=5m,tho=true}",
+    "GATEWAY_PAGES": "pages",
     "GATEWAY_MARKET": "open",
     "GATEWAY_AGGREGATION_S": "0",
     "GATEWAY_STALE_S": "5",
@@ -57,12 +67,24 @@ GOOD = {
     "GATEWAY_MAX_STREAMS": "1",
     "GATEWAY_MAX_SYMBOLS": "25000",
     "GATEWAY_MAX_SYMBOLS_PER_STREAM": "1",
+    "GATEWAY_MAX_STREAMS_PER_VIEWER": "1",
+    "GATEWAY_MAX_CONNECTIONS": "1",
+    "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "1",
+    "GATEWAY_MAX_HEADER_BYTES": "1024",
+    "GATEWAY_MAX_QUERY_BYTES": "256",
+    "GATEWAY_MAX_BODY_BYTES": "1024",
+    "GATEWAY_REQUEST_TIMEOUT_S": "0.1",
+    "GATEWAY_KEEP_ALIVE_S": "0.1",
     "GATEWAY_DRAIN_S": "0.1",
+    "REDIS_URL": "rediss://user:word@cache.example:6380/1",
+    "GATEWAY_LEASE_S": "1",
 }
 
 BAD = {
     "TT_SECRET": None,  # any text may be one
     "TT_REFRESH": None,
+    "TT_SECRET_FILE": f"/nowhere/{CANARY}",
+    "TT_REFRESH_FILE": f"/nowhere/{CANARY}",
     "TT_TEST": CANARY,
     "TT_ACCOUNTS": None,
     "SIMULATOR_REST": f"http://{CANARY}.example",
@@ -70,9 +92,15 @@ BAD = {
     "HOST": None,
     "PORT": "65536",
     "GATEWAY_TOKEN": CANARY,
+    "GATEWAY_TOKEN_FILE": f"/nowhere/{CANARY}",
+    "GATEWAY_VIEWERS": None,
+    "GATEWAY_LOGIN_IDLE_S": "0",
+    "GATEWAY_LOGIN_LIFE_S": "2678401",
+    "GATEWAY_TRUSTED_PROXIES": CANARY,
     "GATEWAY_ALLOWED_HOSTS": None,
     "GATEWAY_LOG_LEVEL": CANARY,
     "GATEWAY_SYMBOLS": f"SPY,<{CANARY}>",
+    "GATEWAY_PAGES": None,  # whether they are there is asked at the start
     "GATEWAY_MARKET": CANARY,
     "GATEWAY_AGGREGATION_S": "-1",
     "GATEWAY_STALE_S": "61",
@@ -84,7 +112,17 @@ BAD = {
     "GATEWAY_MAX_STREAMS": "0",
     "GATEWAY_MAX_SYMBOLS": "25001",
     "GATEWAY_MAX_SYMBOLS_PER_STREAM": "5001",
+    "GATEWAY_MAX_STREAMS_PER_VIEWER": "0",
+    "GATEWAY_MAX_CONNECTIONS": "0",
+    "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "0",
+    "GATEWAY_MAX_HEADER_BYTES": "1023",
+    "GATEWAY_MAX_QUERY_BYTES": "255",
+    "GATEWAY_MAX_BODY_BYTES": "1023",
+    "GATEWAY_REQUEST_TIMEOUT_S": "121",
+    "GATEWAY_KEEP_ALIVE_S": "601",
     "GATEWAY_DRAIN_S": "26",
+    "REDIS_URL": f"http://{CANARY}",
+    "GATEWAY_LEASE_S": "0.5",
 }
 
 
@@ -150,6 +188,51 @@ def test_secrets_mask_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CANARY not in settings.model_dump_json()
 
 
+def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GATEWAY_TOKEN_FILE", "secret")
+    settings = load_settings()
+    assert settings.token is not None
+    assert settings.token.get_secret_value() == CANARY * 2
+    monkeypatch.setenv("GATEWAY_TOKEN", "the variable itself wins")
+    settings = load_settings()
+    assert settings.token is not None
+    assert settings.token.get_secret_value() == "the variable itself wins"
+
+
+@pytest.mark.parametrize(
+    ("mode", "content", "complaint"),
+    [
+        (0o640, b"x" * 16, "the file is open to other users of this machine; chmod 600 it"),
+        (0o604, b"x" * 16, "the file is open to other users of this machine; chmod 600 it"),
+        (0o600, b" \n", "the file is empty"),
+        (0o600, b"\xff", "the file is not text"),
+    ],
+)
+def test_a_file_that_cannot_hold_a_secret_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int, content: bytes, complaint: str
+) -> None:
+    path = tmp_path / CANARY
+    path.write_bytes(content)
+    path.chmod(mode)
+    monkeypatch.setenv("TT_SECRET_FILE", str(path))
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert str(caught.value) == f"TT_SECRET_FILE: {complaint}"
+
+
+def test_a_folder_is_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TT_REFRESH_FILE", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"^TT_REFRESH_FILE: "):
+        load_settings()
+
+
+def test_a_short_token_in_a_file_is_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("short")
+    monkeypatch.setenv("GATEWAY_TOKEN_FILE", "secret")
+    with pytest.raises(ConfigurationError, match=r"^GATEWAY_TOKEN: "):
+        load_settings()
+
+
 def test_lists_are_split_and_symbols_put_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("TT_ACCOUNTS", "GATEWAY_SYMBOLS"):
         monkeypatch.setenv(variable, GOOD[variable])
@@ -206,3 +289,40 @@ def test_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "localhost.example"])
 def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1",
+        "redis://:word@[::1]:6379/3",
+        "rediss://user:word@cache.example:6380",
+        "valkey://cache.example",
+        "unix:///run/valkey.sock",
+    ],
+)
+def test_redis_url(url: str) -> None:
+    settings = load_settings(_env_file=None, redis_url=url)
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == url
+    assert "word" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "url", ["cache.example:6379", "http://hidden-word", "redis://", "redis://hidden-word:x/"]
+)
+def test_a_wrong_redis_url_is_named_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(_env_file=None, redis_url=url)
+    assert str(caught.value).startswith("REDIS_URL: must look like redis://")
+    assert "hidden-word" not in str(caught.value)
+
+
+def test_with_a_backplane_nothing_is_known_to_be_simulated() -> None:
+    given: dict[str, Any] = {
+        "_env_file": None,
+        "simulator_rest": "http://127.0.0.1:1",
+        "simulator_account_ws": "ws://127.0.0.1:1",
+    }
+    assert load_settings(**given).is_simulation
+    assert not load_settings(**given, redis_url="redis://127.0.0.1").is_simulation

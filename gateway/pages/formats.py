@@ -5,6 +5,7 @@ Every function takes None, NaN and infinities as unknown, so no page ever shows 
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ EXCHANGE_TIME = ZoneInfo("America/New_York")
 EXCHANGE_TIME_NAME = "ET"
 
 MIN_DECIMALS = 2
+CENT = Decimal("0.01")
 MAX_DECIMALS = ((Decimal(10_000), 2), (Decimal(1_000), 4), (Decimal(1), 6))
 """At most so many decimals from this magnitude on: no instrument's tick is finer."""
 MAX_DECIMALS_BELOW_ONE = 8
@@ -31,6 +33,9 @@ SCALES = (
 ABBREVIATE_FROM = Decimal(10_000)
 
 CURRENCY_SIGNS = {"USD": "$", "": ""}
+
+REMEMBERED = 32_768
+"""Texts of numbers: most of a row is as it was, and prices come again."""
 
 Direction = Literal["up", "down", "flat", "unknown"]
 
@@ -51,24 +56,32 @@ def decimals_of(*prices: Decimal | None) -> int:
     """How many decimals show all these prices of one instrument, so that its cells line up."""
     decimals = MIN_DECIMALS
     for price in prices:
-        if price is None or not price.is_finite():
-            continue
-        exponent = price.as_tuple().exponent
-        if not isinstance(exponent, int) or -exponent <= decimals:
-            continue
-        magnitude = abs(price)
-        most = next((most for from_, most in MAX_DECIMALS if magnitude >= from_), None)
-        most = MAX_DECIMALS_BELOW_ONE if most is None else most
-        # A binary fraction may carry digits that mean nothing, and zeros that say nothing.
-        digits = f"{round(price, most):f}" if magnitude < TOO_LONG else ""
-        decimals = max(decimals, len(digits.rstrip("0").partition(".")[2]))
+        # Two decimals, as most prices have, are found out by one cheap question.
+        if price is not None and not price.same_quantum(CENT) and price.is_finite():
+            decimals = max(decimals, _decimals_of(price))
     return decimals
+
+
+@lru_cache(REMEMBERED)
+def _decimals_of(price: Decimal) -> int:
+    exponent = price.as_tuple().exponent
+    if not isinstance(exponent, int) or -exponent <= MIN_DECIMALS:
+        return MIN_DECIMALS
+    magnitude = abs(price)
+    most = next((most for from_, most in MAX_DECIMALS if magnitude >= from_), None)
+    most = MAX_DECIMALS_BELOW_ONE if most is None else most
+    # A binary fraction may carry digits that mean nothing, and zeros that say nothing.
+    digits = f"{round(price, most):f}" if magnitude < TOO_LONG else ""
+    return max(MIN_DECIMALS, len(digits.rstrip("0").partition(".")[2]))
 
 
 def format_number(value: Decimal | None, decimals: int = MIN_DECIMALS) -> str:
     """`5,912.25`, `−0.35`, `–`."""
-    if value is None or not value.is_finite():
-        return UNKNOWN
+    return UNKNOWN if value is None or not value.is_finite() else _format_number(value, decimals)
+
+
+@lru_cache(REMEMBERED)
+def _format_number(value: Decimal, decimals: int) -> str:
     if abs(value) >= TOO_LONG:
         return f"{value:.2e}".replace("-", MINUS)
     text = f"{abs(value):,.{decimals}f}"
@@ -89,8 +102,11 @@ def format_percent(value: Decimal | None) -> str:
 
 def format_quantity(value: Decimal | None) -> str:
     """Sizes and volumes: `1,200`, `48.2K`, `1.23M`; fractions of a coin in four digits."""
-    if value is None or not value.is_finite():
-        return UNKNOWN
+    return UNKNOWN if value is None or not value.is_finite() else _format_quantity(value)
+
+
+@lru_cache(REMEMBERED)
+def _format_quantity(value: Decimal) -> str:
     magnitude = abs(value)
     if magnitude >= TOO_LONG:
         return format_number(value)

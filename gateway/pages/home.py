@@ -1,27 +1,18 @@
-"""The built-in home page: upstream status, balances, and the viewer's watchlist."""
+"""The built-in home page, written as any other: balances, and the viewer's own watchlist."""
 
 from collections.abc import Sequence
-from urllib.parse import urlencode
 
-from gateway.pages.balance import BalancePanel
+from gateway.pages import Symbols, balance, page, watchlist
 from gateway.pages.panel import Page
-from gateway.pages.status import StatusPanel
-from gateway.pages.watchlist import WatchlistPanel
 
-NAME = "home"
-WATCHLIST_ID = "watchlist"
 
-STATUS = StatusPanel("status")
-BALANCE = BalancePanel("balance")
+@page("/", title="Watchlist")
+def home(symbols: Symbols) -> None:
+    """What a gateway shows that was given no pages."""
+    balance()
+    watchlist(*symbols, editable=True)
 
 
 def home_page(symbols: Sequence[str]) -> Page:
     """The home page with these symbols, in this order, in its watchlist."""
-    watchlist = WatchlistPanel(WATCHLIST_ID, symbols)
-    return Page(
-        name=NAME,
-        title="Watchlist",
-        panels=(STATUS, BALANCE, watchlist),
-        symbols=watchlist.symbols,
-        query=urlencode({"symbols": ",".join(watchlist.symbols)}),
-    )
+    return home.describe(symbols=Symbols(symbols))

@@ -1,17 +1,20 @@
 """What panels and pages are: descriptions without state; views render them.
 
-A panel is a template plus the keys that it listens to; a page is a list of panels. Both are made
+A panel is a template plus the keys that it listens to; a page is a tree of panels. Both are made
 once and shared by every viewer, so nothing here knows a viewer, a stream or the hub.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gateway.streams.events import Key, Record
 
-Slot = Literal["header", "main"]
+if TYPE_CHECKING:
+    from gateway.pages.layout import Node
+
+Slot = Literal["header", "notice", "main"]
 
 
 class Panel(ABC):
@@ -24,10 +27,15 @@ class Panel(ABC):
     template: ClassVar[str]
     frame: ClassVar[str]
     slot: ClassVar[Slot] = "main"
-    is_private: ClassVar[bool] = False
+    is_private: bool = False
 
     def __init__(self, id: str) -> None:
         self.id = id
+
+    @property
+    def kind(self) -> Hashable:
+        """Panels of one kind show the same for the same keys, which is rendered once for all."""
+        return self
 
     @abstractmethod
     def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
@@ -38,8 +46,11 @@ class Panel(ABC):
 class FragmentPanel(Panel):
     """A panel that is rendered as a whole."""
 
-    refresh_s: ClassVar[float | None] = None
+    refresh_s: float | None = None
     """Rendered again after so long even if no key changed, for what depends on the clock."""
+
+    pause_s: float = 0.0
+    """Not rendered again before, however often a key changes."""
 
     @abstractmethod
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
@@ -56,12 +67,23 @@ class TablePanel(Panel):
     empty: ClassVar[str]
     """The template of what stands in place of the rows when there are none."""
 
+    tag: ClassVar[str] = "tbody"
+    """The live element's, which has no attribute but its id."""
+
     row_tag: ClassVar[str] = "tr"
+
+    printed: ClassVar[tuple[str, ...]] = ()
+    """Variables of the row template that it only prints: they may differ from row to row without
+    the template being run again. The others must be hashable."""
 
     @abstractmethod
     def row_id(self, key: Key) -> str:
         """The row's element id; it must be plain in a CSS selector."""
         ...
+
+    def order(self, records: Sequence[Record | None]) -> Sequence[int] | None:
+        """The rows from the top as places in `keys`, by the newest record of each; None: as is."""
+        return None
 
     @abstractmethod
     def row_context(self, key: Key, record: Record | None, move: "Move") -> dict[str, Any]:
@@ -88,7 +110,10 @@ RESTING = Move()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A list of panels under one title; `name` is what its stream is asked for by."""
+    """Panels under one title; `name` is what its stream is asked for by.
+
+    `panels` are all that are live, `body` is how those of the slot "main" are laid out.
+    """
 
     name: str
     title: str
@@ -96,3 +121,11 @@ class Page:
     symbols: tuple[str, ...]
     query: str
     """The parameters that make this page from its name, URL-encoded in one canonical form."""
+    body: "tuple[Node, ...]" = ()
+    generation: int = 0
+    """Which loading of its file described it."""
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells it from every other page; equal keys share a view."""
+        return (self.name, self.query, self.generation)

@@ -1,11 +1,13 @@
-"""The status panel: the state of the upstreams in words, the market's hours, the exchange's clock.
+"""The state of the upstreams in words, the market's hours, the exchange's clock.
 
-Its clock is also the page's heartbeat: a message a second, however quiet the market is.
+In the header of every page, whose heartbeat its clock is: a message a second, however quiet the
+market is. As a panel of its own, with every upstream in full.
 """
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from gateway.pages.building import current_builder
 from gateway.pages.formats import (
     EXCHANGE_TIME_NAME,
     format_clock,
@@ -28,13 +30,45 @@ QUIET = "quiet"
 """How a feed that is closed with its market is shown: nothing is wrong with it."""
 
 
+def status() -> None:
+    """Place the state of every upstream: the feed, the login, the accounts."""
+    builder = current_builder("status")
+    builder.add(UpstreamsPanel(builder.new_id("upstreams")))
+
+
+STARTING = {"state": "connecting", "words": "starting", "since": None, "reason": None}
+"""An upstream that has not spoken yet."""
+
+
+class UpstreamsPanel(FragmentPanel):
+    """Every upstream with its state, since when, and why."""
+
+    template: ClassVar[str] = "panels/upstreams.html"
+    frame: ClassVar[str] = "panels/upstreams_frame.html"
+
+    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+        """The status of every upstream."""
+        return tuple(("status", upstream) for upstream in UPSTREAMS)
+
+    def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
+        """A line for each; one that has not spoken yet is starting."""
+        return {
+            "lines": [
+                _line(record)
+                if isinstance(record, Status)
+                else {**STARTING, "name": NAMES[upstream]}
+                for upstream, record in zip(UPSTREAMS, records, strict=True)
+            ]
+        }
+
+
 class StatusPanel(FragmentPanel):
     """The feed always; the login and the accounts when something is wrong with them."""
 
     template: ClassVar[str] = "panels/status.html"
     frame: ClassVar[str] = "panels/status_frame.html"
     slot: ClassVar[Slot] = "header"
-    refresh_s: ClassVar[float | None] = 1.0
+    refresh_s: float | None = 1.0
 
     def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
         """The status of every upstream."""

@@ -1,7 +1,7 @@
 """The watchlist panel: a row a symbol with price, change, quote, day range and volume."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -26,6 +26,18 @@ DIRECTION_CLASSES = {"up": "up", "down": "down", "flat": "", "unknown": ""}
 RANGE_STEPS = 97
 """The mark's place in percent when it is at the high; it is 3 % wide."""
 
+CELLS = (
+    *("last", "change", "change_pct", "bid", "ask", "bid_size", "ask_size"),
+    *("low", "high", "volume"),
+)
+UNKNOWN_ROW: dict[str, Any] = {
+    **dict.fromkeys(CELLS, UNKNOWN),
+    "flash": "",
+    "direction": "",
+    "position": None,
+    "has_range": False,
+}
+
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]")
 
 
@@ -35,11 +47,17 @@ class WatchlistPanel(TablePanel):
     template: ClassVar[str] = "panels/watchlist_row.html"
     frame: ClassVar[str] = "panels/watchlist.html"
     empty: ClassVar[str] = "panels/watchlist_empty.html"
+    printed: ClassVar[tuple[str, ...]] = (*CELLS, "symbol", "root", "position")
 
     def __init__(self, id: str, symbols: Sequence[str]) -> None:
         super().__init__(id)
         self.symbols = tuple(symbols)
         self._keys: tuple[Key, ...] = tuple(("quote_update", each) for each in self.symbols)
+
+    @property
+    def kind(self) -> Hashable:
+        """Every such list shows a symbol in the same way."""
+        return type(self)
 
     def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
         """A quote per symbol."""
@@ -61,6 +79,7 @@ class WatchlistPanel(TablePanel):
         decimals = decimals_of(
             record.last, record.bid, record.ask, record.low, record.high, record.prev_close
         )
+        position = range_position(record.low, record.high, record.last)
         return _row(
             key[1],
             "stale" if record.stale else "live",
@@ -76,29 +95,20 @@ class WatchlistPanel(TablePanel):
             low=format_number(record.low, decimals),
             high=format_number(record.high, decimals),
             volume=format_quantity(record.volume),
-            position=range_position(record.low, record.high, record.last),
+            position=position,
+            has_range=position is not None,
         )
 
 
 def _row(symbol: str, state: str, **cells: Any) -> dict[str, Any]:
-    row = dict.fromkeys(
-        (
-            *("last", "change", "change_pct", "bid", "ask", "bid_size", "ask_size"),
-            *("low", "high", "volume"),
-        ),
-        UNKNOWN,
-    )
     root, colon, exchange = symbol.partition(":")
     return {
-        **row,
+        **UNKNOWN_ROW,
         "symbol": symbol,
         "root": root,
         "suffix": colon + exchange,
         "state": state,
         "note": NOTES[state],
-        "flash": "",
-        "direction": "",
-        "position": None,
         **cells,
     }
 

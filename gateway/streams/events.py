@@ -120,6 +120,33 @@ class UnderlyingUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="u
     time: int | None
 
 
+class CandleUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="candle_update"):
+    """The newest candle of a series such as `SPY{=5m}`; `time` is its begin in ms."""
+
+    time: int
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    close: Decimal | None
+    volume: Decimal | None
+    vwap: Decimal | None
+    trades: int | None
+
+
+class CandleHistory(MarketRecord, frozen=True, kw_only=True, gc=False, tag="candle_history"):
+    """The candles before the newest, oldest first, a column each; at most 500.
+
+    Published when a candle is complete, or corrected: the newest one is a `candle_update`.
+    """
+
+    time: tuple[int, ...]
+    open: tuple[Decimal | None, ...]
+    high: tuple[Decimal | None, ...]
+    low: tuple[Decimal | None, ...]
+    close: tuple[Decimal | None, ...]
+    volume: tuple[Decimal | None, ...]
+
+
 class BalanceUpdate(
     msgspec.Struct,
     frozen=True,
@@ -209,7 +236,14 @@ class Bye(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"
 
 
 MarketUpdate = (
-    QuoteUpdate | TradeUpdate | SummaryUpdate | GreeksUpdate | TheoUpdate | UnderlyingUpdate
+    QuoteUpdate
+    | TradeUpdate
+    | SummaryUpdate
+    | GreeksUpdate
+    | TheoUpdate
+    | UnderlyingUpdate
+    | CandleUpdate
+    | CandleHistory
 )
 DataRecord = MarketUpdate | BalanceUpdate
 Record = DataRecord | Status | Heartbeat
@@ -223,6 +257,8 @@ MARKET_TYPES = frozenset(
         "greeks_update",
         "theo_update",
         "underlying_update",
+        "candle_update",
+        "candle_history",
     }
 )
 ACCOUNT_TYPES = frozenset({"balance_update"})
@@ -317,6 +353,14 @@ class SessionLimit(UpstreamError):
 
 class FeedSilent(UpstreamError):
     """The socket is open and nothing comes out of it."""
+
+
+class BackplaneError(GatewayError):
+    """What joins the processes cannot be reached or refuses; worth another try."""
+
+
+class LeaseLost(BackplaneError):
+    """This process may publish no more: its lease ran out, or what it continued is gone."""
 
 
 def is_retryable(error: BaseException) -> bool:

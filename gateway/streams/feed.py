@@ -1,16 +1,17 @@
 """Market data inside the DXLink context manager: pumps, subscriptions, watchdog, reconnect.
 
-One connection for everybody. Six pumps move events to the hub; the subscriptions follow the wanted
-set; a watchdog tells silence from a closed market. Everything that ends a connection ends here.
+One connection for everybody. A pump for each event type moves events to the hub; the subscriptions
+follow the wanted set; a watchdog tells silence from a closed market. Everything that ends a
+connection ends here.
 """
 
 import asyncio
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
@@ -21,6 +22,7 @@ from tastytrade.streamer import MAP_EVENTS
 
 from gateway.settings import Settings
 from gateway.streams.backoff import Backoff
+from gateway.streams.candles import history_s, split_candle
 from gateway.streams.events import (
     FeedSilent,
     GatewayError,
@@ -85,6 +87,29 @@ class _Streamer(DXLinkStreamer):
         self._refused = refused
         self._feed = feed
         self._guarded: GuardedSocket | None = None
+
+    async def follow(self, cls: type[Event], symbols: Iterable[str], aggregation_s: float) -> None:
+        """Subscribe to events of one type; candles with their history."""
+        if cls is not EVENT_CLASSES["Candle"]:
+            await self.subscribe(cls, symbols, aggregation_s)
+            return
+        instruments: dict[str, list[str]] = defaultdict(list)
+        for symbol in symbols:
+            instrument, attributes = split_candle(symbol)
+            instruments[attributes].append(instrument)
+        for attributes, group in instruments.items():
+            begin = datetime.now(UTC) - timedelta(seconds=history_s(f"{{={attributes}}}"))
+            # With `extended_trading_hours` the SDK (13.2.3) writes the interval as it is given,
+            # all attributes included, and adds none.
+            await self.subscribe_candle(group, attributes, begin, True, aggregation_s)
+
+    async def let_go(self, cls: type[Event], symbols: Iterable[str]) -> None:
+        """Unsubscribe from events of one type."""
+        if cls is not EVENT_CLASSES["Candle"]:
+            await self.unsubscribe(cls, symbols)
+            return
+        for symbol in symbols:
+            await self.unsubscribe_candle(*split_candle(symbol), extended_trading_hours=True)
 
     def close_queues(self) -> None:
         """Close the SDK's queues, which it leaves open (13.2.3) and anyio then warns of."""
@@ -257,7 +282,7 @@ class Feed:
             except (anyio.ClosedResourceError, anyio.EndOfStream):
                 raise UpstreamError(f"the stream of {event_type} ended") from None
             except Exception as error:
-                # A bug or an event nobody thought of: the other five types must not pay for it.
+                # A bug or an event nobody thought of: the other types must not pay for it.
                 logger.exception("the pump of %s failed and is restarted", event_type)
                 self.dropped[f"{event_type} failed"] += 1
                 now_s = self._clock()
@@ -316,10 +341,10 @@ class Feed:
             }
             added, removed = target - held, held - target
             for chunk in _chunks(removed):
-                await streamer.unsubscribe(cls, chunk)
+                await streamer.let_go(cls, chunk)
             seen -= removed
             for chunk in _chunks(added):
-                await streamer.subscribe(cls, chunk, self._settings.aggregation_s)
+                await streamer.follow(cls, chunk, self._settings.aggregation_s)
             held = target
             now_s = self._clock()
             if added:
@@ -328,7 +353,7 @@ class Feed:
             elif audits and now_s >= audits[0]:
                 audits.popleft()
                 for chunk in _chunks(held - seen):
-                    await streamer.subscribe(cls, chunk, self._settings.aggregation_s)
+                    await streamer.follow(cls, chunk, self._settings.aggregation_s)
             timeout_s = max(0.0, audits[0] - self._clock()) if audits else None
             try:
                 async with asyncio.timeout(timeout_s):

@@ -361,7 +361,9 @@ class Hub:
         before it began.
         """
         self._epochs.update(epochs)
-        self._provable_origin = provable_from
+        before = self._provable_origin
+        if before is None or order_of(provable_from) > order_of(before):
+            self._provable_origin = provable_from
 
     def changed_since(self, last_event_id: str, subscription: Subscription) -> list[Entry] | None:
         """What of the snapshot is news for a client that saw this id; None when that cannot be
@@ -431,7 +433,8 @@ class Hub:
         self.closing = reason
         for group in list(self._groups.values()):
             group.wake(0)
-            for pushed in list(group.pushed):
+            ended, group.pushed = group.pushed, {}  # nothing may follow their goodbye
+            for pushed in ended:
                 pushed.end()
 
     def _push(self, group: _Group, begin: int) -> None:

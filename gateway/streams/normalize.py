@@ -17,8 +17,11 @@ from pydantic import ValidationError, ValidationInfo, create_model, field_valida
 from tastytrade.account import AccountBalance
 from tastytrade.streamer import MAP_ALERTS, MAP_EVENTS
 
+from gateway.streams.candles import Candle, Flags, Series
 from gateway.streams.events import (
     BalanceUpdate,
+    CandleHistory,
+    CandleUpdate,
     GreeksUpdate,
     MarketUpdate,
     QuoteUpdate,
@@ -29,7 +32,7 @@ from gateway.streams.events import (
     format_time,
 )
 
-EVENT_TYPES = ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying")
+EVENT_TYPES = ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying", "Candle")
 
 _PERCENT_DIGITS = Decimal("0.0001")
 
@@ -65,14 +68,19 @@ def _read_or_null(cls: Any, value: Any, handler: Callable[[Any], Any], info: Val
 # Under the name of the SDK's own validator, whose place it takes. Sizes of crypto trades are
 # fractions, and tastytrade 13.2.3 takes only whole numbers there: their prices would never arrive.
 _VALIDATORS = {"change_nan_to_none": field_validator("*", mode="wrap")(_read_or_null)}
-_FRACTIONS: dict[str, dict[str, Any]] = {"Trade": {"size": (Decimal | None, None)}}
+_UNKNOWN = (Decimal | None, None)
+_OVERRIDES: dict[str, dict[str, Any]] = {
+    "Trade": {"size": _UNKNOWN},
+    # Where the SDK writes 0 for a price that is not known.
+    "Candle": dict.fromkeys(("open", "high", "low", "close"), _UNKNOWN),
+}
 
 EVENT_CLASSES: Mapping[str, type[dx.Event]] = {
     name: _lenient(
         getattr(dx, name),
         "event_symbol",
         __validators__=_VALIDATORS,
-        **_FRACTIONS.get(name, {}),
+        **_OVERRIDES.get(name, {}),
     )
     for name in EVENT_TYPES
 }
@@ -109,15 +117,19 @@ class Normalizer:
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()
         self._merged: dict[str, _Merged] = {}
+        self._series: dict[str, Series] = {}
 
     def forget(self, symbols: Iterable[str]) -> None:
         """Drop what is known of these symbols."""
         for symbol in symbols:
             self._merged.pop(symbol, None)
+            self._series.pop(symbol, None)
 
     def normalize(self, event: dx.Event, now_ms: int) -> list[MarketUpdate]:
         """The records that an event leads to; `now_ms` is the receive time."""
         at = format_time(now_ms)
+        if type(event).__name__ == "Candle":
+            return self._candle(event, at)
         if (getattr(event, "event_flags", None) or 0) & dx.event.REMOVE_EVENT:
             # Nothing is known any more; the zeros in such an event are no values.
             lenient: Any = type(event)
@@ -288,6 +300,50 @@ class Normalizer:
             put_call_ratio=self._amount(event.put_call_ratio),
             time=self._time(event.time),
         )
+
+    def _candle(self, event: Any, at: str) -> list[MarketUpdate]:
+        symbol, flags = event.event_symbol, event.event_flags or 0
+        series = self._series.get(symbol)
+        if series is None:
+            series = self._series[symbol] = Series()
+        candle = Candle(
+            time=self._time(event.time) or 0,
+            open=self._price(symbol, event.open),
+            high=self._price(symbol, event.high),
+            low=self._price(symbol, event.low),
+            close=self._price(symbol, event.close),
+            volume=self._amount(event.volume),
+            vwap=self._price(symbol, event.vwap),
+            trades=self._count(event.count),
+        )
+        place = Flags(
+            begins=bool(flags & dx.event.SNAPSHOT_BEGIN),
+            ends=bool(flags & (dx.event.SNAPSHOT_END | dx.event.SNAPSHOT_SNIP)),
+            # What has no time has no place.
+            removes=bool(flags & dx.event.REMOVE_EVENT) or not candle.time,
+        )
+        change = series.take(candle, place)
+        if change == "nothing":
+            return []
+        candles = series.candles
+        before, newest = candles[:-1], candles[-1] if candles else None
+        records: list[MarketUpdate] = []
+        if change == "all":
+            records.append(
+                CandleHistory(
+                    symbol=symbol,
+                    updated_at=at,
+                    time=tuple([each.time for each in before]),
+                    open=tuple([each.open for each in before]),
+                    high=tuple([each.high for each in before]),
+                    low=tuple([each.low for each in before]),
+                    close=tuple([each.close for each in before]),
+                    volume=tuple([each.volume for each in before]),
+                )
+            )
+        if newest is not None:
+            records.append(CandleUpdate(symbol=symbol, updated_at=at, **newest._asdict()))
+        return records
 
 
 def parse_balance(data: Any) -> AccountBalance | None:

@@ -1,12 +1,14 @@
 """What the upstream half is given to publish with, and how it tells its state.
 
-The hub is one; the backplane between processes is to be another.
+The hub is one; the outlet to the backplane between processes is the other.
 """
 
 from collections.abc import Collection, Iterable
 from typing import Literal, Protocol
 
 from gateway.streams.events import Record, State, Status, Upstream, format_time
+
+UPSTREAMS: tuple[Upstream, ...] = ("session", "feed", "accounts")
 
 
 class Publisher(Protocol):
@@ -45,3 +47,12 @@ def tell_status(
     publisher.publish(
         Status(upstream=upstream, state=state, since=since, reason=reason, market=market)
     )
+
+
+def tell_stale(publisher: Publisher, reason: str, *, now_ms: int) -> None:
+    """Publish that nothing of what is known is fresh any more, and why."""
+    for upstream in UPSTREAMS:
+        known = publisher.latest("status", upstream)
+        if isinstance(known, Status):
+            tell_status(publisher, upstream, "stale", reason, now_ms=now_ms, market=known.market)
+    publisher.mark_stale()

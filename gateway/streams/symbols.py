@@ -34,7 +34,21 @@ def parse_symbol(text: str) -> str:
             "a symbol has a character or form that no symbol has; "
             "write it like SPY, .SPY261218C600, /ESZ26:XCME or BTC/USD:CXTALP"
         )
-    return symbol
+    return _shorten_candle(symbol) if is_candle(symbol) else symbol
+
+
+def _shorten_candle(symbol: str) -> str:
+    """The name under which dxFeed sends it: `{=1d}` is `{=d}`, and attributes are in order."""
+    head, _, tail = symbol.partition("{=")
+    period, *others = tail.removesuffix("}").split(",")
+    if period[:1] == "1" and not period[1:2].isdigit() and period[1:]:
+        period = period[1:]
+    return f"{head}{{={','.join([period, *sorted(others)])}}}"
+
+
+def is_candle(symbol: str) -> bool:
+    """Whether it is a series of candles."""
+    return "{=" in symbol
 
 
 def split_symbols(text: str) -> list[str]:
@@ -53,6 +67,8 @@ def is_option(symbol: str) -> bool:
 
 def event_types(symbol: str) -> tuple[str, ...]:
     """The dxFeed event types worth subscribing to for this symbol."""
+    if is_candle(symbol):
+        return ("Candle",)
     if is_option(symbol):
         return ("Quote", "Trade", "Summary", "Greeks", "TheoPrice")
     if ":" in symbol and not symbol.startswith("/"):

@@ -7,22 +7,22 @@ from gateway.settings import Settings
 from gateway.streams.accounts import Accounts
 from gateway.streams.feed import Feed
 from gateway.streams.hours import MarketHours
-from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
+from gateway.streams.publisher import Publisher
 from gateway.streams.session import BrokerSession
 
 
 class Upstream:
-    """Everything between Tastytrade and the hub."""
+    """Everything between Tastytrade and the hub, or the backplane that leads to it."""
 
-    def __init__(self, settings: Settings, hub: Hub, interest: Interest) -> None:
+    def __init__(self, settings: Settings, publisher: Publisher, interest: Interest) -> None:
         self._hours = MarketHours(settings.market)
-        self.session = BrokerSession(settings, hub)
-        self.feed = Feed(self.session, hub, interest, self._hours, settings)
-        self.accounts = Accounts(self.session, hub, settings)
+        self.session = BrokerSession(settings, publisher)
+        self.feed = Feed(self.session, publisher, interest, self._hours, settings)
+        self.accounts = Accounts(self.session, publisher, settings)
 
     async def run(self) -> None:
-        """Feed the hub until cancelled.
+        """Publish until cancelled.
 
         Raises:
             ExceptionGroup: when a stage cannot be kept alive; the process should end then.

@@ -14,6 +14,7 @@ class Context:
     """The hub, who wants which symbols, the settings, and how to ask upstream for a report.
 
     `report` returns what `/status` tells of the upstreams: plain JSON values, no secrets.
+    `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
     `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.stream`.
     """
 
@@ -21,6 +22,7 @@ class Context:
     hub: Hub
     interest: Interest
     report: Callable[[], dict[str, Any]] = field(default=dict)
+    find_trouble: Callable[[], str | None] = field(default=lambda: None)
     started_at_ms: int = 0
     streams: int = 0
     streams_opened: int = 0

@@ -27,10 +27,17 @@ from gateway.streams.events import (
 from gateway.streams.hub import Entry, Hub, Subscription, count_data, opening, subscription_for
 from gateway.streams.interest import TooManySymbols
 from gateway.streams.symbols import parse_symbol, split_symbols
+from gateway.web.access import accounts_of
 from gateway.web.context import Context
 from gateway.web.problem import Problem
 from gateway.web.push import RAW_SEND, Attach, PushedStream
-from gateway.web.stream import FULL_RETRY_MS, EventStream, choose_retry_ms, encode_bye
+from gateway.web.stream import (
+    FULL_RETRY_MS,
+    EventStream,
+    choose_retry_ms,
+    encode_bye,
+    has_room,
+)
 
 Snapshot = Literal["true", "false", "only"]
 SNAPSHOTS: dict[str, Snapshot] = {"true": "true", "false": "false", "only": "only"}
@@ -84,8 +91,12 @@ def parse_query(
     known: frozenset[str] = STREAM_PARAMETERS,
     max_symbols: int,
     last_event_id: str | None = None,
+    granted: frozenset[str] | None,
 ) -> Query:
     """The checked query; `last_event_id` is the header's, which wins over the parameter.
+
+    Of the accounts only those that are `granted` (None: all) are left, without a word: an account
+    of somebody else is like one that does not exist.
 
     Raises:
         Problem: 400, naming the parameter.
@@ -106,6 +117,8 @@ def parse_query(
     if symbols is not None and len(symbols) > max_symbols:
         raise _bad(symbols_parameter, f"one stream follows at most {max_symbols} symbols")
     accounts = _parse_accounts(given["accounts"]) if "accounts" in given else None
+    if granted is not None:
+        accounts = granted if accounts is None else accounts & granted
     return Query(
         subscription=subscription_for(types=types, symbols=symbols, accounts=accounts),
         symbols=symbols if types & MARKET_TYPES else None,
@@ -174,11 +187,12 @@ async def _events(context: Context, request: Request) -> Response:
         request.query_params.multi_items(),
         max_symbols=context.settings.max_symbols_per_stream,
         last_event_id=request.headers.get("last-event-id"),
+        granted=accounts_of(request),
     )
     hub = context.hub
     if hub.closing is not None:
         return EventStream(context, _refuse(context, encode_bye(hub.closing)), counted=False)
-    if context.is_full:
+    if not has_room(context, request.scope):
         context.streams_refused += 1
         bye = encode_bye("full", FULL_RETRY_MS)
         return EventStream(context, _refuse(context, bye), counted=False)
@@ -248,6 +262,7 @@ async def _snapshot(context: Context, request: Request) -> Response:
         request.query_params.multi_items(),
         known=FILTERS,
         max_symbols=context.settings.max_symbols_per_stream,
+        granted=accounts_of(request),
     )
     return Response(
         _encode_snapshot(context.hub, query.subscription),

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.settings import LOOPBACK_HOSTS, Settings
-from gateway.web.problem import is_program_path, respond
+from gateway.web.problem import is_program_path, local_path, respond
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -35,10 +35,14 @@ WILDCARD_HOSTS = frozenset({"0.0.0.0", "::", ""})
 
 
 class Guard:
-    """Refuses foreign hosts (421), foreign sites (403) and websockets; adds headers to the rest."""
+    """Refuses foreign hosts (421), foreign sites (403), endless queries (414) and websockets.
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
+    Every answer gets the headers.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], max_query_bytes: int) -> None:
         self._app = app
+        self._max_query_bytes = max_query_bytes
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,8 +70,12 @@ class Guard:
                 "Names other than this machine's own are listed in GATEWAY_ALLOWED_HOSTS.",
             )
             await response(scope, receive, send_with_headers)
-        elif is_foreign(scope["method"], scope["path"], headers):
+        elif is_foreign(scope["method"], local_path(scope), headers):
             response = respond(403, "Requests from other sites are not answered.")
+            await response(scope, receive, send_with_headers)
+        elif len(scope.get("query_string", b"")) > self._max_query_bytes:
+            words = f"A query is at most {self._max_query_bytes} bytes here; ask for fewer symbols."
+            response = respond(414, words)
             await response(scope, receive, send_with_headers)
         else:
             await self._app(scope, receive, send_with_headers)

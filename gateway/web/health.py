@@ -41,6 +41,8 @@ def find_reasons(context: Context) -> list[str]:
     hub = context.hub
     if hub.closing is not None:
         return ["the gateway is shutting down"]
+    if trouble := context.find_trouble():
+        return [trouble]
     statuses = hub.statuses()
     if hub.keys > len(statuses):
         return []

@@ -8,11 +8,12 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.types import Scope
 
 MEDIA_TYPE = "application/problem+json"
 
-ErrorPage = Callable[[int, str, str], str]
-"""Renders status, title and detail as an HTML page."""
+ErrorPage = Callable[[Request, int, str], str]
+"""Renders status and detail as an HTML page."""
 
 DETAILS = {
     404: "There is nothing at this address.",
@@ -38,6 +39,19 @@ class Problem(HTTPException):
     ) -> None:
         super().__init__(status_code, detail, headers)
         self.parameter = parameter
+
+
+def root_path_of(scope: Scope) -> str:
+    """The prefix under which this application is mounted; empty when it is not."""
+    return str(scope.get("root_path", "")).rstrip("/")
+
+
+def local_path(scope: Scope) -> str:
+    """The path as this application knows it, without the prefix that it is mounted under."""
+    path, root_path = str(scope["path"]), root_path_of(scope)
+    if root_path and (path == root_path or path.startswith(f"{root_path}/")):
+        path = path[len(root_path) :]
+    return path or "/"
 
 
 def is_program_path(path: str) -> bool:
@@ -82,8 +96,8 @@ def handlers(
         parameter: str | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> Response:
-        if wants_page(request.url.path, request.headers.get("accept", "")):
-            page = error_page(status, HTTPStatus(status).phrase, detail)
+        if wants_page(local_path(request.scope), request.headers.get("accept", "")):
+            page = error_page(request, status, detail)
             return HTMLResponse(page, status, {"Cache-Control": "no-store", **(extra or {})})
         return respond(status, detail, parameter=parameter, headers=extra)
 

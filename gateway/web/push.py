@@ -15,8 +15,9 @@ from typing import Any, Protocol
 from sse_starlette import EventSourceResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.web.access import admission_of
 from gateway.web.context import Context
-from gateway.web.stream import HEADERS, SEND_TIMEOUT_S, encode_bye
+from gateway.web.stream import END_TIMEOUT_S, HEADERS, SEND_TIMEOUT_S, encode_bye
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,9 @@ class PushedStream(EventSourceResponse):
         self._writer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._has_said_bye = False
+        self._is_over = False
         self._is_evicted = False
+        self._why_over: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = self._context
@@ -124,10 +127,12 @@ class PushedStream(EventSourceResponse):
         self._task = asyncio.current_task()
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        beginning, self._attach = self._begin()
+        admission = admission_of(scope)
+        release = _nothing_to_do if admission is None else admission.hold(self._end_for)
         try:
+            beginning, self._attach = self._begin()
             # By hand too: a client that does not even read this is evicted like any other.
-            if self._take(beginning):
+            if self._why_over is None and self._take(beginning):
                 self._handle = self._attach(self._take, self._end)
             while (await receive())["type"] != "http.disconnect":
                 pass
@@ -135,11 +140,14 @@ class PushedStream(EventSourceResponse):
             if not self._is_evicted or self._task is None:
                 raise
             self._task.uncancel()
+            if self._why_over is not None:
+                return
             self._context.streams_evicted += 1
             logger.info(
                 "closed a stream: its client has read nothing for %g s", self._send_timeout_s
             )
         finally:
+            release()
             if self._handle is not None:
                 self._handle.close()
             if self._timer is not None:
@@ -149,6 +157,11 @@ class PushedStream(EventSourceResponse):
 
     def _take(self, chunk: bytes) -> bool:
         """Write a chunk; False while the socket is full, and `resume` follows."""
+        if self._why_over is not None:
+            return False
+        return self._write(chunk)
+
+    def _write(self, chunk: bytes) -> bool:
         message = {"type": "http.response.body", "body": chunk, "more_body": True}
         return self._drive(message)
 
@@ -167,7 +180,8 @@ class PushedStream(EventSourceResponse):
         self._writer = loop.create_task(
             self._finish(_Rest(coroutine, awaited)), name="write to a slow client"
         )
-        self._timer = loop.call_later(self._send_timeout_s, self._evict)
+        timeout_s = self._send_timeout_s if self._why_over is None else END_TIMEOUT_S
+        self._timer = loop.call_later(timeout_s, self._evict)
         return False
 
     async def _finish(self, rest: _Rest) -> None:
@@ -175,25 +189,43 @@ class PushedStream(EventSourceResponse):
         assert self._timer is not None
         self._timer.cancel()
         self._timer = self._writer = None
-        if self._handle is None:
+        if self._why_over is not None:
+            self._end()
+        elif self._handle is None:
             self._handle = self._attach(self._take, self._end)
         else:
             self._handle.resume()
 
     def _end(self) -> None:
         """Say `bye`, then end the response: uvicorn then reports a disconnect to `receive`."""
-        if self._writer is not None:
-            return  # when it has finished, it resumes, and the source ends us again
+        if self._writer is not None or self._is_over:
+            return  # a writer that has finished resumes, and the source ends us again
         if not self._has_said_bye:
             self._has_said_bye = True
-            if not self._take(self._say_bye(self._context.hub.closing or "shutdown")):
+            reason = self._why_over or self._context.hub.closing or "shutdown"
+            if not self._write(self._say_bye(reason)):
                 return
+        self._is_over = True
         self._drive(_END)
+
+    def _end_for(self, reason: str) -> None:
+        """Say nothing more than `bye`: from now on the viewer may not see this."""
+        self._why_over = reason
+        if self._handle is not None:
+            self._handle.close()
+        if self._timer is not None:  # what is being written is read soon, or never
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(END_TIMEOUT_S, self._evict)
+        self._end()
 
     def _evict(self) -> None:
         self._is_evicted = True
         if self._task is not None:
             self._task.cancel()
+
+
+def _nothing_to_do() -> None:
+    """Release nothing."""
 
 
 async def _nothing() -> AsyncIterator[bytes]:

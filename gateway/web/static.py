@@ -17,7 +17,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-VENDORED = ("vendor/htmx.min.js", "vendor/hx-sse.min.js")  # fetched by hatch_build.py
+VENDORED = (  # fetched by hatch_build.py
+    "vendor/htmx.min.js",
+    "vendor/hx-sse.min.js",
+    "vendor/uplot.min.js",
+    "vendor/uplot.min.css",
+)
 
 PREFIX = "/static"
 HASH_DIGITS = 12  # of a sha256: 48 bits, enough to tell versions of one file apart

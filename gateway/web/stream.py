@@ -11,11 +11,13 @@ from collections.abc import AsyncGenerator, Callable
 import anyio
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway.streams.events import Bye, encode_frame, encode_retry
 from gateway.streams.hub import Hub
+from gateway.web.access import admission_of
 from gateway.web.context import Context
+from gateway.web.viewers import OWNER
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ BYE_RETRY_MS = (500, 5_000)
 
 FULL_RETRY_MS = (5_000, 15_000)
 """The same when there is no room: it will not be there at once."""
+
+END_TIMEOUT_S = 0.5
+"""For the last words to a viewer who is not to see more; whoever does not read them is cut off."""
 
 HEADERS = {"Cache-Control": "no-store, no-transform"}
 
@@ -80,7 +85,7 @@ class EventStream(EventSourceResponse):
             self._context.streams += 1
             self._context.streams_opened += 1
         try:
-            await super().__call__(scope, receive, send)
+            await self._serve(scope, receive, send)
         except SendTimeoutError:
             self._context.streams_evicted += 1
             logger.info("closed a stream: its client has read nothing for %g s", self.send_timeout)
@@ -89,6 +94,49 @@ class EventStream(EventSourceResponse):
                 self._context.streams -= 1
             self._on_close()
             await self._content.aclose()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream for as long as the viewer may see it."""
+        admission = admission_of(scope)
+        if admission is None or scope["method"] == "HEAD":
+            await super().__call__(scope, receive, send)
+            return
+        is_started = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal is_started
+            is_started = True
+            await send(message)
+
+        reason = ""
+        with anyio.CancelScope() as streaming:
+
+            def end(why: str) -> None:
+                nonlocal reason
+                reason = why
+                streaming.cancel()
+
+            release = admission.hold(end)
+            try:
+                await super().__call__(scope, receive, send_noting)
+            finally:
+                release()
+        if reason and streaming.cancelled_caught:
+            with anyio.move_on_after(END_TIMEOUT_S):
+                if not is_started:
+                    start = {"type": "http.response.start", "status": 200}
+                    await send({**start, "headers": self.raw_headers})
+                await send({"type": "http.response.body", "body": encode_bye(reason)})
+
+
+def has_room(context: Context, scope: Scope) -> bool:
+    """Whether this viewer may open another stream. The owner has all the room that there is."""
+    admission = admission_of(scope)
+    if context.is_full:
+        return False
+    if admission is None or admission.viewer == OWNER:
+        return True
+    return admission.streams < context.settings.max_streams_per_viewer
 
 
 def encode_bye(reason: str, spread_ms: tuple[int, int] = BYE_RETRY_MS) -> bytes:

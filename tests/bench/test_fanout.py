@@ -57,15 +57,15 @@ def test_a_storm_is_resumed_without_loss() -> None:
 
 
 def test_json_has_a_line_for_each_result(capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = "--servers gateway --workloads idle,live --clients 4 --seconds 0.5 --rounds 1"
+    arguments = "--servers gateway --workloads idle,w1 --clients 4 --seconds 0.5 --rounds 1"
     assert fanout.main([*arguments.split(), "--tick-ms", "0", "--json"]) == 0
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert [(line["workload"], line["tick_ms"]) for line in lines] == [("idle", 0.0), ("live", 0.0)]
+    assert [(line["workload"], line["tick_ms"]) for line in lines] == [("idle", 0.0), ("w1", 0.0)]
     assert all(list(line) == KEYS for line in lines)
-    idle, live = lines
+    idle, busy = lines
     assert idle["connect_us"] is not None
     assert idle["deliveries_per_s"] is None
-    assert live["deliveries_per_s"] > 0
+    assert busy["deliveries_per_s"] > 0
 
 
 def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -47,9 +48,20 @@ def open_chromium(path: str) -> Iterator[Browser]:
 
 
 class Gateway:
-    """A `gateway serve` process on one port, pointed at a simulator; it may be restarted."""
+    """A `gateway` process on one port, pointed at a simulator; it may be restarted.
 
-    def __init__(self, simulator: Simulator, **variables: str) -> None:
+    `command` is what it is to do, in the folder `cwd`.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        command: tuple[str, ...] = ("serve",),
+        cwd: Path = ROOT,
+        **variables: str,
+    ) -> None:
+        self._command = command
+        self._cwd = cwd
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -68,8 +80,8 @@ class Gateway:
 
     def start(self) -> None:
         """Return when it has something to serve."""
-        command = [sys.executable, "-m", "gateway", "serve", "--port", str(self.port)]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment)
+        command = [sys.executable, "-m", "gateway", *self._command, "--port", str(self.port)]
+        self._process = subprocess.Popen(command, cwd=self._cwd, env=self._environment)
         eventually_sync(self._is_ready, 20)
 
     def kill(self) -> None:

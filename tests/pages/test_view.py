@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.pages import view
+from gateway.pages.balance import BalancePanel
 from gateway.pages.home import home_page
-from gateway.pages.panel import Panel
+from gateway.pages.panel import Page, Panel
+from gateway.pages.status import StatusPanel
 from gateway.pages.templating import create_environment
 from gateway.pages.view import (
     OVERDUE_S,
@@ -24,6 +27,7 @@ from gateway.pages.view import (
     encode_message,
     render_partial,
 )
+from gateway.pages.watchlist import WatchlistPanel
 from gateway.streams.events import Key
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest, TooManySymbols
@@ -57,8 +61,7 @@ class World:
         return self.views.open(home_page(symbols), accounts)
 
     def tick(self) -> None:
-        for view in self.views._views.values():
-            view.tick()
+        self.views.tick()
 
 
 def make_world(**options: Any) -> World:
@@ -92,6 +95,13 @@ def has_nothing(viewer: Viewer) -> bool:
     """Whether a read would wait."""
     channels = (viewer._view.shared, viewer._private.channel)
     return not any(map(Channel.after, channels, viewer._cursors))
+
+
+def row_of(partial: Node) -> Node:
+    """The row that a partial of one row holds."""
+    (row,) = partial.children
+    assert row.tag == "tr"
+    return row
 
 
 def partials_of(chunk: bytes) -> dict[str, Node]:
@@ -149,10 +159,13 @@ async def test_row_and_table_show_the_same(world: World) -> None:
     await read(early)
     world.hub.publish(make_quote("A4", "2.00", volume=Decimal(5)))
     world.tick()
-    row = partials_of(await read(early))["watchlist-A4"]
+    row = row_of(partials_of(await read(early))["watchlist-A4"])
     late = world.open(*symbols)
     table = partials_of(await read(late))["watchlist"]
-    assert table.find("tr", id="watchlist-A4")[0].children == row.children
+    in_table = table.find("tr", id="watchlist-A4")[0]
+    assert in_table.children[:-1] == row.children[:-1]
+    assert in_table.children[-1].find("button"), "who never saw the row gets its button"
+    assert not row.children[-1].children, "who has the button does not get it again"
     early.close()
     late.close()
 
@@ -304,11 +317,10 @@ async def test_nothing_is_rendered_for_nobody() -> None:
     world = make_world()
     tasks = asyncio.all_tasks()
     viewer = world.open("SPY")
-    view = viewer._view
     assert world.interest.count("SPY") == 1
     viewer.close()
     viewer.close()
-    assert view._timer is None
+    assert world.views._timer is None
     await eventually(lambda: len(world.views) == 0)
     assert world.interest.count("SPY") == 0
     assert not world.views._wanted_since_s
@@ -339,6 +351,131 @@ async def test_a_tick_comes_by_itself() -> None:
     await read(viewer)
     world.hub.publish(make_quote("SPY", "7.00"))
     assert b"7.00" in await read(viewer)
+    viewer.close()
+
+
+class Socket:
+    """Takes chunks until it is full, as a `PushedStream` does."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.ends = 0
+        self.is_full = False
+
+    def take(self, chunk: bytes) -> bool:
+        self.chunks.append(chunk)
+        return not self.is_full
+
+    def end(self) -> None:
+        self.ends += 1
+
+
+async def test_a_tick_writes_the_same_bytes_to_all_viewers(world: World) -> None:
+    sockets = [Socket() for _ in range(200)]
+    viewers = [world.open("SPY").push(each.take, each.end) for each in sockets]
+    reader = world.open("SPY")
+    tasks = asyncio.all_tasks()
+    world.hub.publish(make_quote("SPY", "7.00"))
+    world.tick()
+    assert {len(each.chunks) for each in sockets} == {2}
+    assert len({id(each.chunks[1]) for each in sockets}) <= 200 // 64 + 1, "not made for each"
+    assert await read(reader), "who reads is told as well"
+    assert b"7.00" in sockets[0].chunks[1]
+    assert len({each.chunks[1] for each in sockets}) == 1
+    world.tick()
+    assert {len(each.chunks) for each in sockets} == {2}, "nothing for what did not change"
+    assert asyncio.all_tasks() == tasks
+    for viewer in [*viewers, reader]:
+        viewer.close()
+    assert not viewers[0]._view.pushed
+
+
+async def test_who_is_full_gets_nothing_until_it_resumes_and_then_the_newest(world: World) -> None:
+    slow, fast = Socket(), Socket()
+    viewers = [world.open("SPY").push(each.take, each.end) for each in (slow, fast)]
+    slow.is_full = True
+    for price in ("1.00", "2.00", "3.00"):
+        world.hub.publish(make_quote("SPY", price))
+        world.tick()
+    assert len(slow.chunks) == 2, "the first of them was taken, and is being written"
+    slow.is_full = False
+    viewers[0].resume()
+    assert len(slow.chunks) == 3
+    assert b"3.00" in slow.chunks[2]
+    assert b"2.00" not in slow.chunks[2]
+    viewers[0].resume()
+    assert len(slow.chunks) == 3
+    world.hub.publish(make_quote("SPY", "4.00"))
+    world.tick()
+    assert slow.chunks[-1] == fast.chunks[-1]
+    for viewer in viewers:
+        viewer.close()
+        viewer.resume()
+    assert len(slow.chunks) == 4
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+async def test_a_closing_hub_ends_who_is_written_to(world: World, is_full: bool) -> None:
+    socket = Socket()
+    viewer = world.open("SPY").push(socket.take, socket.end)
+    socket.is_full = is_full
+    world.hub.publish(make_quote("SPY", "7.00"))
+    world.tick()
+    world.hub.close("shutdown")
+    world.tick()
+    if is_full:
+        assert socket.ends == 0, "not in the middle of a chunk"
+        viewer.resume()
+    assert socket.ends == 1
+    viewer.close()
+
+
+async def test_pages_read_anew_end_who_is_written_to_at_once(world: World) -> None:
+    socket = Socket()
+    viewer = world.open("SPY").push(socket.take, socket.end)
+    world.views.retire()
+    assert socket.ends == 1
+    viewer.close()
+
+
+async def test_views_with_the_same_rows_render_them_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str] = []
+    real = WatchlistPanel.row_context
+
+    def count(panel: WatchlistPanel, key: Key, *rest: Any) -> Any:
+        rendered.append(key[1])
+        return real(panel, key, *rest)
+
+    monkeypatch.setattr(WatchlistPanel, "row_context", count)
+    viewers = [world.open("SPY", f"A{number}") for number in range(5)]
+    assert rendered.count("SPY") == 1
+    world.hub.publish(make_quote("SPY", "7.00"))
+    world.tick()
+    assert rendered.count("SPY") == 2
+    for viewer in viewers:
+        row = partials_of(await read(viewer))["watchlist"].find("tr", id="watchlist-SPY")[0]
+        assert row.children[1].words == "7.00"
+        viewer.close()
+
+
+async def test_a_long_tick_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "SLICE_S", 0.0)
+    monkeypatch.setattr(view, "ROWS_AT_A_TIME", 1)
+    world = make_world()
+    symbols = [f"A{number}" for number in range(50)]
+    viewer = world.open(*symbols)
+    await read(viewer)
+    for symbol in symbols:
+        world.hub.publish(make_quote(symbol, "7.00"))
+    world.views._begin()
+    turns = 0
+    while has_nothing(viewer):
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 50
+    assert len(partials_of(await read(viewer))["watchlist"].find("tr")) == 50
     viewer.close()
 
 
@@ -477,7 +614,11 @@ def test_whatever_comes_is_escaped_framed_and_never_a_wrong_word(
         world.hub.publish(type(quote)(**{**_as_dict(quote), "last": last}))
         world.hub.publish(make_status("stale", reason=reason))
         world.hub.publish(make_balance(reason, cash=cash))
-        viewer = world.open(symbol)
+        # Not by `home_page`, which takes only what can be a symbol.
+        panels = (StatusPanel("status"), BalancePanel("balance"))
+        watchlist = WatchlistPanel("watchlist", [symbol])
+        page = Page("odd", "Odd", (*panels, watchlist), (symbol,), "")
+        viewer = world.views.open(page, None)
         partials = partials_of(await read(viewer))
         viewer.close()
         assert partials.keys() == {"status", "watchlist", "balance"}
@@ -595,7 +736,7 @@ def apply(screen: dict[str, list[str]], chunk: bytes) -> None:
         elif target.startswith("watchlist-"):
             symbol = target.removeprefix("watchlist-")
             assert symbol in screen, "a row that the browser does not have"
-            screen[symbol] = cells(partial)
+            screen[symbol] = cells(row_of(partial))
 
 
 def test_a_panel_of_no_kind_is_refused(world: World) -> None:

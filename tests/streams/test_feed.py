@@ -42,9 +42,10 @@ async def held_upstream(simulator: Simulator) -> dict[str, set[str]]:
     return {k: set(v) for k, v in (await simulator.read("subscriptions")).items() if v}
 
 
-async def test_all_six_event_types_arrive(simulator: Simulator) -> None:
+async def test_all_event_types_arrive(simulator: Simulator) -> None:
     option = OPTIONS[len(OPTIONS) // 2]
-    async with running(simulator.settings(symbols=("SPY", "QQQ", "SPX", option))) as up:
+    symbols = ("SPY", "QQQ", "SPX", "SPY{=5m}", option)
+    async with running(simulator.settings(symbols=symbols)) as up:
         await eventually(
             lambda: {e.key[0] for e in up.hub.snapshot(ALL_MARKET)} >= MARKET_TYPES, 10
         )

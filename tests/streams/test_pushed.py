@@ -163,6 +163,9 @@ def test_closing_ends_all_at_once_or_when_they_can_take_it() -> None:
     hub.flush()
     hub.close("shutdown")
     assert (ready.ends, slow.ends) == (1, 0)
+    hub.publish(make_quote("SPY", 2))
+    hub.flush()
+    assert len(ready.chunks) == 1, "nothing may follow the goodbye"
     slow.drain()
     assert slow.ends == 1
     late = Sink(hub, Subscription())

@@ -227,7 +227,7 @@ def test_fields_in_another_order_are_refused() -> None:
         return {"type": "FEED_CONFIG", "channel": 1, "eventFields": fields}
 
     order = FIELDS["Quote"]
-    good: list[Any] = [{"Quote": order}, {"Candle": ["x"]}, {}, None, [], "Quote", 5]
+    good: list[Any] = [{"Quote": order}, {"Other": ["x"]}, {}, None, [], "Quote", 5]
     found, wire = receive({"type": "FEED_CONFIG", "channel": 1}, *map(config, good))
     assert found == []
     assert not +wire.refused

@@ -1,32 +1,24 @@
-"""Tokens, cookies, the throttle, and the rule of every route."""
+"""The rule of every route, the login form, and what is refused; who is let in: test_access."""
 
-from collections.abc import Callable, Iterator
-from urllib.parse import quote
+from collections.abc import Iterator
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from gateway.app import build_app, create_context
-from gateway.settings import LOOPBACK_HOSTS, Settings
 from gateway.streams.events import ConfigurationError
+from gateway.web.access import LOGIN_IDLE_S, Throttle
 from gateway.web.auth import (
     COOKIE,
-    LOGIN_LIFE_S,
-    MAX_ADDRESSES,
     MAX_FORM_BYTES,
-    Access,
     Rule,
     Rules,
-    Throttle,
     cookie_name,
     is_local,
-    open_access,
     safe_target,
 )
 from tests.web.running import (
@@ -159,12 +151,12 @@ def test_browsers_are_sent_to_the_login_and_back(protected: Running) -> None:
 
 def test_the_cookie_is_for_this_site_only_and_no_script_reads_it(protected: Running) -> None:
     header = log_in(protected).headers["set-cookie"]
-    assert header.startswith(f"{COOKIE}=1.")
+    assert header.startswith(f"{COOKIE}=2.owner.")
     assert TOKEN not in header
     assert "HttpOnly" in header
     assert "SameSite=strict" in header
     assert "Path=/" in header
-    assert f"Max-Age={LOGIN_LIFE_S}" in header
+    assert f"Max-Age={LOGIN_IDLE_S:.0f}" in header
     assert "Domain" not in header
     assert "Secure" not in header, "the gateway is asked without TLS here"
 
@@ -196,6 +188,9 @@ def test_logout_ends_the_cookie_even_when_it_is_sent_again(fresh: Running) -> No
 
 def test_the_sixth_guess_has_to_wait(fresh: Running) -> None:
     forged = {"X-Forwarded-For": "10.1.2.3"}
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    assert ask_status(fresh, "GET", "/status", right) == 200
+    fresh.app.state.access._owner_networks.clear()
     assert [log_in(fresh, "wrong").status_code for _ in range(5)] == [401] * 5
     answer = post(f"{fresh.url}/login", data={"token": "wrong"}, headers=forged)
     assert answer.status_code == 429
@@ -205,10 +200,18 @@ def test_the_sixth_guess_has_to_wait(fresh: Running) -> None:
     answer = get(f"{fresh.url}/status", headers=wrong | forged)
     assert answer.status_code == 429
     assert "retry-after" in answer.headers
+    assert ask_status(fresh, "GET", "/status", right) == 429, "nor by another way in"
+
+
+def test_guesses_lock_nobody_out_who_came_in_from_there_before(fresh: Running) -> None:
     right = {"Authorization": f"Bearer {TOKEN}"}
-    assert ask_status(fresh, "GET", "/status", right) == 200, (
-        "a neighbour's guesses lock no script out"
-    )
+    cookie = {"Cookie": f"{COOKIE}={log_in(fresh).cookies[COOKIE]}"}
+    for _ in range(200):
+        log_in(fresh, "wrong")
+    assert log_in(fresh, "wrong").status_code == 429
+    assert ask_status(fresh, "GET", "/status", right) == 200
+    assert ask_status(fresh, "GET", "/status", cookie) == 200
+    assert log_in(fresh).status_code == 303
 
 
 def test_guessing_by_bearer_counts_too(fresh: Running) -> None:
@@ -269,97 +272,6 @@ async def test_an_open_gateway_answers_to_its_own_machine_only(app: Starlette) -
 )
 def test_local_addresses(address: str, expected: bool) -> None:
     assert is_local(address) is expected
-
-
-def test_a_token_is_made_when_real_accounts_have_none() -> None:
-    access, other = open_access(make_protected()), open_access(make_protected())
-    assert access.is_generated
-    assert not access.is_open
-    assert access.login_fragment() != other.login_fragment()
-    token = access.login_fragment().removeprefix("#token=")
-    assert len(token) >= 32
-    assert access.is_token(token)
-
-
-def test_a_token_is_honoured_even_with_a_simulator() -> None:
-    access = open_access(make_settings(token=TOKEN, host="0.0.0.0"))
-    assert not access.is_open
-    assert not access.is_generated
-    assert access.is_token(TOKEN)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "gateway.example"])
-@pytest.mark.parametrize("make", [make_settings, make_protected])
-def test_other_machines_need_a_token(host: str, make: Callable[..., Settings]) -> None:
-    with pytest.raises(ConfigurationError, match=r"^GATEWAY_TOKEN: .*HOST"):
-        open_access(make(host=host))
-
-
-@pytest.mark.parametrize("host", sorted(LOOPBACK_HOSTS))
-def test_loopback_needs_none(host: str) -> None:
-    assert open_access(make_settings(host=host)).is_open
-
-
-def test_a_token_with_odd_letters_survives_the_link() -> None:
-    access = Access("a b&c=d#e/f%g-längst")
-    assert access.login_fragment() == "#token=" + quote("a b&c=d#e/f%g-längst", safe="")
-
-
-@given(st.text(max_size=100))
-def test_no_other_text_is_the_token(text: str) -> None:
-    access = Access(TOKEN)
-    assert access.is_token(text) is (text == TOKEN)
-    assert not access.is_cookie(text)
-    assert not Access(None).is_token(text)
-
-
-def test_a_cookie_lives_until_its_time_and_over_a_restart() -> None:
-    now_s = [1000.0]
-    access = Access(TOKEN, now_s=lambda: now_s[0])
-    cookie = access.make_cookie()
-    assert access.is_cookie(cookie)
-    assert Access(TOKEN, now_s=lambda: now_s[0]).is_cookie(cookie)
-    assert not Access("another-token-of-ours", now_s=lambda: now_s[0]).is_cookie(cookie)
-    assert access.make_cookie() != cookie
-    now_s[0] += LOGIN_LIFE_S
-    assert not access.is_cookie(cookie)
-
-
-@given(st.data())
-def test_a_changed_cookie_is_none(data: st.DataObject) -> None:
-    access = Access(TOKEN)
-    cookie = access.make_cookie()
-    index = data.draw(st.integers(0, len(cookie) - 1))
-    letter = data.draw(st.characters().filter(lambda each: each != cookie[index]))
-    assert not access.is_cookie(cookie[:index] + letter + cookie[index + 1 :])
-    assert not access.is_cookie(cookie[:index])
-
-
-def test_logged_out_cookies_are_forgotten_when_they_would_have_expired() -> None:
-    now_s = [0.0]
-    access = Access(TOKEN, now_s=lambda: now_s[0])
-    for _ in range(3):
-        access.end(access.make_cookie())
-        access.end("none of ours")
-        now_s[0] += LOGIN_LIFE_S
-    assert len(access._ended) == 1
-
-
-def test_the_throttle_forgets_after_a_while_and_forgets_the_oldest_address() -> None:
-    now_s = [0.0]
-    throttle = Throttle(lambda: now_s[0])
-    for second in range(5):
-        now_s[0] = float(second)
-        assert throttle.wait_s("a") == 0
-        throttle.record("a")
-    assert throttle.wait_s("a") == 297
-    assert throttle.wait_s("b") == 0
-    now_s[0] = 300.0
-    assert throttle.wait_s("a") == 0, "the first failure is over"
-    for number in range(MAX_ADDRESSES + 10):
-        throttle.record(str(number))
-    assert len(throttle._failures) == MAX_ADDRESSES
-    assert "a" not in throttle._failures
 
 
 @pytest.mark.parametrize(

@@ -299,13 +299,33 @@ def test_a_wrong_parameter_is_named(running: Running, query: str, parameter: str
 def test_what_just_fits_is_answered(running: Running, query: str, count: int | None) -> None:
     assert get(f"{running.url}/events?snapshot=only&{query}").status_code == 200
     url = httpx.URL(f"http://x/?{query}")
-    found = parse_query(url.params.multi_items(), max_symbols=500).symbols
+    found = parse_query(url.params.multi_items(), max_symbols=500, granted=None).symbols
     assert (None if found is None else len(found)) == count
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted", "expected"),
+    [
+        (None, None, None),
+        ("A,B", None, {"A", "B"}),
+        (None, {"A"}, {"A"}),
+        ("A,B", {"A"}, {"A"}),
+        ("B", {"A"}, set()),
+        (None, set(), set()),
+    ],
+)
+def test_a_wish_is_cut_to_what_is_granted(
+    asked: str | None, granted: set[str] | None, expected: set[str] | None
+) -> None:
+    items = [] if asked is None else [("accounts", asked)]
+    grant = None if granted is None else frozenset(granted)
+    query = parse_query(items, max_symbols=9, granted=grant)
+    assert query.subscription.accounts == expected
 
 
 def test_equal_wishes_share_one_subscription() -> None:
     def parse(*items: tuple[str, str]) -> Any:
-        return parse_query(items, max_symbols=9).subscription
+        return parse_query(items, max_symbols=9, granted=None).subscription
 
     assert parse(("symbols", "SPY,QQQ")) == parse(("symbol", "qqq"), ("symbol", "spy"))
     assert parse().types == DEFAULT_TYPES
@@ -317,7 +337,7 @@ def test_equal_wishes_share_one_subscription() -> None:
 def test_any_query_is_understood_or_refused(items: list[tuple[str, str]]) -> None:
     problem: Problem | None = None
     try:
-        parse_query(items, max_symbols=3)
+        parse_query(items, max_symbols=3, granted=None)
     except Problem as error:
         problem = error
     if problem is not None:

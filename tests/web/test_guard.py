@@ -1,12 +1,18 @@
 """Hosts, sites, headers; and that no websocket is served."""
 
+import asyncio
 import itertools
 import socket
 
 import pytest
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.routing import Route
+from starlette.types import Message
 
+from gateway.app import build_app, create_context
+from gateway.web.access import Throttle
+from gateway.web.auth import COOKIE
 from gateway.web.guard import (
     SECURITY_HEADERS,
     is_foreign,
@@ -14,13 +20,16 @@ from gateway.web.guard import (
     own_hosts,
     split_host,
 )
+from gateway.web.viewers import OWNER
 from tests.waiting import scaled
 from tests.web.running import (
     TOKEN,
     Running,
-    ask,
     get,
+    idle,
+    make_balance,
     make_protected,
+    make_quote,
     make_settings,
     open_gateway,
 )
@@ -85,29 +94,139 @@ def test_more_names_can_be_allowed() -> None:
         assert answer.status_code == 200
 
 
+# The whole table: what is asked, how, under which name, from which site, and as whom.
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 SITES = [None, "same-origin", "none", "same-site", "cross-site"]
-ORIGINS = [None, "own", "https://evil.example", "null"]
-CREDENTIALS = [{}, {"Authorization": f"Bearer {TOKEN}"}]
+ORIGINS = [None, "http://localhost:8000", "https://evil.example", "null"]
+HOSTS = ["localhost:8000", "evil.example", "localhost.evil.example:8000"]
+PUBLIC = {"/healthz", "/readyz", "/login", "/static/login.js"}
+PRIVATE_WORDS = (b"5WX00001", b"987654", b"450.25")
 
 
-def test_other_sites_change_nothing_and_read_nothing() -> None:
-    with open_gateway(make_protected(token=TOKEN)) as gateway:
-        for site, origin, credentials, (method, path) in itertools.product(
-            SITES, ORIGINS, CREDENTIALS, [("GET", "/events?snapshot=only"), ("POST", "/logout")]
-        ):
-            headers = dict(credentials)
+async def ask_app(
+    app: Starlette, method: str, path: str, headers: dict[str, str]
+) -> tuple[int, Headers, bytes]:
+    """Status, headers and the beginning of the body; the client leaves after its request."""
+    sent: list[Message] = []
+    received = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Message:
+        return received.pop() if received else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    name, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": name,
+        "raw_path": name.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(key.lower().encode(), value.encode()) for key, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
+    }
+    await app(scope, receive, send)
+    body = b"".join(each.get("body", b"") for each in sent)
+    return sent[0]["status"], Headers(raw=sent[0]["headers"]), body
+
+
+def list_paths(app: Starlette) -> list[str]:
+    """An address of every route, and one that no route is for."""
+    paths = {"/nothing", "/events?snapshot=only&types=balance_update"}
+    for route in app.routes:
+        assert isinstance(route, Route)
+        path = route.path.replace("{view}", "home")
+        paths.add(path.replace("{path:path}", "login.js" if "static" in path else ""))
+    return sorted(paths)
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(accept: str) -> None:
+    """Every route x method x host x site x origin x credentials, as with a real login."""
+    context = create_context(make_protected(token=TOKEN))
+    context.hub.publish(make_balance(balance="987654.00"))
+    context.hub.publish(make_quote())
+    context.hub.flush()
+    app = await asyncio.to_thread(build_app, context, idle)
+    access = app.state.access
+    cookie = access.make_cookie(OWNER)
+    as_owner: list[dict[str, str]] = [
+        {"Authorization": f"Bearer {TOKEN}"},
+        {"Cookie": f"{COOKIE}={cookie}"},
+    ]
+    as_nobody: list[dict[str, str]] = [
+        {},
+        {"Authorization": "Bearer wrong-wrong-wrong-wrong"},
+        {"Cookie": f"{COOKIE}={cookie[:-1]}x"},
+    ]
+    asked, answered = 0, 0
+    paths = list_paths(app)
+    assert len(paths) >= len(app.routes)
+    for path, method, host, site, origin in itertools.product(
+        paths, METHODS, HOSTS, SITES, ORIGINS
+    ):
+        for credentials in as_owner + as_nobody:
+            if path == "/logout" and credentials in as_owner and method == "POST":
+                continue  # ends the login, as it should; across sites it is tried below
+            headers = {"Host": host, "Accept": accept, **credentials}
             if site is not None:
                 headers["Sec-Fetch-Site"] = site
             if origin is not None:
-                headers["Origin"] = gateway.url if origin == "own" else origin
-            answer = ask(method, gateway.url + path, headers=headers)
-            is_own = site in {None, "same-origin", "none"} and origin in {None, "own"}
-            if not is_own:
-                assert answer.status_code == 403, headers
+                headers["Origin"] = origin
+            access.throttle = Throttle()
+            status, answer, body = await ask_app(app, method, path, headers)
+            asked += 1
+            said = (path, method, headers, status)
+            assert not [name for name in answer if "access-control" in name], said
+            assert answer["content-security-policy"], said
+            is_own = site in {None, "same-origin", "none"}
+            is_own = is_own and origin in {None, "http://localhost:8000"}
+            if host != HOSTS[0]:
+                assert status == 421, said
+            elif not is_own:
+                assert status == 403, said
+            elif credentials in as_owner:
+                assert status not in {401, 403, 421}, said
+                answered += any(word in body for word in PRIVATE_WORDS)
+                continue
+            elif path in PUBLIC:
+                assert status in {200, 303, 405, 415, 503}, said
+            elif status == 303:
+                assert answer["location"].startswith("/login?next="), said
+                assert (method in {"GET", "HEAD"}, accept) == (True, "text/html"), said
             else:
-                assert answer.status_code == (401 if not credentials else answer.status_code)
-                assert answer.status_code != 403, headers
-            assert not [name for name in answer.headers if "access-control" in name]
+                assert status == 401, said
+                assert answer["www-authenticate"].startswith("Bearer"), said
+            assert "set-cookie" not in answer, said
+            assert not any(word in body for word in PRIVATE_WORDS), said
+    assert asked > 10_000
+    assert answered > 50, "with a token there is something to read"
+    assert access.read_cookie(cookie) is not None
+
+
+async def test_another_site_signs_nobody_out() -> None:
+    app = await asyncio.to_thread(build_app, create_context(make_protected(token=TOKEN)), idle)
+    access = app.state.access
+    cookie = access.make_cookie(OWNER)
+    own = {"Host": "localhost:8000", "Cookie": f"{COOKIE}={cookie}"}
+    for foreign in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:8001"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+    ):
+        status, _, _ = await ask_app(app, "POST", "/logout", {**own, **foreign})
+        assert status in {403, 421}
+        assert access.read_cookie(cookie) is not None
+    status, _, _ = await ask_app(app, "POST", "/logout", own)
+    assert status == 303
+    assert access.read_cookie(cookie) is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
+from gateway.web import push
 from gateway.web.watchlist import COOKIE
 from tests.pages.reading import Message, Node, parse_html, parse_messages, parse_partials
 from tests.waiting import eventually_sync, scaled
@@ -130,7 +131,8 @@ def test_everything_that_the_page_asks_for_is_there(running: Running) -> None:
     page = get_page(running)
     urls = [each.attributes["src"] for each in page.find("script")]
     urls += [each.attributes["href"] for each in page.find("link")]
-    assert len(urls) == 5
+    urls += [page.find("script")[-1].attributes[f"data-{each}"] for each in ("uplot", "style")]
+    assert len(urls) == 8
     for url in urls:
         assert httpx.get(f"{running.url}{url}").status_code == 200
 
@@ -189,6 +191,52 @@ def test_streams_leave_nothing_behind(fresh: Running) -> None:
     eventually_sync(lambda: fresh.context.streams == 0)
     eventually_sync(lambda: fresh.count_tasks() <= tasks)
     eventually_sync(lambda: fresh.context.interest.count("SPY") == 0)
+
+
+def test_streams_are_written_to_without_a_task_each(fresh: Running) -> None:
+    with Stream(fresh, "/live/home?symbols=SPY") as first:
+        first.read_until("SPY")
+        tasks = fresh.count_tasks()
+        with Stream(fresh, "/live/home?symbols=SPY") as second:
+            second.read_until("SPY")
+            assert fresh.count_tasks() == tasks + 1, "uvicorn's, for the request"
+
+
+@pytest.mark.parametrize("is_supported", [True, False])
+def test_both_ways_of_writing_say_the_same(
+    monkeypatch: pytest.MonkeyPatch, is_supported: bool
+) -> None:
+    monkeypatch.setattr(push, "IS_SUPPORTED", is_supported)
+    with open_gateway() as gateway:
+        stream = Stream(gateway, "/live/home?symbols=SPY")
+        stream.read_until("waiting…")
+        gateway.publish(make_quote("SPY", "451.00"))
+        stream.read_until("451.00")
+        assert stream.messages[0].retry == 250
+        assert stream.partials.keys() >= {"notice", "status", "watchlist", "balance"}
+        assert gateway.context.streams == 1
+        gateway.server.should_exit = True
+        assert stream.read_all()[-1].event == "bye"
+        stream.__exit__()
+
+
+def test_what_a_stream_begins_with_can_be_asked_for_once(running: Running) -> None:
+    with Stream(running, "/live/home?symbols=SPY") as stream:
+        stream.read_until("5WX00001")
+        answer = httpx.get(f"{running.url}/live/home/once?symbols=SPY")
+        partials = parse_partials(answer.text)
+        assert partials.keys() == stream.partials.keys()
+        assert partials["watchlist"] == stream.partials["watchlist"]
+        assert running.context.streams == 1
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert httpx.get(f"{running.url}/live/nothing/once").status_code == 404
+
+
+def test_too_many_symbols_are_told_to_who_asks_once() -> None:
+    with open_gateway(make_settings(max_symbols=3)) as gateway:
+        answer = httpx.get(f"{gateway.url}/live/home/once?symbols=A,B,C")
+        assert "at most 3 symbols" in parse_partials(answer.text)["notice"].words
 
 
 def test_a_shutdown_says_goodbye_with_a_way_back() -> None:

@@ -161,6 +161,28 @@ async def test_closing_while_a_chunk_is_being_written(context: Context) -> None:
     assert server.sent[-1]["more_body"] is False
 
 
+async def test_the_end_is_said_once_however_slowly_it_is_read(context: Context) -> None:
+    """Every send suspends: the chunk, the goodbye and the end of the response."""
+    server = Server()
+    shut = server.send
+
+    async def send(message: Message) -> None:
+        assert not server.ended.is_set(), "uvicorn refuses what follows the end"
+        await asyncio.sleep(0)
+        await shut(message)
+
+    stream = PushedStream(context, partial(begin, context))
+    scope = server.scope() | {RAW_SEND: send}
+    task = asyncio.create_task(stream(scope, server.receive, server.send))
+    await eventually(lambda: context.hub.subscribers == 1)
+    publish(context, "1.25")
+    context.hub.close("shutdown")
+    await task
+    assert [frame.event for frame in server.frames] == ["quote_update", None, "bye"]
+    assert [each.get("more_body") for each in server.sent].count(False) == 1
+    await eventually(lambda: not [t for t in asyncio.all_tasks() if "write" in t.get_name()])
+
+
 async def test_a_window_that_stays_shut_is_evicted(
     context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.routing import Mount
 
-from gateway.web.static import Assets, accepts_gzip, has_current
+from gateway.web.static import VENDORED, Assets, accepts_gzip, has_current
 
 SCRIPT = b"console.log('live');\n" * 100
 STYLE = b"body { margin: 0 }\n"
@@ -70,7 +70,7 @@ def test_missing_vendor_files_say_what_to_run(folder: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         Assets(folder)
     message = str(caught.value)
-    assert "vendor/htmx.min.js, vendor/hx-sse.min.js not found" in message
+    assert f"{', '.join(VENDORED)} not found" in message
     assert "make run" in message
     assert "\n" not in message
 

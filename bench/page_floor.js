@@ -1,0 +1,30 @@
+// What a browser needs at least: numbers as JSON, written into the cells whose text is another.
+(() => {
+  const rows = Array.from(document.querySelectorAll(".quotes tbody tr"), (row) => row.children);
+  const write = (cell, text) => {
+    const node = cell.firstChild.nodeType === 3 ? cell.firstChild : cell.firstChild.firstChild;
+    if (node.nodeValue !== text) node.nodeValue = text;
+  };
+  const mark = (cell, name) => {
+    if (cell.className !== name) cell.className = name;
+  };
+  new EventSource("/floor/stream").onmessage = (event) => {
+    JSON.parse(event.data).forEach((values, index) => {
+      const cells = rows[index];
+      const [flash, last, change, percent, bidSize, bid, ask, askSize, , , position, volume] = values;
+      const direction = change[0] === "-" ? "down" : "up";
+      write(cells[1], last);
+      mark(cells[1], flash ? (flash > 0 ? "flash-up" : "flash-down") : "");
+      write(cells[2], change);
+      mark(cells[2], direction);
+      write(cells[3], percent);
+      mark(cells[3], direction);
+      write(cells[4], bidSize);
+      write(cells[5], bid);
+      write(cells[6], ask);
+      write(cells[7], askSize);
+      cells[8].querySelector("rect + rect")?.setAttribute("x", `${position}%`);
+      write(cells[9], volume);
+    });
+  };
+})();

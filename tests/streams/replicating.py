@@ -1,0 +1,150 @@
+"""Feeds and web processes in one event loop, joined by a real server."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.streams.backplane import Backplane
+from gateway.streams.events import QuoteUpdate, Status
+from gateway.streams.hub import Hub
+from gateway.streams.interest import Interest
+from gateway.streams.leader import Leader
+from gateway.streams.publisher import Publisher
+from gateway.streams.replica import Replica
+from tests.streams.samples import make_status
+from tests.waiting import eventually
+
+LEASE_S = 1.0
+
+
+class Market:
+    """A source that a test publishes with; it tells that it is live as soon as it runs."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.publisher = publisher
+        self.is_running = False
+        self.error: Exception | None = None
+        self._failed = asyncio.Event()
+
+    async def run(self) -> None:
+        self.is_running = True
+        self.publisher.publish(make_status("feed"))
+        try:
+            await self._failed.wait()
+            raise RuntimeError("the source failed")
+        finally:
+            self.is_running = False
+
+    def fail(self) -> None:
+        self._failed.set()
+
+    def report(self) -> dict[str, Any]:
+        return {"market": {"connects": 1}}
+
+
+@dataclass
+class Feed:
+    """A feed process, without the process."""
+
+    leader: Leader
+    interest: Interest
+    task: "asyncio.Task[None]"
+    markets: list[Market] = field(default_factory=list)
+
+    @property
+    def market(self) -> Market:
+        return self.markets[-1]
+
+    @property
+    def is_upstream(self) -> bool:
+        return bool(self.markets) and self.market.is_running
+
+    @property
+    def is_leading(self) -> bool:
+        return self.is_upstream and self.leader.mark is not None
+
+    def publish(self, *records: Any) -> None:
+        for record in records:
+            self.market.publisher.publish(record)
+
+
+@dataclass
+class Web:
+    """A web process, without the process."""
+
+    replica: Replica
+    hub: Hub
+    interest: Interest
+
+    def quote(self, symbol: str = "SPY") -> QuoteUpdate | None:
+        record = self.hub.latest("quote_update", symbol)
+        assert record is None or isinstance(record, QuoteUpdate)
+        return record
+
+    def last(self, symbol: str = "SPY") -> int | None:
+        quote = self.quote(symbol)
+        return None if quote is None or quote.last is None else int(quote.last)
+
+    def status(self) -> Status:
+        record = self.hub.latest("status", "feed")
+        assert isinstance(record, Status)
+        return record
+
+    def is_fresh(self, symbol: str = "SPY") -> bool:
+        quote = self.quote(symbol)
+        return quote is not None and not quote.stale and self.status().state == "live"
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.Task[None]"]:
+    """A task that is cancelled on leaving; its own tasks are in groups and end with it."""
+    task = asyncio.create_task(work, name="under test")
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_feed(
+    url: str,
+    *,
+    symbols: tuple[str, ...] = (),
+    max_symbols: int = 100,
+    linger_s: float = 30.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Feed]:
+    """A feed that stands by, or leads."""
+    interest = Interest(symbols, max_symbols=max_symbols, linger_s=linger_s, now_s=time.monotonic)
+    backplane = Backplane(url, timeout_s=0.5)
+    markets: list[Market] = []
+
+    def make_source(publisher: Publisher) -> Market:
+        markets.append(Market(publisher))
+        return markets[-1]
+
+    leader = Leader(backplane, interest, make_source, lease_s=LEASE_S, clock=clock)
+    async with running(leader.run()) as task:
+        yield Feed(leader, interest, task, markets)
+    await backplane.close()
+
+
+@asynccontextmanager
+async def open_web(
+    url: str, *, symbols: tuple[str, ...] = (), history_events: int = 1000
+) -> AsyncIterator[Web]:
+    """A web process that has begun to read; silence is noticed after a second."""
+    hub = Hub(epoch="unused", is_replica=True, tick_s=0, history_events=history_events)
+    interest = Interest(symbols, linger_s=0, now_s=time.monotonic)
+    replica = Replica(Backplane(url, timeout_s=0.5), hub, interest, silent_s=1.0)
+    async with running(replica.run()):
+        yield Web(replica, hub, interest)
+
+
+async def until(predicate: Callable[[], object], timeout_s: float = 5.0) -> None:
+    """`eventually`, for what need not be looked at afterwards."""
+    await eventually(predicate, timeout_s)
