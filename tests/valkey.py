@@ -116,8 +116,8 @@ class Valkey:
 def open_valkey(*options: str) -> Iterator[Valkey]:
     """A running server, ended on leaving; `options` go to its command line."""
     valkey = Valkey(*options)
-    valkey.start()
     try:
+        valkey.start()
         yield valkey
     finally:
         valkey.close()
