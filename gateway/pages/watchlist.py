@@ -1,10 +1,10 @@
 """The watchlist panel: a row a symbol with price, change, quote, day range and volume."""
 
-import re
 from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from gateway.pages.building import plain_id
 from gateway.pages.formats import (
     UNKNOWN,
     decimals_of,
@@ -38,8 +38,6 @@ UNKNOWN_ROW: dict[str, Any] = {
     "has_range": False,
 }
 
-_NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]")
-
 
 class WatchlistPanel(TablePanel):
     """Quotes of these symbols, in this order."""
@@ -64,8 +62,8 @@ class WatchlistPanel(TablePanel):
         return self._keys
 
     def row_id(self, key: Key) -> str:
-        """The panel's id and the symbol, with every character that CSS minds as its code."""
-        return f"{self.id}-{_NOT_PLAIN.sub(lambda each: f'_{ord(each[0]):x}_', key[1])}"
+        """The panel's id and the symbol."""
+        return f"{self.id}-{plain_id(key[1])}"
 
     def row_value(self, record: Record | None) -> Decimal | None:
         """The last price."""
