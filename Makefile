@@ -26,7 +26,7 @@ test -n "$$python" || { echo "Python 3.11 or newer is needed and none of these i
 	echo "$$python has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format bench screenshots constraints clean browser vendor
+.PHONY: help run test lint types format faults bench screenshots constraints clean browser vendor
 .DELETE_ON_ERROR:
 
 help: ## Show these lines
@@ -53,6 +53,9 @@ types: $(INSTALLED_TEST) ## Check types
 format: $(INSTALLED_TEST) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format .
+
+faults: $(INSTALLED_TEST) vendor browser ## Break it in every way, some 20 minutes, into docs/reliability.md (ARGS="--seed 7")
+	@$(BIN)/pytest -q -p no:cacheprovider -m fault --full --reliability docs/reliability.md $(ARGS)
 
 bench: $(INSTALLED_TEST) vendor ## Measure the fan-out against nchan and the usual way (ARGS="--workloads w1,w2")
 	@$(BIN)/python -m bench.fanout $(ARGS)

@@ -9,6 +9,8 @@ from blockbuster import BlockBuster, blockbuster_ctx
 
 from tests.waiting import scaled
 
+pytest_plugins = ["tests.faults.reporting"]
+
 TEST_TIMEOUT_S = 60.0  # for a test that does not ask for another with `pytest.mark.timeout`
 
 # Blocking calls that gateway code may make while a loop runs: function, file, callers.

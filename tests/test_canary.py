@@ -19,8 +19,8 @@ import pytest
 
 from gateway.web.auth import COOKIE
 from gateway.web.viewers import add_viewer
+from tests.processes import clean_environment
 from tests.simulation import Simulator, open_simulator
-from tests.test_cli import clean_environment
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import TLS
 

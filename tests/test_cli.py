@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from gateway import __version__, cli
 from gateway.server import open_socket
-from gateway.settings import variables
+from tests.processes import clean_environment
 from tests.simulation import open_simulator
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import Reader, get
@@ -24,13 +24,6 @@ from tests.web.running import Reader, get
 CANARY = "canary-51fe-0a"
 
 HEAVY = ("tastytrade", "pandas", "numpy", "starlette", "uvicorn", "pydantic", "httpx", "msgspec")
-
-
-def clean_environment(**variables_set: str) -> dict[str, str]:
-    """This environment without what a gateway would read, but with what is given."""
-    unwanted = variables()
-    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
-    return kept | variables_set
 
 
 def run_command(

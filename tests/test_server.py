@@ -2,7 +2,6 @@
 
 import io
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -22,8 +21,8 @@ from gateway.server import (
     open_socket,
     set_up_logging,
 )
-from gateway.settings import variables
 from gateway.streams.events import ConfigurationError
+from tests.processes import clean_environment
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import TOKEN, Reader, get, make_protected, make_quote, open_gateway
 
@@ -97,12 +96,6 @@ def run_gateway(*command: str) -> Iterator[Process]:
             yield Process(process)
         finally:
             process.kill()
-
-
-def clean_environment() -> dict[str, str]:
-    """This environment without what a gateway would read."""
-    unwanted = variables()
-    return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ class Control:
             "upgrade": self.upgrade,
             "rest": self.rest,
             "limits": self.limits,
+            "address": self.address,
             "balance": self.balance,
             "account": self.account,
             "market": self.market,
@@ -246,6 +247,11 @@ class Control:
         faults.rest_status = int(body.get("status", 500) or 0)
         faults.rest_count = _count(body)
         faults.rest_path = str(body.get("path", "/"))
+        return 1
+
+    async def address(self, body: Body) -> int:
+        """Give another address of the feed with the next quote tokens."""
+        self._world.faults.feed_address = str(body.get("feed") or "")
         return 1
 
     async def limits(self, body: Body) -> int:

@@ -32,6 +32,8 @@ the answer is the state as `GET {control}` gives it, with `"done"`, how many thi
 |                  | `path` "/"                                | has its own switch                |
 | `/limits`        | `sessions` 0 (none), `subscriptions`      | caps and idle limits              |
 |                  | 25000, `keepalive_s` 60, `heartbeat_s` 60 |                                   |
+| `/address`       | `feed` null (its own again)       | quote tokens name this address    |
+|                  |                                   | of the feed: a proxy's            |
 | `/balance`       | `account`, `cash_delta` "0", `omit` null  | money moves; fields are left out  |
 | `/account`       | `push_s` 1, `batch` false, `bare_errors`  | pushes: how often, `{"results":   |
 |                  | false                                     | […]}`; errors without request-id  |
@@ -70,6 +72,7 @@ class Faults:
     stall_account: bool = False
     drop_every: int = 0
     refuse_quote_tokens: str = ""
+    feed_address: str = ""
     oauth_status: int = 0
     oauth_count: int | None = None
     upgrade_status: int = 0

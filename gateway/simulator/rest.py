@@ -143,7 +143,7 @@ class Rest:
             request,
             {
                 "token": world.tokens.make_quote_token(world.now()),
-                "dxlink-url": world.dxlink_url,
+                "dxlink-url": world.faults.feed_address or world.dxlink_url,
                 "level": "api",
             },
         )

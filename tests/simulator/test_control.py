@@ -441,3 +441,18 @@ async def test_reset_ends_every_fault(simulator: Simulator) -> None:
     async with open_feed(at) as link:
         await link.subscribe(1, "Quote", "SPY")
         await link.data(1, "Quote")
+
+
+async def test_the_feed_has_another_address(simulator: Simulator) -> None:
+    at = simulator.addresses
+
+    async def read() -> str:
+        answer = await fetch(f"{at.rest}/api-quote-tokens", await get_token(at))
+        url: str = answer.json()["data"]["dxlink-url"]
+        return url
+
+    assert await read() == at.dxlink_ws
+    await switch(at, "address", feed="ws://127.0.0.1:1/realtime")
+    assert await read() == "ws://127.0.0.1:1/realtime"
+    await switch(at, "address")
+    assert await read() == at.dxlink_ws
