@@ -4,6 +4,7 @@
 BIN := .venv/bin
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 JOBS ?= 2
+MINUTES ?= 60
 ARGS ?=
 
 # Left behind by an install, so that the next `make` does not install again.
@@ -26,7 +27,7 @@ test -n "$$python" || { echo "Python 3.11 or newer is needed and none of these i
 	echo "$$python has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format faults bench screenshots constraints clean browser vendor
+.PHONY: help run test lint types format faults soak bench screenshots constraints clean browser vendor
 .DELETE_ON_ERROR:
 
 help: ## Show these lines
@@ -56,6 +57,9 @@ format: $(INSTALLED_TEST) ## Format the code and repair what can be repaired
 
 faults: $(INSTALLED_TEST) vendor browser ## Break it in every way, some 20 minutes, into docs/reliability.md (ARGS="--seed 7")
 	@$(BIN)/pytest -q -p no:cacheprovider -m fault --full --reliability docs/reliability.md $(ARGS)
+
+soak: $(INSTALLED_TEST) vendor ## A hundred viewers who come and go, and faults (MINUTES=60 ARGS="--seed 7")
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(ARGS)
 
 bench: $(INSTALLED_TEST) vendor ## Measure the fan-out against nchan and the usual way (ARGS="--workloads w1,w2")
 	@$(BIN)/python -m bench.fanout $(ARGS)

@@ -121,6 +121,7 @@ def create_context(settings: Settings) -> Context:
         hub=Hub(
             epoch="".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LENGTH)),
             is_replica=settings.redis_url is not None,
+            history_events=settings.history_events,
             tick_s=settings.tick_ms / 1000,
         ),
         interest=Interest(

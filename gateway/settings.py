@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     balance_poll_s: float = Field(30.0, validation_alias="GATEWAY_BALANCE_POLL_S", ge=1, le=3600)
     linger_s: float = Field(30.0, validation_alias="GATEWAY_LINGER_S", ge=0, le=3600)
     tick_ms: float = Field(10.0, validation_alias="GATEWAY_TICK_MS", ge=0, le=1000)
+    history_events: int = Field(
+        32_768, validation_alias="GATEWAY_HISTORY_EVENTS", ge=1024, le=1_048_576
+    )
     heartbeat_s: float = Field(15.0, validation_alias="GATEWAY_HEARTBEAT_S", ge=0.1, le=50)
     max_streams: int = Field(2000, validation_alias="GATEWAY_MAX_STREAMS", ge=1)
     max_symbols: int = Field(5000, validation_alias="GATEWAY_MAX_SYMBOLS", ge=1, le=25000)

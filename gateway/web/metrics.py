@@ -1,5 +1,6 @@
 """`/metrics`: the gateway's counters and gauges as Prometheus text, read at each scrape."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -44,6 +45,7 @@ class _Gateway(Collector):
             "Longest delay of late",
             context.loop_lag_s,
         )
+        yield _gauge("gateway_tasks", "Tasks of the event loop", len(asyncio.all_tasks()))
         yield _gauge(
             "gateway_last_event_age_seconds",
             "Since the newest data record; NaN before the first",

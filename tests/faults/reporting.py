@@ -14,6 +14,8 @@ import pytest
 from tests.faults.table import FAULTS, Fault
 from tests.faults.trial import PROPERTY, Trial
 
+SOAK = "test_a_long_run"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
@@ -32,7 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what takes minutes, unless it was asked for."""
+    """Leaves out what takes minutes, unless it was asked for; the soak goes first, beside all."""
+    items.sort(key=lambda item: item.name != SOAK)
     if config.getoption("--full"):
         return
     long = [item for item in items if item.get_closest_marker("long")]
