@@ -119,6 +119,7 @@ class Settings(BaseSettings):
         10.0, validation_alias="GATEWAY_REQUEST_TIMEOUT_S", ge=0.1, le=120
     )
     keep_alive_s: float = Field(15.0, validation_alias="GATEWAY_KEEP_ALIVE_S", ge=0.1, le=600)
+    send_timeout_s: float = Field(120.0, validation_alias="GATEWAY_SEND_TIMEOUT_S", ge=0.1, le=3600)
     drain_s: float = Field(4.0, validation_alias="GATEWAY_DRAIN_S", ge=0.1, le=25)
 
     @field_validator("tt_accounts", "allowed_hosts", "symbols", mode="before")

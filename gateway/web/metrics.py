@@ -33,7 +33,11 @@ class _Gateway(Collector):
             "gateway_events_conflated", "Updates left out for slow readers", hub.conflated
         )
         yield _counter("gateway_streams_opened", "Streams opened", context.streams_opened)
-        yield _counter("gateway_streams_evicted", "Streams ended: unread", context.streams_evicted)
+        evicted = CounterMetricFamily(
+            "gateway_streams_evicted", "Streams ended by the gateway", labels=["reason"]
+        )
+        evicted.add_metric(["unread"], context.streams_evicted)
+        yield evicted
         yield _counter("gateway_streams_refused", "Streams refused: full", context.streams_refused)
         yield _gauge("gateway_streams_open", "Streams open now", context.streams)
         yield _gauge("gateway_subscribers", "Cursors into the hub", hub.subscribers)

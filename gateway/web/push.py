@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.web.access import admission_of
 from gateway.web.context import Context
-from gateway.web.stream import END_TIMEOUT_S, HEADERS, SEND_TIMEOUT_S, encode_bye
+from gateway.web.stream import END_TIMEOUT_S, HEADERS, encode_bye
 
 logger = logging.getLogger(__name__)
 
@@ -91,14 +91,13 @@ class PushedStream(EventSourceResponse):
         *,
         on_close: Callable[[], None] = lambda: None,
         say_bye: Callable[[str], bytes] = encode_bye,
-        send_timeout_s: float = SEND_TIMEOUT_S,
     ) -> None:
         super().__init__(_nothing(), headers=HEADERS, ping=0, sep="\n")
         self._context = context
         self._begin = begin
         self._on_close = on_close
         self._say_bye = say_bye
-        self._send_timeout_s = send_timeout_s
+        self._send_timeout_s = context.settings.send_timeout_s
         self._handle: Handle | None = None
         self._writer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None

@@ -21,9 +21,6 @@ from gateway.web.viewers import OWNER
 
 logger = logging.getLogger(__name__)
 
-SEND_TIMEOUT_S = 120.0
-"""A client whose window stays shut this long is gone; a laptop's short sleep is not."""
-
 RETRY_MS = (2_000, 5_000)
 """How long a client waits when a connection breaks: a spread, so that not all come at once."""
 
@@ -63,14 +60,13 @@ class EventStream(EventSourceResponse):
         *,
         on_close: Callable[[], None] = lambda: None,
         counted: bool = True,
-        send_timeout_s: float = SEND_TIMEOUT_S,
     ) -> None:
         super().__init__(
             content,
             headers=HEADERS,
             ping=0,  # the hub's heartbeat is an event that browsers can see
             sep="\n",
-            send_timeout=send_timeout_s,
+            send_timeout=context.settings.send_timeout_s,
             shutdown_event=_Drain(context.hub),
             shutdown_grace_period=context.settings.drain_s,
         )

@@ -91,7 +91,7 @@ def test_metrics_are_prometheus_text() -> None:
         assert found["gateway_events_published_total",] == 3
         assert found["gateway_streams_open",] == 1
         assert found["gateway_streams_opened_total",] == 1
-        assert found["gateway_streams_evicted_total",] == 0
+        assert found["gateway_streams_evicted_total", "unread"] == 0
         assert found["gateway_streams_refused_total",] == 0
         assert found["gateway_subscribers",] == 1
         assert found["gateway_records",] == 2

@@ -183,13 +183,12 @@ async def test_the_end_is_said_once_however_slowly_it_is_read(context: Context) 
     await eventually(lambda: not [t for t in asyncio.all_tasks() if "write" in t.get_name()])
 
 
-async def test_a_window_that_stays_shut_is_evicted(
-    context: Context, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_window_that_stays_shut_is_evicted(caplog: pytest.LogCaptureFixture) -> None:
+    context = create_context(make_settings(send_timeout_s=0.1))
     server = Server()
     before = count_tasks()
     closed: list[int] = []
-    task = start(context, server, send_timeout_s=0.01, on_close=lambda: closed.append(1))
+    task = start(context, server, on_close=lambda: closed.append(1))
     await eventually(lambda: context.hub.subscribers == 1)
     server.gate.clear()
     with caplog.at_level(logging.INFO, "gateway.web.push"):

@@ -126,8 +126,9 @@ async def test_a_send_that_fails_ends_it(
 
 
 async def test_a_window_that_stays_shut_is_evicted(
-    context: Context, closed: list[int], caplog: pytest.LogCaptureFixture
+    closed: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
+    context = create_context(make_settings(send_timeout_s=0.1))
     client, content = Client(), Content()
 
     async def send(message: Message) -> None:
@@ -135,7 +136,7 @@ async def test_a_window_that_stays_shut_is_evicted(
             await asyncio.Event().wait()
         await client.send(message)
 
-    stream = make_stream(context, content, lambda: closed.append(1), send_timeout_s=0.01)
+    stream = make_stream(context, content, lambda: closed.append(1))
     with caplog.at_level(logging.INFO, "gateway.web.stream"):
         await stream(dict(GET), client.receive, send)
     assert content.is_closed
