@@ -23,11 +23,11 @@ import msgspec
 
 from bench.check import percentile
 from bench.client import Load
-from bench.fanout import settle
 from bench.process import choose_cores, cpu_s, family, raise_file_limit
 from bench.publish import Order, follow_orders, tell
 from bench.records import Expectation, Tape
 from bench.servers import TOKEN, Server, _start, _stop, open_server
+from bench.workloads import settle
 from gateway.server import set_up_logging
 from gateway.settings import load_settings
 from gateway.streams.backplane import Backplane

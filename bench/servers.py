@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import httpx
 import msgspec
 
 from bench.process import family
 from bench.publish import Order
 
 START_S = 20.0
+
+SEND_TIMEOUT_S = "20"
+"""The default is longer than a run; a stalled client shall be given up in one."""
 
 TOKEN = "only-for-the-benchmark"
 
@@ -107,6 +111,17 @@ class Server:
         self.publisher.stdin.write(msgspec.json.encode(order) + b"\n")
         self.publisher.stdin.flush()
 
+    def read_metrics(self, name: str) -> list[str]:
+        """The lines of this metric; none where a server has no metrics."""
+        if self.name != "gateway":
+            return []
+        answer = httpx.get(
+            f"http://127.0.0.1:{self.port}/metrics",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            trust_env=False,
+        )
+        return [line for line in answer.text.splitlines() if line.startswith(name)]
+
     def request(
         self, symbols: list[str] | None, last_event_id: str | None = None, path: str | None = None
     ) -> bytes:
@@ -141,6 +156,7 @@ def open_server(
         "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "40000",
         "GATEWAY_LOG_LEVEL": "WARNING",
         "GATEWAY_DRAIN_S": "0.5",
+        "GATEWAY_SEND_TIMEOUT_S": SEND_TIMEOUT_S,
     }
     process = _start(
         [sys.executable, "-m", f"bench.{name}_server", str(symbols)], cores[0], environment
