@@ -39,8 +39,11 @@ MOST_WARM_S = 1800.0
 FAULT_EVERY_S = (6.0, 14.0)
 MUTE_S = 7.0
 """Long enough to be called stale and to be reconnected."""
+STALE_S = 20.0
+"""More, and silence is not told at all; how soon it is told is a figure."""
 BACK_S = 10.0
 """A fault that is over is forgotten after so long, or something is wrong."""
+STARVED_S = 1.0
 SLOW_BYTES_PER_S = 1024
 SLOW_S = 12.0
 
@@ -70,6 +73,8 @@ class Result:
     stale_after_s: list[float] = field(default_factory=list)
     back_after_s: list[float] = field(default_factory=list)
     compared: int = 0
+    late_s: float = 0.0
+    """How late this program itself came to its turn, at most."""
     samples: list[Sample] = field(default_factory=list)
     warm_s: float = 0.0
     descriptors: tuple[int, int] = (0, 0)
@@ -115,6 +120,7 @@ class Result:
             f"{self.minutes:g} min, {self.viewers} viewers came, {self.events:,} events; {faults}",
             f"RSS {self.growth_kb:+,} KiB after the warm-up of {self.warm_s:.0f} s ({slope})",
             f"descriptors {before[0]} before, {after[0]} after; tasks {before[1]} and {after[1]}",
+            f"this program late by {self.late_s:.2f} s at most",
             f"longest lag {self.worst_lag_s * 1000:.0f} ms; {self.compared:,} prices as sent",
             f"silence told after {stale_s:.2f} s at most; live {back_s:.2f} s after faults at most",
         ]
@@ -299,7 +305,10 @@ class Soak:
                     self._break(simulator, feed, witness, crowd)
                     excused.append((begun_ns, time.monotonic_ns()))
                     due_s = time.monotonic() + self._rng.uniform(*FAULT_EVERY_S)
-                time.sleep(max(0.0, now_s + CHURN_S - time.monotonic()))
+                pause_s = max(0.0, now_s + CHURN_S - time.monotonic())
+                wake_s = time.monotonic() + pause_s
+                time.sleep(pause_s)
+                result.late_s = max(result.late_s, time.monotonic() - wake_s)
             self._collect(simulator)
             self._check_end(simulator, witness, excused)
         result.viewers = crowd.came
@@ -369,11 +378,11 @@ class Soak:
             feed.swallow()
         begun_ns = time.monotonic_ns()
         time.sleep(MUTE_S)
-        screen = [each for each in witness.painted(WITNESSED) if each.at_ns <= time.monotonic_ns()]
-        stale_after_s = live_after(screen, begun_ns)
-        self.result.stale_after_s.append(stale_after_s)
-        if stale_after_s > 5:
-            self.result.problems.append(f"{name}: shown as live for {stale_after_s:.2f} s")
+        try:
+            eventually_sync(lambda: not witness.is_live(WITNESSED), STALE_S)
+        except AssertionError:
+            self.result.problems.append(f"{name}: a live price for {MUTE_S + STALE_S} s")
+        self.result.stale_after_s.append(live_after(witness.painted(WITNESSED), begun_ns))
         if name == "mute":
             simulator.control_sync("unmute")
         else:
@@ -416,11 +425,13 @@ class Soak:
             result.compared = witness.check_values(WITNESSED, self._sent.values())
         except AssertionError as error:
             result.problems.append(f"the witness: {error}")
+        # Without a core for seconds, the gateway is right to call a price stale.
+        is_starved = result.late_s > STARVED_S
         for before, after in zip(
             witness.painted(WITNESSED), witness.painted(WITNESSED)[1:], strict=False
         ):
             is_excused = any(begun <= after.at_ns <= end for begun, end in excused)
-            if before.is_live and not after.is_live and not is_excused:
+            if before.is_live and not after.is_live and not is_excused and not is_starved:
                 result.problems.append("a false alarm: not live although nothing was broken")
 
     def _agrees(self, simulator: Simulator, witness: Observer) -> bool:
