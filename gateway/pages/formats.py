@@ -34,8 +34,9 @@ ABBREVIATE_FROM = Decimal(10_000)
 
 CURRENCY_SIGNS = {"USD": "$", "": ""}
 
-REMEMBERED = 32_768
-"""Texts of numbers: most of a row is as it was, and prices come again."""
+REMEMBERED = 8_192
+"""Texts of numbers: most of a row is as it was, and prices come again. More than the cells of the
+longest table, so that it is not emptied by every look at it; full, a few MB."""
 
 Direction = Literal["up", "down", "flat", "unknown"]
 

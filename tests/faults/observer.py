@@ -62,6 +62,9 @@ class Observer:
         self.lost_ns: list[int] = []
         """When a connection ended or was refused."""
         self.last_event_id = ""
+        self._feed = "connecting"
+        self._records: dict[str, dict[str, Any]] = {}
+        self._screens: dict[str, list[Painted]] = {}
         self._path = path
         self._token = token
         self._retry_s = retry_s
@@ -94,33 +97,12 @@ class Observer:
 
     def is_live(self, symbol: str) -> bool:
         """Whether a person sees a live price at this moment."""
-        painted = self.painted(symbol)
-        return bool(painted) and painted[-1].is_live
+        screen = self._screens.get(symbol)
+        return bool(screen and screen[-1].is_live)
 
     def painted(self, symbol: str) -> list[Painted]:
         """All that the screen showed of this symbol, one item per change."""
-        screen: list[Painted] = []
-        record: dict[str, Any] | None = None
-        feed = "connecting"
-        losses = iter([*self.lost_ns, 2**63])
-        lost_ns = next(losses)
-        for each in list(self.seen):
-            while lost_ns < each.at_ns:
-                if record is not None:
-                    screen.append(_paint(lost_ns, record, is_live=False))
-                lost_ns = next(losses)
-            if each.kind == "status" and each.data["upstream"] == "feed":
-                feed = each.data["state"]
-            elif each.kind == "quote_update" and each.data["symbol"] == symbol:
-                record = each.data
-            else:
-                continue
-            if record is not None:
-                is_live = feed in ("live", "degraded") and not record["stale"]
-                screen.append(_paint(each.at_ns, record, is_live=is_live))
-        if record is not None and lost_ns < 2**63:
-            screen.append(_paint(lost_ns, record, is_live=False))
-        return screen
+        return list(self._screens.get(symbol, ()))
 
     def check_ids(self) -> int:
         """How many ids there were.
@@ -150,21 +132,22 @@ class Observer:
 
         Raises: AssertionError, for a bid or ask that had not been sent before it was seen.
         """
-        rows = sorted(sent, key=lambda row: row["sent_ns"])
-        if not rows:
-            return 0
-        known: dict[str, list[tuple[int, Decimal | None]]] = {"bid": [], "ask": []}
-        for row in rows:
-            for side in known:
-                known[side].append((row["sent_ns"], _decimal(row[f"{side}Price"])))
+        # When each value was first sent; of each side by itself.
+        first_ns: dict[str, dict[Decimal | None, int]] = {"bid": {}, "ask": {}}
+        begun_ns = None
+        for row in sorted(sent, key=lambda row: int(row["sent_ns"])):
+            begun_ns = begun_ns or row["sent_ns"]
+            for side, known in first_ns.items():
+                known.setdefault(_decimal(row[f"{side}Price"]), row["sent_ns"])
         compared = 0
         for each in self.quotes(symbol):
-            if each.at_ns <= rows[0]["sent_ns"] or each.data["stale"]:
+            if begun_ns is None or each.at_ns <= begun_ns or each.data["stale"]:
                 continue
             compared += 1
-            for side, values in known.items():
-                before = [value for at_ns, value in values if at_ns <= each.at_ns]
-                assert each.data[side] in before, (symbol, side, each.data, before[-3:])
+            for side, known in first_ns.items():
+                sent_ns = known.get(each.data[side])
+                assert sent_ns is not None, (symbol, side, each.data)
+                assert sent_ns <= each.at_ns, (symbol, side, each.data)
         return compared
 
     def _is_snapshot(self, identity: tuple[str, int]) -> bool:
@@ -188,6 +171,8 @@ class Observer:
             with suppress(OSError, ConnectionError):
                 self._follow(connection, parser)
             self.lost_ns.append(time.monotonic_ns())
+            for symbol in self._records:
+                self._paint(self.lost_ns[-1], symbol, is_open=False)
             self.last_event_id = parser.last_event_id
             connection += 1
             if parser.retry is not None:
@@ -218,7 +203,23 @@ class Observer:
                 at_ns = time.monotonic_ns()
                 for event in parser.feed(body):
                     data = json.loads(event.data, parse_float=Decimal, parse_int=_integer)
-                    self.seen.append(Seen(at_ns, connection, event, data))
+                    self._take(Seen(at_ns, connection, event, data))
+
+    def _take(self, seen: Seen) -> None:
+        self.seen.append(seen)
+        if seen.kind == "status" and seen.data["upstream"] == "feed":
+            self._feed = seen.data["state"]
+            for symbol in self._records:
+                self._paint(seen.at_ns, symbol)
+        elif seen.kind == "quote_update":
+            self._records[seen.data["symbol"]] = seen.data
+            self._paint(seen.at_ns, seen.data["symbol"])
+
+    def _paint(self, at_ns: int, symbol: str, *, is_open: bool = True) -> None:
+        record = self._records[symbol]
+        is_live = is_open and self._feed in ("live", "degraded") and not record["stale"]
+        painted = Painted(at_ns, record["bid"], record["ask"], record["last"], is_live)
+        self._screens.setdefault(symbol, []).append(painted)
 
     def _pieces(self, connected: socket.socket) -> Iterator[bytes]:
         while not self._is_closed.is_set():
@@ -263,10 +264,6 @@ def live_after(screen: list[Painted], instant_ns: int) -> float:
         return float("inf")
     begun = [off.at_ns for on, off in itertools.pairwise(screen) if on.is_live > off.is_live]
     return (max(begun) - instant_ns) / 1e9
-
-
-def _paint(at_ns: int, record: dict[str, Any], *, is_live: bool) -> Painted:
-    return Painted(at_ns, record["bid"], record["ask"], record["last"], is_live)
 
 
 def _runs(items: Iterable[str]) -> Iterator[str]:

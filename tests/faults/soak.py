@@ -285,7 +285,7 @@ class Soak:
 
     def _run(self, simulator: Simulator, feed: Proxy, gateway: Gateway, crowd: Crowd) -> None:
         result = self.result
-        path = f"/events?symbols={','.join(SYMBOLS)}"
+        path = f"/events?symbols={WITNESSED}"  # all of it is kept
         self._rehearse(gateway, crowd)
         base = self._rest(gateway)
         crowd.come(VIEWERS)
