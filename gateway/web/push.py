@@ -53,7 +53,12 @@ class KeepRawSend:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if IS_SUPPORTED and scope["type"] == "http":
             scope[RAW_SEND] = send
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            # It belongs to what holds the scope: such a ring waits for a collection that comes once
+            # in days, because what is long-lived hardly grows here.
+            scope.pop(RAW_SEND, None)
 
 
 class _Rest:
@@ -149,6 +154,7 @@ class PushedStream(EventSourceResponse):
             release()
             if self._handle is not None:
                 self._handle.close()
+                self._handle = None  # no ring of the two, for the same reason
             if self._timer is not None:
                 self._timer.cancel()
             if self._writer is not None:
