@@ -31,6 +31,7 @@ STAGES = [
     {"gateway.streams.session", "gateway.streams.wire"},
     {"gateway.streams.feed", "gateway.streams.accounts"},
     {"gateway.streams.hub", "gateway.streams.outlet"},
+    {"gateway.streams.scripts"},
     {"gateway.streams.backplane"},
     {"gateway.streams.leader", "gateway.streams.replica"},
     {"gateway.streams.upstream"},

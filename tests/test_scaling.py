@@ -27,7 +27,7 @@ from gateway.streams.events import parse_event_id
 from tests.simulation import Simulator, open_simulator
 from tests.valkey import Valkey, find_port, open_valkey
 from tests.waiting import eventually_sync, scaled
-from tests.web.running import Frame, Reader, get, read_stream
+from tests.web.running import Frame, Reader, get, post, read_stream
 
 TOKEN = "a-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -362,7 +362,9 @@ def test_workers_share_an_address_and_are_replaced(world: World) -> None:
     1. `gateway serve --workers 2` runs; eight viewers follow.
     2. SIGKILL to one worker.
     Result: another takes its place; both serve; who was at the other notices nothing.
-    3. SIGTERM to the parent.
+    3. A browser signs in and out; somebody guesses tokens.
+    Result: no process takes the cookie; the sixth guess waits, whichever processes they came to.
+    4. SIGTERM to the parent.
     Result: `bye` to the viewers, exit status 0, no process is left.
     """
     world.open_leader()
@@ -379,12 +381,24 @@ def test_workers_share_an_address_and_are_replaced(world: World) -> None:
         assert get(f"{web.url}/healthz").status_code == 200
     remaining = [each for each in followers if each._thread.is_alive()]
     assert remaining
+    answer = post(f"{web.url}/login", data={"token": TOKEN})
+    cookie = {"Cookie": f"gateway={answer.cookies['gateway']}"}
+    assert [ask_status(web, cookie) for _ in range(8)] == [200] * 8
+    assert post(f"{web.url}/logout", headers=cookie).status_code == 303
+    eventually_sync(lambda: [ask_status(web, cookie) for _ in range(8)] == [401] * 8, 1.0)
+    guesses = [post(f"{web.url}/login", data={"token": "wrong"}).status_code for _ in range(7)]
+    assert guesses == [401] * 5 + [429] * 2
     pids = children(web.popen.pid)
     assert web.stop() == 0
     for follower in remaining:
         follower._thread.join(scaled(5))
         assert follower.frames[-1].event == "bye"
     eventually_sync(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def ask_status(web: Web, headers: dict[str, str]) -> int:
+    """The status code of what only viewers may see; each is a connection of its own."""
+    return get(f"{web.url}/status", headers=headers).status_code
 
 
 def test_workers_do_not_outlive_their_parent(world: World) -> None:

@@ -1,15 +1,16 @@
 """How records travel between processes: Valkey or Redis Streams, 6.2 or newer.
 
 One stream of records under ids `epoch-sequence`, the newest record of every key, a lease that says
-who may publish, and what each web process wants. Every step that must not be torn is one script,
-which the server runs alone. Nothing secret is ever written: no token, no credential.
+who may publish, what each web process wants, and what they tell each other of their logins. Every
+step that must not be torn is a script of `gateway.streams.scripts`. Nothing secret is ever written:
+no token, no credential, no session.
 """
 
 import asyncio
 import errno
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar, cast
 
 import msgspec
@@ -21,17 +22,34 @@ from redis.backoff import NoBackoff
 from gateway.streams.events import BackplaneError, DataRecord, Key, LeaseLost, Status, encode
 from gateway.streams.hub import Origin, order_of
 from gateway.streams.outlet import Change, Complete, Forget
+from gateway.streams.scripts import (
+    ACQUIRE,
+    COMPLETE,
+    COUNT_FAILURE,
+    ENDED,
+    EPOCHS,
+    EVENTS,
+    INVITE,
+    KEYS,
+    LEASE,
+    MARK,
+    NEWEST,
+    PROVABLE,
+    PUBLISH,
+    READ_WANTED,
+    RELEASE,
+    REPORT,
+    WANT,
+    WANTED,
+)
 
 MIN_VERSION = (6, 2)
 
+MAX_ENDED = 20_000
+"""Logins that were signed out and are remembered, about: 2 MB; the oldest give way."""
+
 TIMEOUT_S = 2.0
 """For an answer. Longer, and a server that hangs would not be told from a slow one in time."""
-
-MAX_ENTRIES = 32_768
-"""Length of the stream, about: seconds of a busy market, 12 MB; the newest records are apart."""
-
-MAX_EPOCHS = 64
-"""Publishers whose ids can still be resumed from."""
 
 READ_ENTRIES = 1000
 """Of one read, so that a reader that was away does not get everything in one piece."""
@@ -40,128 +58,6 @@ Verdict = Literal["leading", "invited", "held"]
 """Of asking for the lease: it is ours, its holder lets us have it, or it is another's."""
 
 T = TypeVar("T")
-
-# The KEYS of every script; the braces keep them on one node of a cluster.
-_KEYS: Final = tuple(
-    f"{{gateway}}:{name}"
-    for name in (
-        "lease",  # 1: who may publish
-        "mark",  # 2: epoch and sequence of the newest entry
-        "events",  # 3: the stream
-        "newest",  # 4: type and subject -> id and record
-        "provable",  # 5: ids before this one cannot be resumed from
-        "epochs",  # 6: epochs whose ids can
-        "standby",  # 7: a feed that could take over
-        "invited",  # 8: the one that the holder lets take over
-        "wanted",  # 9: web process -> until when, and the symbols it wants
-        "changes",  # 10: counts the changes of what is wanted
-        "report",  # 11: what the feed process tells of itself
-        "complete",  # 12: the epoch in which everything known has been published again
-    )
-)
-LEASE, MARK, EVENTS, NEWEST, PROVABLE, EPOCHS, _, _, WANTED, _, REPORT, COMPLETE = _KEYS
-
-# Holder, its lease in ms, the time, an epoch to be above, "1" to take it when invited, how long
-# standing by is remembered in ms. An epoch is a time in ms: it rises even if everything is lost.
-_ACQUIRE = """
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] then
-  if redis.call('GET', KEYS[8]) ~= ARGV[1] then
-    redis.call('SET', KEYS[7], ARGV[1], 'PX', ARGV[6])
-    return {'held', ''}
-  elseif ARGV[5] ~= '1' then
-    return {'invited', ''}
-  end
-end
-local last = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+)-') or 0
-local top = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
-top = top and string.match(top[1], '^(%d+)-') or 0
-local epoch = math.max(ARGV[3], ARGV[4] + 1, last + 1, top + 1)
-epoch = string.format('%.0f', epoch)
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('SET', KEYS[2], epoch .. '-0')
-redis.call('SET', KEYS[5], epoch .. '-0', 'NX')
-redis.call('ZADD', KEYS[6], epoch, epoch)
-redis.call('ZREMRANGEBYRANK', KEYS[6], 0, -MAX_EPOCHS - 1)
-redis.call('DEL', KEYS[8])
-if redis.call('GET', KEYS[7]) == ARGV[1] then redis.call('DEL', KEYS[7]) end
-return {'leading', epoch}
-""".replace("MAX_EPOCHS", str(MAX_EPOCHS))
-
-# Holder, its lease in ms, the newest entry as the holder knows it, then kind, key and data of each
-# change. The stream refuses ids of an older epoch by itself; this refuses whoever is not the
-# holder any more, and a holder that goes on from what the server has lost.
-_PUBLISH = """
-local mark = redis.call('GET', KEYS[2])
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or mark ~= ARGV[3] then return {'lost', ''} end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-local epoch, seq = string.match(mark, '^(%d+)-(%d+)$')
-for i = 4, #ARGV, 3 do
-  local kind, key, data = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  seq = seq + 1
-  mark = epoch .. '-' .. string.format('%.0f', seq)
-  redis.call('XADD', KEYS[3], mark, kind, data)
-  if kind == 'r' then
-    redis.call('HSET', KEYS[4], key, mark .. ' ' .. data)
-  elseif kind == 'f' then
-    for each in string.gmatch(key, '[^\\n]+') do redis.call('HDEL', KEYS[4], each) end
-    redis.call('SET', KEYS[5], mark)
-  elseif kind == 'c' then
-    redis.call('SET', KEYS[12], epoch)
-  end
-end
-redis.call('XTRIM', KEYS[3], 'MAXLEN', '~', MAX_ENTRIES)
-redis.call('SET', KEYS[2], mark)
-return {mark, redis.call('GET', KEYS[10]) or '0'}
-""".replace("MAX_ENTRIES", str(MAX_ENTRIES))
-
-# Holder, how long the invitation holds in ms.
-_INVITE = """
-local standby = redis.call('GET', KEYS[7])
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or not standby or standby == ARGV[1] then return 0 end
-redis.call('SET', KEYS[8], standby, 'PX', ARGV[2])
-return 1
-"""
-
-_RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 1
-"""
-
-# Below Redis 7 a script that asks for the time may not write unless it says so first.
-_CLOCK = """
-if redis.replicate_commands then redis.replicate_commands() end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-"""
-
-# Web process, for how long in ms, what.
-_WANT = (
-    _CLOCK
-    + """
-local before = redis.call('HGET', KEYS[9], ARGV[1])
-if not before or string.match(before, ' (.*)$') ~= ARGV[3] then redis.call('INCR', KEYS[10]) end
-redis.call('HSET', KEYS[9], ARGV[1], string.format('%.0f', now + ARGV[2]) .. ' ' .. ARGV[3])
-return 1
-"""
-)
-
-_READ_WANTED = (
-    _CLOCK
-    + """
-local found = {}
-local all = redis.call('HGETALL', KEYS[9])
-for i = 1, #all, 2 do
-  local expiry, wish = string.match(all[i + 1], '^(%d+) (.*)$')
-  if tonumber(expiry) < now then
-    redis.call('HDEL', KEYS[9], all[i])
-  else
-    found[#found + 1] = wish
-  end
-end
-return found
-"""
-)
 
 BEAT: Final = (b"b", b"", b"")
 
@@ -184,6 +80,13 @@ class Newest(msgspec.Struct, frozen=True):
     epochs: list[str]
     silent_s: float | None
     """Since the publisher of these records was last heard of; None when that is not known."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """Logins that were signed out, hidden; when each would have ended (s); where to read on."""
+
+    ended: dict[str, float]
+    mark: str
 
 
 _decode_record: Callable[[bytes], DataRecord | Status] = msgspec.json.Decoder(
@@ -214,7 +117,7 @@ class Backplane:
         self._redis.response_callbacks.clear()  # the plain answers, without a pass over each entry
         self._scripts = {
             text: self._redis.register_script(text)
-            for text in (_ACQUIRE, _PUBLISH, _INVITE, _RELEASE, _WANT, _READ_WANTED)
+            for text in (ACQUIRE, PUBLISH, INVITE, RELEASE, WANT, READ_WANTED, COUNT_FAILURE)
         }
         self.refused = 0
         """Records that could not be read: of a newer gateway, or of somebody else."""
@@ -242,7 +145,7 @@ class Backplane:
     ) -> tuple[Verdict, str]:
         """The verdict, and the epoch when it is `leading`: one that nobody ever had."""
         verdict, epoch = await self._run(
-            _ACQUIRE,
+            ACQUIRE,
             holder,
             _ms(lease_s),
             now_ms,
@@ -264,7 +167,7 @@ class Backplane:
         """
         fields = [part for change in changes for part in _encode_change(change)] or BEAT
         answer, count = await self._run(
-            _PUBLISH, holder, _ms(lease_s), f"{mark[0]}-{mark[1]}", *fields
+            PUBLISH, holder, _ms(lease_s), f"{mark[0]}-{mark[1]}", *fields
         )
         if answer == b"lost":
             raise LeaseLost("the lease is lost")
@@ -272,11 +175,11 @@ class Backplane:
 
     async def invite(self, holder: str, for_s: float) -> bool:
         """Whether there is one that stands by, who may now take the lease."""
-        return bool(await self._run(_INVITE, holder, _ms(for_s)) == 1)
+        return bool(await self._run(INVITE, holder, _ms(for_s)) == 1)
 
     async def release(self, holder: str) -> None:
         """Let anybody have the lease, if it is ours."""
-        await self._run(_RELEASE, holder)
+        await self._run(RELEASE, holder)
 
     async def read_newest(self) -> Newest:
         """The newest record of every key, as they all were at one moment."""
@@ -328,7 +231,7 @@ class Backplane:
 
     async def want(self, name: str, wish: Wish, for_s: float) -> None:
         """Make known what the web process of this name wants, for so long."""
-        await self._run(_WANT, name, _ms(for_s), msgspec.json.encode(wish))
+        await self._run(WANT, name, _ms(for_s), msgspec.json.encode(wish))
 
     async def want_nothing(self, name: str) -> None:
         """Take back what a web process wanted."""
@@ -336,7 +239,7 @@ class Backplane:
 
     async def read_wanted(self) -> tuple[frozenset[str], int]:
         """What all web processes together want, and the newest epoch that any has seen."""
-        wishes = [_decode_wish(each) for each in await self._run(_READ_WANTED)]
+        wishes = [_decode_wish(each) for each in await self._run(READ_WANTED)]
         symbols = frozenset(symbol for wish in wishes for symbol in wish.symbols)
         return symbols, max((wish.epoch for wish in wishes), default=0)
 
@@ -349,6 +252,40 @@ class Backplane:
         """What the feed process tells of itself; None when it has not of late."""
         data = await self._command("GET", REPORT)
         return None if data is None else cast(dict[str, Any], msgspec.json.decode(data))
+
+    async def count_failure(
+        self, client: str, limit: int, window_s: float, *, has_failed: bool
+    ) -> float:
+        """Seconds until this client may try a token; when it may now, a failure is remembered."""
+        arguments = (client, limit, _ms(window_s), "1" if has_failed else "0")
+        return int(await self._run(COUNT_FAILURE, *arguments)) / 1000
+
+    async def write_ended(self, ended: Mapping[str, float]) -> None:
+        """Make known which logins were signed out."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for login, at_s in ended.items():
+            trim = ("MAXLEN", "~", MAX_ENDED)
+            pipeline.execute_command("XADD", ENDED, *trim, "*", login, f"{at_s:.0f}")
+        await self._ask(pipeline.execute())
+
+    async def read_ended(self, mark: str = "", *, waits: bool = False) -> Ended:
+        """Some of what was signed out after this mark, from the beginning when there is none.
+
+        The mark stays when nothing is left; or, if this waits, when nothing came in time.
+        """
+        block = ("BLOCK", _ms(self._timeout_s / 2)) if waits else ()
+        answer = await self._command(
+            "XREAD", "COUNT", READ_ENTRIES, *block, "STREAMS", ENDED, mark or "0-0"
+        )
+        entries = answer[0][1] if answer else ()
+        return Ended(
+            ended={
+                login.decode(): float(at_s)
+                for _, (login, at_s, *_) in entries
+                if login.isalnum() and at_s.isdigit()
+            },
+            mark=entries[-1][0].decode() if entries else mark,
+        )
 
     async def close(self) -> None:
         """Close every connection."""
@@ -372,7 +309,7 @@ class Backplane:
         return await self._ask(self._redis.execute_command(*parts))  # type: ignore[no-untyped-call]
 
     async def _run(self, script: str, *arguments: str | int | bytes) -> Any:
-        return await self._ask(self._scripts[script](_KEYS, arguments))
+        return await self._ask(self._scripts[script](KEYS, arguments))
 
     async def _ask(self, answer: Awaitable[T]) -> T:
         try:

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from gateway.streams.backplane import MAX_ENTRIES, Backplane, Wish, make_holder
+from gateway.streams.backplane import Backplane, Wish, make_holder
 from gateway.streams.events import BackplaneError, LeaseLost, Record
 from gateway.streams.hub import Origin, order_of
 from gateway.streams.outlet import Complete, Forget
+from gateway.streams.scripts import MAX_ENTRIES, MAX_FAILING
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, find_port, open_valkey
 from tests.waiting import eventually
@@ -227,6 +228,46 @@ async def test_reports(backplane: Backplane) -> None:
     assert await backplane.read_report() is None
     await backplane.write_report({"feed": {"connects": 1}}, LEASE_S)
     assert await backplane.read_report() == {"feed": {"connects": 1}}
+
+
+async def test_failures_are_counted_for_each_client_until_their_time_is_over(
+    backplane: Backplane,
+) -> None:
+    async def count(client: str, *, has_failed: bool = True, window_s: float = 0.5) -> float:
+        return await backplane.count_failure(client, 2, window_s, has_failed=has_failed)
+
+    assert await count("one", has_failed=False) == 0
+    assert [await count("one") for _ in range(2)] == [0, 0]
+    waits = [await count("one"), await count("one", has_failed=False)]
+    assert all(0 < each <= 0.5 for each in waits)
+    assert await count("two", has_failed=False) == 0
+
+    async def is_over() -> bool:
+        return await count("one", has_failed=False) == 0
+
+    await eventually(is_over)
+
+
+async def test_failures_are_bounded(backplane: Backplane, valkey: Valkey) -> None:
+    many = {f"client-{number}": 10**15 + number for number in range(MAX_FAILING + 1)}
+    valkey.redis.zadd("{gateway}:failing", many)
+    valkey.redis.hset("{gateway}:failures", mapping={each: str(at) for each, at in many.items()})
+    await backplane.count_failure("another", 5, 300, has_failed=True)
+    assert valkey.redis.zcard("{gateway}:failing") == MAX_FAILING + 1
+    assert valkey.redis.hlen("{gateway}:failures") == MAX_FAILING + 1
+    assert not valkey.redis.hexists("{gateway}:failures", "client-0")
+
+
+async def test_what_was_signed_out_is_read_on_from_a_mark(backplane: Backplane) -> None:
+    nothing = await backplane.read_ended()
+    assert (nothing.ended, nothing.mark) == ({}, "")
+    await backplane.write_ended({"one": 1000.4, "two": 2000.0})
+    first = await backplane.read_ended()
+    assert first.ended == {"one": 1000.0, "two": 2000.0}
+    waiting = asyncio.create_task(backplane.read_ended(first.mark, waits=True))
+    await backplane.write_ended({"three": 3000.0})
+    assert (await waiting).ended == {"three": 3000.0}
+    assert (await backplane.read_ended((await waiting).mark)).ended == {}
 
 
 async def test_what_cannot_be_read_is_counted_and_skipped(

@@ -15,17 +15,13 @@ from gateway.streams.events import ConfigurationError
 from gateway.web import access as access_module
 from gateway.web.access import (
     ACCESS_CHANGED,
-    LOGIN_IDLE_S,
-    LOGIN_LIFE_S,
-    MAX_ADDRESSES,
     SIGNED_OUT,
     Access,
     Admission,
-    Throttle,
-    TooManyTries,
-    network_of,
     open_access,
 )
+from gateway.web.logins import LOGIN_IDLE_S, LOGIN_LIFE_S
+from gateway.web.throttle import MAX_ADDRESSES, Throttle, TooManyTries, network_of
 from gateway.web.viewers import HASHER, OWNER, Viewer, is_token_of
 from tests.web.running import TOKEN, make_protected, make_settings
 
@@ -308,7 +304,7 @@ def test_logged_out_sessions_are_forgotten_when_they_would_have_ended() -> None:
         access.end(access.make_cookie(OWNER))
         access.end("none of ours")
         clock.now_s += LOGIN_LIFE_S
-    assert len(access._ended) == 1
+    assert len(access.logins.ended) == 1
 
 
 def test_what_is_held_ends_with_the_login() -> None:
