@@ -424,9 +424,10 @@ def children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_server_that_is_not_there_at_the_start() -> None:
+def test_a_server_that_is_not_there_at_the_start(tmp_path: Path) -> None:
     """
-    1. `gateway serve` and `gateway feed` start with a REDIS_URL that nobody answers to.
+    1. `gateway serve` and `gateway feed` start with a REDIS_URL that nobody answers to; the one has
+       it from a file. They log all that there is to be logged.
     Result: one line each that says why; `/healthz` 200, `/readyz` 503 with the reason; without a
     token 401, although a simulator is named.
     2. The server starts.
@@ -437,9 +438,14 @@ def test_a_server_that_is_not_there_at_the_start() -> None:
         stack.callback(valkey.close)
         secret_url = valkey.url.replace("127", ":hidden-word@127")
         world = World(simulator, valkey, stack)
-        feed = world.open_feed(REDIS_URL=secret_url)
+        feed = world.open_feed(REDIS_URL=secret_url, GATEWAY_LOG_LEVEL="DEBUG")
+        file = tmp_path / "address"
+        file.write_text(f"{secret_url}\n")
+        file.chmod(0o600)
         web = Web(
-            secret_url,
+            "",
+            REDIS_URL_FILE=str(file),
+            GATEWAY_LOG_LEVEL="DEBUG",
             SIMULATOR_REST=simulator.hello["rest"],
             SIMULATOR_ACCOUNT_WS=simulator.hello["account_ws"],
         )
