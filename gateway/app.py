@@ -112,6 +112,7 @@ def create_replica(url: str, context: Context) -> "Replica":
 
     replica = Replica(Backplane(url), context.hub, context.interest)
     context.report = replica.report
+    context.figures = replica.figures
     context.find_trouble = replica.find_trouble
     return replica
 

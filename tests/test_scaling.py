@@ -106,6 +106,14 @@ class Web(Process):
         quotes: list[dict[str, Any]] = self.snapshot()["quotes"]
         return next((each for each in quotes if each["symbol"] == symbol), {})
 
+    def read_metrics(self) -> dict[str, Any]:
+        """The figures of the backplane, and who leads as `holder`."""
+        text = get(f"{self.url}/metrics", headers=BEARER).text
+        found = dict(re.findall(r"^gateway_backplane_(\w+) (\S+)$", text, re.MULTILINE))
+        holder = re.search(r'^gateway_backplane_leader{holder="([^"]+)"} 1', text, re.MULTILINE)
+        values = {name: float(value) for name, value in found.items()}
+        return {**values, "holder": holder[1] if holder else None}
+
     def is_live(self) -> bool:
         statuses = {each["upstream"]: each for each in self.snapshot()["statuses"]}
         feed = statuses.get("feed", {"state": None})
@@ -243,8 +251,21 @@ def test_a_leader_that_is_killed(world: World) -> None:
     standby = world.open_feed()
     followers = [world.follow(each) for each in webs]
     assert world.connections() == 1
+    before = [each.read_metrics() for each in webs]
     kill_the_leader(world, webs, leader, standby)
     assert world.connections() == 1
+    eventually_sync(
+        lambda: all(each.read_metrics()["holder"] != before[0]["holder"] for each in webs)
+    )
+    for web, were in zip(webs, before, strict=True):
+        are = web.read_metrics()
+        assert f"/{leader.popen.pid}/" in were["holder"]
+        assert f"/{standby.popen.pid}/" in are["holder"]
+        assert are["epoch"] > were["epoch"] > 0
+        assert are["entries_read_total"] > were["entries_read_total"] > 0
+        assert are["reachable"] == 1
+        assert 0 < are["lag_seconds"] < scaled(1)
+    eventually_sync(lambda: webs[0].read_metrics().get("entries_appended_total", 0) > 0)
     for follower in followers:
         assert len({epoch for epoch, _ in follower.check()}) == 2
         assert any(each.data and each.data.get("stale") for each in follower.frames)

@@ -29,6 +29,7 @@ from gateway.streams.scripts import (
     ENDED,
     EPOCHS,
     EVENTS,
+    FENCED,
     INVITE,
     KEYS,
     LEASE,
@@ -82,6 +83,17 @@ class Newest(msgspec.Struct, frozen=True):
     """Since the publisher of these records was last heard of; None when that is not known."""
 
 
+class Lease(msgspec.Struct, frozen=True):
+    """Who publishes, as the server knows it at one moment."""
+
+    holder: str | None
+    age_s: float | None
+    """Since the last renewal."""
+    mark: Origin
+    fenced: int
+    """Entries refused because their publisher held the lease no more."""
+
+
 class Ended(msgspec.Struct, frozen=True):
     """Logins that were signed out, hidden; when each would have ended (s); where to read on."""
 
@@ -119,7 +131,7 @@ class Backplane:
             text: self._redis.register_script(text)
             for text in (ACQUIRE, PUBLISH, INVITE, RELEASE, WANT, READ_WANTED, COUNT_FAILURE)
         }
-        self.refused = 0
+        self.unreadable = 0
         """Records that could not be read: of a newer gateway, or of somebody else."""
 
     async def check(self) -> None:
@@ -203,16 +215,26 @@ class Backplane:
                 await asyncio.sleep(0)
         records.sort(key=lambda each: order_of(each[0]))
         is_complete = complete is not None and (mark or b"").startswith(complete + b"-")
-        silent_s = None
-        if holder is not None and is_complete:
-            silent_s = max(0.0, (_lease_ms(holder) - left_ms) / 1000)
         return Newest(
             records=records,
             mark=_to_origin(mark or b"0-0"),
             is_complete=is_complete,
             provable_from=_to_origin(provable or b"0-0"),
             epochs=[each.decode() for each in epochs],
-            silent_s=silent_s,
+            silent_s=_age_s(holder, left_ms) if is_complete else None,
+        )
+
+    async def read_lease(self) -> Lease:
+        """Who may publish, and where the stream ends."""
+        pipeline = self._redis.pipeline(transaction=True)
+        for command in (("GET", LEASE), ("PTTL", LEASE), ("GET", MARK), ("GET", FENCED)):
+            pipeline.execute_command(*command)
+        holder, left_ms, mark, fenced = await self._ask(pipeline.execute())
+        return Lease(
+            holder=None if holder is None else holder.rpartition(b":")[0].decode(),
+            age_s=_age_s(holder, left_ms),
+            mark=_to_origin(mark or b"0-0"),
+            fenced=int(fenced or 0),
         )
 
     async def read_after(self, mark: Origin) -> list[tuple[Origin, Change | None]]:
@@ -302,7 +324,7 @@ class Backplane:
         try:
             return _decode_record(data)
         except msgspec.MsgspecError:
-            self.refused += 1
+            self.unreadable += 1
             return None
 
     async def _command(self, *parts: str | int | bytes) -> Any:
@@ -369,8 +391,9 @@ def make_holder(name: str, lease_s: float) -> str:
     return f"{name}:{_ms(lease_s)}"
 
 
-def _lease_ms(holder: bytes) -> int:
-    return int(holder.rpartition(b":")[2])
+def _age_s(holder: bytes | None, left_ms: int) -> float | None:
+    """Since the lease was renewed; None when nobody has it."""
+    return None if holder is None else max(0, int(holder.rpartition(b":")[2]) - left_ms) / 1000
 
 
 def _ms(seconds: float) -> int:

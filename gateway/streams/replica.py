@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from gateway.streams.backoff import Backoff
-from gateway.streams.backplane import Backplane, Wish
+from gateway.streams.backplane import Backplane, Lease, Wish
 from gateway.streams.events import (
     DATA_TYPES,
     MARKET_TYPES,
@@ -21,6 +23,7 @@ from gateway.streams.events import (
     Key,
     Record,
 )
+from gateway.streams.figures import BackplaneFigures, LeaderFigures
 from gateway.streams.hub import Hub, Origin, Subscription, order_of
 from gateway.streams.interest import Interest
 from gateway.streams.outlet import Change, Complete, Forget
@@ -92,6 +95,11 @@ class Replica:
         self._marked_reason: str | None = None
         self._feed_report: dict[str, Any] | None = None
         self._mark: Origin = hub.origin
+        self._lease: Lease | None = None
+        self._lag_s: float | None = None
+        self._sought: Origin | None = None
+        self._sought_s: float | None = None
+        self._reconnects = 0
         self.loads = 0
         self.entries = 0
 
@@ -115,17 +123,39 @@ class Replica:
 
     def report(self) -> dict[str, Any]:
         """What `/status` tells: the feed process's own report, and how it is reached."""
-        silent_s = self._clock() - self._heard_s
+        silent_s, lease, lag_s = self._clock() - self._heard_s, self._lease, self._find_lag_s()
         return {
             **(self._feed_report or {}),
             "backplane": {
                 "trouble": self._trouble,
                 "silent_s": round(silent_s, 3) if silent_s < float("inf") else None,
+                "lag_s": None if lag_s is None else round(lag_s, 4),
                 "entries": self.entries,
                 "loads": self.loads,
-                "refused": self._backplane.refused,
+                "reconnects": self._reconnects,
+                "unreadable": self._backplane.unreadable,
+                "fenced": lease.fenced if lease else None,
+                "holder": lease.holder if lease else None,
+                "lease_age_s": lease.age_s if lease else None,
             },
         }
+
+    def figures(self) -> BackplaneFigures:
+        """What `/metrics` tells."""
+        lease = self._lease
+        return BackplaneFigures(
+            is_reachable=self._trouble is None,
+            lag_s=self._find_lag_s(),
+            read=self.entries,
+            loads=self.loads,
+            reconnects=self._reconnects,
+            unreadable=self._backplane.unreadable,
+            epoch=int(self._hub.epoch),
+            holder=lease.holder if lease else None,
+            lease_age_s=lease.age_s if lease else None,
+            fenced=lease.fenced if lease else None,
+            leader=_read_leader(self._feed_report),
+        )
 
     async def _follow(self) -> None:
         backoff = Backoff(cap_s=RETRY_CAP_S)
@@ -147,6 +177,8 @@ class Replica:
     async def _load(self) -> None:
         """Take over the newest records, and where the stream goes on behind them."""
         newest = await self._backplane.read_newest()
+        if self._trouble not in (None, LOADING):
+            self._reconnects += 1
         self._note(None)
         hub = self._hub
         if order_of(newest.mark) < order_of(hub.origin):
@@ -168,6 +200,7 @@ class Replica:
                 self._revive()
         self.loads += 1
         self._is_loaded = True
+        self._measure()
         self._marked_reason = None
         self._wish_changed.set()  # who lost what was published lost what is wanted, too
         self._look()
@@ -194,6 +227,7 @@ class Replica:
             if index % YIELD_RECORDS == YIELD_RECORDS - 1:
                 await asyncio.sleep(0)
             self._heard_s = self._clock()
+        self._measure()
         if self._marked and self._heard_s + self._silent_s > self._clock():
             self._revive()
         return True
@@ -269,12 +303,41 @@ class Replica:
                 wish = Wish(int(self._hub.epoch), symbols)
                 await self._backplane.want(self._name, wish, WISH_S)
                 self._feed_report = await self._backplane.read_report()
+                await self._seek()
             except BackplaneError:
+                self._lease = None
                 delay_s = RETRY_CAP_S  # who follows tells
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._wish_changed.wait()
             await asyncio.sleep(WISH_GATHER_S)
+
+    async def _seek(self) -> None:
+        """Look who publishes, and how long it takes until we have what is there now.
+
+        By this process's clock alone: those of two machines may differ by more than the lag.
+        """
+        asked_s = self._clock()
+        if self._sought_s is None:
+            self._sought, self._sought_s = None, asked_s
+        self._lease = await self._backplane.read_lease()
+        if self._sought is None:
+            self._sought = self._lease.mark
+            self._measure()
+
+    def _measure(self) -> None:
+        """Note the lag, if what was sought has come."""
+        if self._sought is None or self._sought_s is None:
+            return
+        if order_of(self._mark) >= order_of(self._sought):
+            self._lag_s = self._clock() - self._sought_s
+            self._sought = self._sought_s = None
+
+    def _find_lag_s(self) -> float | None:
+        """The last lag; longer when something has been sought for longer."""
+        if self._sought_s is None:
+            return self._lag_s
+        return max(self._lag_s or 0.0, self._clock() - self._sought_s)
 
     def _note(self, trouble: str | None) -> None:
         """Log what is wrong, once, and that it is over."""
@@ -284,3 +347,11 @@ class Replica:
             elif self._trouble != LOADING:
                 logger.info("the server answers again")
             self._trouble = trouble
+
+
+def _read_leader(report: dict[str, Any] | None) -> LeaderFigures | None:
+    """What a feed process, which may be of another version, tells of its publishing."""
+    try:
+        return msgspec.convert((report or {}).get("leader"), LeaderFigures | None)
+    except msgspec.ValidationError:
+        return None

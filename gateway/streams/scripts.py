@@ -31,14 +31,14 @@ KEYS: Final = tuple(
         "changes",  # 10: counts the changes of what is wanted
         "report",  # 11: what the feed process tells of itself
         "complete",  # 12: the epoch in which everything known has been published again
-        "refused",  # 13: counts the entries that came from who is not the holder any more
+        "fenced",  # 13: counts the entries that came from who is not the holder any more
         "failures",  # 14: client, hidden -> when each of its wrong tokens is forgotten
         "failing",  # 15: the same clients by when all of them are
         "ended",  # 16: a stream of logins that were signed out
     )
 )
 LEASE, MARK, EVENTS, NEWEST, PROVABLE, EPOCHS, _, _, WANTED, _, REPORT, COMPLETE = KEYS[:12]
-REFUSED, _, _, ENDED = KEYS[12:]
+FENCED, _, _, ENDED = KEYS[12:]
 
 # Holder, its lease in ms, the time, an epoch to be above, "1" to take it when invited, how long
 # standing by is remembered in ms. An epoch is a time in ms: it rises even if everything is lost.

@@ -281,7 +281,7 @@ async def test_what_cannot_be_read_is_counted_and_skipped(
     valkey.redis.hset("{gateway}:newest", "news_update SPY", '1000-2 {"type":"news_update"}')
     assert [change for _, change in await read_all(backplane)] == [make_quote(), None, None]
     assert len((await backplane.read_newest()).records) == 1
-    assert backplane.refused == 2
+    assert backplane.unreadable == 2
 
 
 async def complain(backplane: Backplane) -> str:

@@ -1,17 +1,22 @@
 """One feed upstream: taking over, handing over, losing the server, following what is wanted."""
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from gateway.streams.events import DATA_TYPES
+from gateway.streams.figures import LeaderFigures
 from gateway.streams.hub import Subscription
 from tests.streams.replicating import LEASE_S, open_feed, open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, open_valkey
 from tests.waiting import scaled
+
+IDLE = LeaderFigures(appended=0, reconnects=0, waiting=0, conflated=0)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +228,17 @@ async def test_the_report_travels(valkey: Valkey) -> None:
         await until(lambda: feed.is_leading)
         await until(lambda: web.replica.report().get("market") == {"connects": 1})
         about = web.replica.report()["backplane"]
-        assert (about["trouble"], about["loads"], about["refused"]) == (None, 1, 0)
+        assert (about["trouble"], about["loads"], about["unreadable"]) == (None, 1, 0)
+        feed.publish(make_quote("SPY", 1))
+        await until(lambda: (web.replica.figures().leader or IDLE).appended > 4)
+        assert web.replica.figures().leader == LeaderFigures(
+            appended=web.replica.report()["leader"]["appended"],
+            reconnects=0,
+            waiting=0,
+            conflated=0,
+        )
+        holder = (web.replica.figures().holder or "").split("/")
+        assert holder[:2] == [socket.gethostname()[:32], str(os.getpid())]
 
 
 async def test_the_symbols_of_a_predecessor_linger(valkey: Valkey) -> None:

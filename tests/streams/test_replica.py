@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from gateway.streams.backplane import Backplane, make_holder
-from gateway.streams.events import DATA_TYPES, Heartbeat
+from gateway.streams.events import DATA_TYPES, Heartbeat, LeaseLost
 from gateway.streams.hub import Entry, Hub, Origin, Subscription, opening
 from gateway.streams.outlet import Change, Complete, Forget
 from tests.streams.replicating import open_web, until
@@ -36,14 +36,14 @@ class Publishing:
 
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
-        self._backplane = Backplane(valkey.url)
+        self.backplane = Backplane(valkey.url)
         self.mark: Origin = ("0", 0)
 
     async def close(self) -> None:
-        await self._backplane.close()
+        await self.backplane.close()
 
     async def begin(self, now_ms: int = 1000) -> str:
-        _, epoch = await self._backplane.acquire(
+        _, epoch = await self.backplane.acquire(
             HOLDER, 60, now_ms, floor=0, take=False, stand_by_s=1
         )
         self.mark = (epoch, 0)
@@ -52,7 +52,7 @@ class Publishing:
         return epoch
 
     async def publish(self, *changes: Change) -> None:
-        self.mark, _ = await self._backplane.publish(HOLDER, 60, self.mark, changes)
+        self.mark, _ = await self.backplane.publish(HOLDER, 60, self.mark, changes)
 
 
 @pytest.fixture
@@ -258,6 +258,42 @@ async def test_the_loop_turns_while_the_server_hangs(valkey: Valkey, feed: Publi
         assert longest_s < 0.5
         await feed.publish()
         await until(web.is_fresh)
+
+
+async def test_the_figures_tell_who_publishes_and_how_late(
+    valkey: Valkey, feed: Publishing
+) -> None:
+    await feed.begin()
+    await feed.publish(make_status(), make_quote("SPY", 1), make_quote("SPY", 2))
+    async with open_web(valkey.url) as web:
+        await until(lambda: web.replica.figures().holder == "test")
+        figures = web.replica.figures()
+        assert (figures.epoch, figures.loads, figures.read) == (1000, 1, 0)
+        assert (figures.is_reachable, figures.fenced, figures.leader) == (True, 0, None)
+        assert 0 <= (figures.lease_age_s or 0) < 5
+        await until(lambda: web.replica.figures().lag_s is not None)
+        assert 0 < (web.replica.figures().lag_s or 0) < scaled(1)
+        await feed.publish(make_quote("SPY", 3))
+        await until(lambda: web.replica.figures().read == 1)
+        # What it seeks does not come, as if it could not keep up: the lag grows.
+        valkey.redis.set("{gateway}:mark", "1000-99")
+        await until(lambda: (web.replica.figures().lag_s or 0) > 1)
+        valkey.redis.set("{gateway}:mark", "1000-4")
+        with pytest.raises(LeaseLost):
+            await feed.backplane.publish("nobody:1", 1, feed.mark, [make_quote()] * 3)
+        await until(lambda: web.replica.figures().fenced == 3)
+        valkey.pause()
+        try:
+            await until(lambda: not web.replica.figures().is_reachable)
+            await until(lambda: web.replica.figures().holder is None)
+        finally:
+            valkey.go_on()
+        await until(lambda: web.replica.figures().reconnects == 1)
+        await feed.begin(2000)
+        await feed.publish(make_quote("SPY", 4))
+        await until(lambda: (web.replica.figures().lag_s or 9) < scaled(1))
+        told = web.replica.report()["backplane"]
+        assert (told["trouble"], told["reconnects"], told["holder"]) == (None, 1, "test")
 
 
 def test_what_a_replica_publishes_itself_has_no_id() -> None:
