@@ -26,6 +26,8 @@ class BackplaneFigures(msgspec.Struct, frozen=True):
     """Entries read from the stream."""
     loads: int
     """Times that all newest records were read."""
+    gaps: int
+    """Times that entries could not be read any more."""
     reconnects: int
     unreadable: int
     """Records that could not be read: of a newer gateway, or of somebody else."""

@@ -49,7 +49,7 @@ RATE_SLICE_S = 0.25
 CONTROLS = 256
 """Status and heartbeat events kept apart; a reader with a rate looks four times a second."""
 
-_CONTROL_TYPES = frozenset({"status", "heartbeat"})
+_CONTROL_TYPES = frozenset({"status", "heartbeat", "gap"})
 
 
 Origin = tuple[str, int]
@@ -97,7 +97,7 @@ def order_of(origin: Origin) -> tuple[int, int]:
 class Subscription(msgspec.Struct, frozen=True):
     """What a subscriber is to see. None means all that exist; `accounts` is already cut to grants.
 
-    Status and heartbeat events belong to every subscription.
+    Status, heartbeat and gap events belong to every subscription.
     """
 
     types: frozenset[str] = DEFAULT_TYPES
@@ -163,7 +163,8 @@ class Hub:
     A restart begins a new epoch and loses everything; clients then get a full snapshot.
 
     A replica holds what another process published, under that one's ids, which are all that its
-    ids are: what it publishes itself (heartbeats, marks while it is cut off) has none.
+    ids are: what it publishes itself (heartbeats, marks while it is cut off) has none. What it
+    missed is told, too: see `tell_gap`.
     """
 
     def __init__(
@@ -260,11 +261,18 @@ class Hub:
         self._epochs.add(origin[0])
         return True
 
+    def tell_gap(self, reason: str) -> None:
+        """Tell everybody who follows that updates were left out, nobody knows how many."""
+        seq = self._append(Gap(skipped=None, reason=reason), self.origin, is_local=True)
+        self._forgotten = max(
+            self._forgotten, seq
+        )  # who falls out of the history is told all the same
+
     def _append(self, record: Record, origin: Origin, *, is_local: bool = False) -> int:
         self._seq += 1
         self.published += 1
         entry = Entry(self._seq, record, self._clock(), origin, is_local=is_local)
-        if not isinstance(record, Heartbeat):
+        if not isinstance(record, Heartbeat | Gap):
             before = self._latest.get(entry.key)
             if before is not None:
                 entry.previous = before.seq
@@ -511,7 +519,7 @@ class Hub:
         skipped = 0
         for entry in entries:
             if group.matches(entry.key):
-                if entry.key in by_key and not isinstance(entry.record, Heartbeat):
+                if entry.key in by_key and not isinstance(entry.record, Heartbeat | Gap):
                     skipped += 1
                 by_key[entry.key] = entry
         return sorted(by_key.values(), key=attrgetter("seq")), skipped, self._flushed
@@ -551,7 +559,16 @@ class Hub:
 class Subscriber:
     """One open stream: a cursor. See `Hub` for what it promises."""
 
-    __slots__ = ("_due_s", "_group", "_hub", "_interval_s", "_told", "closed", "cursor")
+    __slots__ = (
+        "_due_s",
+        "_group",
+        "_hub",
+        "_interval_s",
+        "_is_waiting",
+        "_told",
+        "closed",
+        "cursor",
+    )
 
     def __init__(self, hub: Hub, group: _Group, cursor: int, rate: float | None) -> None:
         self._hub = hub
@@ -559,13 +576,14 @@ class Subscriber:
         self._interval_s = 1.0 / rate if rate else 0.0
         self._due_s = float("-inf")
         self._told = cursor
+        self._is_waiting = False
         self.cursor = cursor
         self.closed = False
 
     async def read(self) -> bytes | None:
-        """The next frames as one chunk, never empty; None when the hub closes."""
+        """The next frames as one chunk, never empty; None when the hub or this one is closed."""
         hub, group = self._hub, self._group
-        while hub.closing is None:
+        while hub.closing is None and not self.closed:
             if hub._flushed > self.cursor:
                 if self._interval_s:
                     chunk = self._read_at_rate()
@@ -597,12 +615,12 @@ class Subscriber:
         return b"".join([entry.frame for entry in entries])
 
     async def read_entries(self) -> list[Entry] | None:
-        """The newest changed entries, one per key, in order; None when the hub closes.
+        """The newest changed entries, one per key, in order; None as for `read`.
 
         For readers that make something else of the records than frames.
         """
         hub = self._hub
-        while hub.closing is None:
+        while hub.closing is None and not self.closed:
             if hub._flushed > self.cursor:
                 newest, _, self.cursor = hub._changed_after(self.cursor, self._group)
                 if newest:
@@ -611,17 +629,24 @@ class Subscriber:
         return None
 
     def close(self) -> None:
-        """Leave the hub; may be called twice."""
+        """Leave the hub, and end a read that waits; may be called twice."""
         if not self.closed:
             self.closed = True
+            if self._is_waiting:
+                self._group.wake(0)  # the others, who have missed nothing, wait again
             self._hub._leave(self._group)
 
     async def _wait_for_flush(self) -> None:
         group = self._group
         if group.waiter is None:
             group.waiter = asyncio.get_running_loop().create_future()
-        # Shielded, because the future is everybody's: one cancelled reader must not wake the rest.
-        begin = await asyncio.shield(group.waiter)
+        self._is_waiting = True
+        try:
+            # Shielded, because the future is everybody's: one cancelled reader must not wake the
+            # rest.
+            begin = await asyncio.shield(group.waiter)
+        finally:
+            self._is_waiting = False
         # Whoever waited has read all that matched before this flush. Without this step a reader
         # of a quiet symbol would fall out of the history of the busy ones and scan every key.
         self.cursor = max(self.cursor, begin)

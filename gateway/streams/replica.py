@@ -53,6 +53,9 @@ WISH_GATHER_S = 0.05
 GOODBYE_S = 0.5
 """For taking a wish back: a shutdown does not wait for a server that hangs."""
 
+GAP_REASON = "backplane"
+"""Of what this process could not read any more; that of a slow reader is another."""
+
 YIELD_RECORDS = 500
 """Records taken over before other tasks get a turn."""
 
@@ -64,9 +67,10 @@ EVERYTHING = Subscription(types=DATA_TYPES)
 class Replica:
     """Keeps a hub equal to what is published; the hub promises what it always does.
 
-    Nothing is lost while the server holds the stream that far back; else the newest records are
-    read again, as for a subscriber that was too slow. What cannot be proved fresh is marked stale,
-    without an id, until its publisher is heard again or another has published it.
+    Nothing is lost while the server holds the stream that far back, also over a lost connection;
+    else the newest records are read again, and every subscriber is told of the `gap`, because what
+    it did not get had an id. What cannot be proved fresh is marked stale, without an id, until its
+    publisher is heard again or another has published it.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class Replica:
         self._reconnects = 0
         self.loads = 0
         self.entries = 0
+        self.gaps = 0
 
     async def run(self) -> None:
         """Follow until cancelled, whatever becomes of the server."""
@@ -132,6 +137,7 @@ class Replica:
                 "lag_s": None if lag_s is None else round(lag_s, 4),
                 "entries": self.entries,
                 "loads": self.loads,
+                "gaps": self.gaps,
                 "reconnects": self._reconnects,
                 "unreadable": self._backplane.unreadable,
                 "fenced": lease.fenced if lease else None,
@@ -148,6 +154,7 @@ class Replica:
             lag_s=self._find_lag_s(),
             read=self.entries,
             loads=self.loads,
+            gaps=self.gaps,
             reconnects=self._reconnects,
             unreadable=self._backplane.unreadable,
             epoch=int(self._hub.epoch),
@@ -167,7 +174,6 @@ class Replica:
                 while True:
                     changes = await self._backplane.read_after(self._mark)
                     if not await self._take(changes):
-                        logger.warning("the stream was trimmed too soon: reading the newest")
                         await self._load()
                     await asyncio.sleep(READ_PAUSE_S)
             except BackplaneError as error:
@@ -181,6 +187,10 @@ class Replica:
             self._reconnects += 1
         self._note(None)
         hub = self._hub
+        if self._is_loaded and not await self._catch_up(newest.mark):
+            self.gaps += 1
+            hub.tell_gap(GAP_REASON)
+            logger.warning("the stream was trimmed too soon: reading the newest")
         if order_of(newest.mark) < order_of(hub.origin):
             # The server lost what had been published. A later epoch than any ever seen will come,
             # because the publisher is told of the newest that was: see `Wish`.
@@ -204,6 +214,14 @@ class Replica:
         self._marked_reason = None
         self._wish_changed.set()  # who lost what was published lost what is wanted, too
         self._look()
+
+    async def _catch_up(self, mark: Origin) -> bool:
+        """Whether everything up to this mark could be read."""
+        while order_of(self._mark) < order_of(mark):
+            changes = await self._backplane.read_after(self._mark)
+            if not changes or not await self._take(changes):
+                return False
+        return True
 
     async def _take(self, changes: Iterable[tuple[Origin, Change | None]]) -> bool:
         """Whether these changes go on from what is known; if not, none is missing before them."""

@@ -15,6 +15,7 @@ OF_THE_REPLICA = (
     (GaugeMetricFamily, "lease_age_seconds", "lease_age_s", "Since the lease was renewed"),
     (CounterMetricFamily, "entries_read", "read", "Entries read from the stream"),
     (CounterMetricFamily, "loads", "loads", "Times that all newest records were read"),
+    (CounterMetricFamily, "gaps", "gaps", "Times that entries were gone before they were read"),
     (CounterMetricFamily, "unreadable", "unreadable", "Records of a form that is not known"),
     (CounterMetricFamily, "fenced", "fenced", "Entries refused: not from the lease's holder"),
 )

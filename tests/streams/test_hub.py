@@ -707,6 +707,64 @@ def test_close_ends_every_read_at_once(rate: float | None, is_behind: bool) -> N
     run(scenario())
 
 
+@pytest.mark.parametrize("rate", [None, 0.01])
+def test_closing_one_ends_its_read_and_no_other(rate: float | None) -> None:
+    async def scenario() -> None:
+        hub = make_hub()
+        one, two, three = (hub.subscribe(everything(), rate=rate) for _ in range(3))
+        reading = [asyncio.create_task(one.read()), asyncio.create_task(two.read())]
+        waiting = asyncio.create_task(three.read_entries())
+        await turn()
+        one.close()
+        async with asyncio.timeout(0.3):
+            assert await reading[0] is None
+        await turn()
+        assert not reading[1].done()
+        assert not waiting.done()
+        hub.publish(make_quote("SPY", 1))
+        assert await reading[1]
+        assert await waiting
+        for each in (two, three):
+            each.close()
+        assert await two.read() is None
+        assert not hub._groups
+
+    run(scenario())
+
+
+def test_a_gap_is_told_to_all_who_follow_and_to_nobody_later() -> None:
+    async def scenario() -> None:
+        hub = make_hub(history_events=8)
+        quick = hub.subscribe(subscription_for(symbols=["SPY"]))
+        rated = hub.subscribe(subscription_for(symbols=["SPY"]), rate=0.01)
+        slow = hub.subscribe(subscription_for(symbols=["QQQ"]))
+        hub.publish(make_quote("SPY", 1))
+        assert await quick.read()
+        assert await rated.read()
+        hub.tell_gap("backplane")
+        hub.publish(make_quote("SPY", 2))
+        told = b'event: gap\ndata: {"type":"gap","skipped":null,"reason":"backplane"}\n\n'
+        chunk = await quick.read()
+        assert chunk is not None
+        assert chunk.startswith(told)
+        assert chunk.count(b"event: ") == 2
+        assert await rated.read() == told
+        assert [each.key[0] for each in hub.snapshot(everything())] == ["quote_update"]
+        # Whoever has fallen out of the history has missed it, and is told that it missed something.
+        for number in range(40):
+            hub.publish(make_quote("SPY", number))
+        hub.publish(make_quote("QQQ", 1))
+        hub.flush()
+        slow.cursor = 0
+        chunk = await slow.read()
+        assert chunk is not None
+        assert b'"skipped":null,"reason":"slow"' in chunk
+        for each in (quick, rated, slow):
+            each.close()
+
+    run(scenario())
+
+
 def test_a_cancelled_reader_neither_wakes_nor_ends_the_others() -> None:
     async def scenario() -> None:
         hub = make_hub()

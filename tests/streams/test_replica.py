@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -60,6 +61,16 @@ async def feed(valkey: Valkey) -> AsyncIterator[Publishing]:
     publishing = Publishing(valkey)
     yield publishing
     await publishing.close()
+
+
+@contextmanager
+def running_pause(valkey: Valkey) -> Iterator[None]:
+    """While the server hangs."""
+    valkey.pause()
+    try:
+        yield
+    finally:
+        valkey.go_on()
 
 
 def ids(entries: list[Entry]) -> list[str]:
@@ -176,6 +187,7 @@ async def test_who_falls_out_of_the_stream_reads_the_newest(
     await feed.publish(make_status(), make_quote("SPY", 1), make_quote("GONE", 1), Complete())
     async with open_web(valkey.url) as web:
         await until(web.is_fresh)
+        follower = web.hub.subscribe(ALL)
         # In one step, so that it cannot keep up: what it would read next is trimmed.
         await feed.publish()
         await until(lambda: web.hub.last_event_id == "1000-5")
@@ -190,6 +202,36 @@ async def test_who_falls_out_of_the_stream_reads_the_newest(
         await until(lambda: web.replica.loads == 2)
         assert web.hub.last_event_id == "1000-7"
         assert web.quote("GONE") is None
+        chunk = await follower.read()
+        assert chunk is not None
+        assert chunk.startswith(b'event: gap\ndata: {"type":"gap","skipped":null,"reason":"backpl')
+        assert web.replica.figures().gaps == 1
+        follower.close()
+
+
+async def test_nothing_is_lost_over_a_connection_that_breaks(
+    valkey: Valkey, feed: Publishing
+) -> None:
+    """Also not what was replaced meanwhile, as long as the stream has it."""
+    await feed.begin()
+    await feed.publish(make_status(), make_quote("SPY", 1), Complete())
+    async with open_web(valkey.url) as web:
+        await until(web.is_fresh)
+        follower = web.hub.subscribe(ALL)
+        quotes = [make_quote("SPY", number) for number in range(2, 1800)]
+        with running_pause(valkey):
+            publishing = asyncio.create_task(feed.publish(*quotes))
+            await until(lambda: not web.replica.figures().is_reachable)
+        await publishing
+        seen = b""
+        async with asyncio.timeout(scaled(5)):
+            while b'"last":1799,' not in seen:
+                seen += await follower.read() or b""
+        prices = [int(each) for each in re.findall(rb'"stale":false,"last":(\d+)', seen)]
+        assert set(range(2, 1800)) <= set(prices)
+        assert b"event: gap" not in seen
+        assert web.replica.figures().loads == 2
+        follower.close()
 
 
 async def test_a_server_that_comes_back_empty_leaves_the_last_values(
