@@ -19,8 +19,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from gateway.streams.entries import Origin, order_of
 from gateway.streams.events import BackplaneError, DataRecord, Key, LeaseLost, Status, encode
-from gateway.streams.hub import Origin, order_of
 from gateway.streams.outlet import Change, Complete, Forget
 from gateway.streams.scripts import (
     ACQUIRE,

@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.streams.backoff import Backoff
 from gateway.streams.backplane import Backplane, Lease, Wish
+from gateway.streams.entries import Origin, order_of
 from gateway.streams.events import (
     DATA_TYPES,
     MARKET_TYPES,
@@ -24,10 +25,11 @@ from gateway.streams.events import (
     Record,
 )
 from gateway.streams.figures import BackplaneFigures, LeaderFigures
-from gateway.streams.hub import Hub, Origin, Subscription, order_of
+from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
 from gateway.streams.outlet import Change, Complete, Forget
 from gateway.streams.publisher import tell_stale, tell_status
+from gateway.streams.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from gateway.streams.backplane import Backplane, Wish, make_holder
+from gateway.streams.entries import Origin, order_of
 from gateway.streams.events import BackplaneError, LeaseLost, Record
-from gateway.streams.hub import Origin, order_of
 from gateway.streams.outlet import Complete, Forget
 from gateway.streams.scripts import MAX_ENTRIES, MAX_FAILING
 from tests.streams.samples import make_balance, make_quote, make_status

@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from gateway.streams.cursors import Subscriber
+from gateway.streams.entries import count_data
 from gateway.streams.events import (
     DATA_TYPES,
     Heartbeat,
@@ -25,15 +27,8 @@ from gateway.streams.events import (
     format_event_id,
     parse_event_id,
 )
-from gateway.streams.hub import (
-    Hub,
-    Mode,
-    Subscriber,
-    Subscription,
-    count_data,
-    opening,
-    subscription_for,
-)
+from gateway.streams.hub import Hub, Mode, opening
+from gateway.streams.subscription import Subscription, subscription_for
 from tests.sse import parse
 from tests.streams.samples import make_balance, make_quote, make_status, make_trade
 from tests.streams.virtual_time import VirtualLoop, run
@@ -333,8 +328,8 @@ class HubMachine(RuleBasedStateMachine):
         hub = self.hub
         assert hub.subscribers == len(self.readers)
         assert len(hub._groups) == len({each.subscription for each in self.readers})
-        assert len(hub._ring) < 2 * 4
-        assert hub._latest.keys() == self.newest().keys()
+        assert len(hub._log._ring) < 2 * 4
+        assert hub._log.latest.keys() == self.newest().keys()
         assert hub.published == hub.seq == len(self.records)
 
     def check_chunk(self, reader: Reader, chunk: bytes) -> None:
@@ -958,8 +953,8 @@ def test_memory_is_bounded_by_history_and_keys() -> None:
             hub.publish(make_quote("SPY", number))
             hub.forget([f"S{number}"])
             assert await busy.read()
-            assert len(hub._ring) < 32
-            assert len(hub._latest) == 1
+            assert len(hub._log._ring) < 32
+            assert len(hub._log.latest) == 1
             assert all(len(each.chunks) <= 1 for each in hub._groups.values())
         for each in [*stalled, busy]:
             each.close()

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.streams.events import DATA_TYPES
 from gateway.streams.figures import LeaderFigures
-from gateway.streams.hub import Subscription
+from gateway.streams.subscription import Subscription
 from tests.streams.replicating import LEASE_S, open_feed, open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, open_valkey

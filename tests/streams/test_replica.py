@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import pytest
 
 from gateway.streams.backplane import Backplane, make_holder
+from gateway.streams.entries import Entry, Origin
 from gateway.streams.events import DATA_TYPES, Heartbeat, LeaseLost
-from gateway.streams.hub import Entry, Hub, Origin, Subscription, opening
+from gateway.streams.hub import Hub, opening
 from gateway.streams.outlet import Change, Complete, Forget
+from gateway.streams.subscription import Subscription
 from tests.streams.replicating import open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, find_port, open_valkey
