@@ -39,6 +39,10 @@ logger = logging.getLogger(__name__)
 WATCH_S = 0.25
 """Between two looks at the viewers file and at the logins of open streams."""
 
+SETTLE_S = 0.05
+"""A viewers file that was changed so lately may still be being written: it is read at the next
+look. An editor empties a file before it fills it, and an empty one lets nobody in."""
+
 VERIFICATIONS = 2
 """How many argon2 runs may go on at once: 40 MiB, and never all cores of a small machine."""
 
@@ -281,7 +285,7 @@ class Access:
             if path is None:
                 continue
             stamp = await to_thread.run_sync(_stamp, path)
-            if stamp == known:
+            if stamp == known or _is_settling(stamp):
                 continue
             known = stamp
             try:
@@ -360,3 +364,8 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
+
+
+def _is_settling(stamp: tuple[int, ...] | None) -> bool:
+    """Whether the file was changed a moment ago; never by a clock that is ahead of ours."""
+    return stamp is not None and 0 <= time.time() - stamp[0] / 1e9 < SETTLE_S

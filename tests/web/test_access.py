@@ -1,6 +1,7 @@
 """Who is let in, until when, and that a stream ends when that changes."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from gateway.web.access import (
 )
 from gateway.web.logins import LOGIN_IDLE_S, LOGIN_LIFE_S
 from gateway.web.throttle import MAX_ADDRESSES, Throttle, TooManyTries, network_of
-from gateway.web.viewers import HASHER, OWNER, Viewer, is_token_of
+from gateway.web.viewers import HASHER, OWNER, Viewer, add_viewer, is_token_of, read_viewers
+from tests.waiting import eventually
 from tests.web.running import TOKEN, make_protected, make_settings
 
 SECRET = "s" * 32
@@ -333,6 +335,37 @@ def test_what_is_held_ends_with_the_login() -> None:
     assert said[2:] == [("bearer", ACCESS_CHANGED)]
     hold("too late", Admission(access, ALICE))
     assert said[3:] == [("too late", ACCESS_CHANGED)]
+
+
+async def test_a_viewers_file_that_is_being_written_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between emptying and filling it nobody is thrown out."""
+    looks: list[object] = []
+    stamp_of = access_module._stamp
+
+    def look(path: Path) -> tuple[int, ...] | None:
+        looks.append(path)
+        return stamp_of(path)
+
+    monkeypatch.setattr(access_module, "WATCH_S", 0.001)
+    monkeypatch.setattr(access_module, "SETTLE_S", 60.0)
+    monkeypatch.setattr(access_module, "_stamp", look)
+    path = tmp_path / "viewers.toml"
+    await asyncio.to_thread(add_viewer, path, "alice", None)
+    viewers = await asyncio.to_thread(read_viewers, path)
+    access = Access(TOKEN, viewers=viewers)
+    said: list[str] = []
+    Admission(access, viewers["alice"]).hold(said.append)
+    watching = asyncio.create_task(access.watch(path))
+    path.write_text("")
+    seen = len(looks)
+    await eventually(lambda: len(looks) > seen + 3)
+    assert not said
+    os.utime(path, (1, 1))
+    await eventually(lambda: said == [ACCESS_CHANGED])
+    watching.cancel()
+    await asyncio.wait([watching])
 
 
 def test_what_ends_leaves_no_count_behind() -> None:
