@@ -33,7 +33,7 @@ STAGES = [
     {"gateway.streams.entries", "gateway.streams.outlet"},
     {f"gateway.streams.{name}" for name in ("subscription", "log", "cursors")},
     {"gateway.streams.hub"},
-    {"gateway.streams.scripts"},
+    {"gateway.streams.scripts", "gateway.streams.messages"},
     {"gateway.streams.backplane"},
     {"gateway.streams.leader", "gateway.streams.replica"},
     {"gateway.streams.upstream"},

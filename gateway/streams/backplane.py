@@ -10,8 +10,8 @@ import asyncio
 import errno
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, TypeVar, cast
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 from redis import exceptions
@@ -20,8 +20,25 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from gateway.streams.entries import Origin, order_of
-from gateway.streams.events import BackplaneError, DataRecord, Key, LeaseLost, Status, encode
-from gateway.streams.outlet import Change, Complete, Forget
+from gateway.streams.events import BackplaneError, LeaseLost
+from gateway.streams.messages import (
+    BEAT,
+    Ended,
+    Lease,
+    Newest,
+    Wish,
+    decode_change,
+    decode_ended,
+    decode_record,
+    decode_report,
+    decode_wishes,
+    encode_change,
+    find_age_s,
+    find_name,
+    to_ms,
+    to_origin,
+)
+from gateway.streams.outlet import Change
 from gateway.streams.scripts import (
     ACQUIRE,
     COMPLETE,
@@ -58,54 +75,10 @@ READ_ENTRIES = 1000
 Verdict = Literal["leading", "invited", "held"]
 """Of asking for the lease: it is ours, its holder lets us have it, or it is another's."""
 
+WITH_DATA = frozenset({b"r", b"f"})
+"""Kinds of entries that say nothing when their data cannot be read."""
+
 T = TypeVar("T")
-
-BEAT: Final = (b"b", b"", b"")
-
-
-class Wish(msgspec.Struct, frozen=True, array_like=True):
-    """What one web process wants, and the newest epoch that it has seen."""
-
-    epoch: int
-    symbols: tuple[str, ...]
-
-
-class Newest(msgspec.Struct, frozen=True):
-    """All that a new web process needs: records in order, and how far what they say reaches."""
-
-    records: list[tuple[Origin, DataRecord | Status]]
-    mark: Origin
-    is_complete: bool
-    """Whether what is not among them is not known any more."""
-    provable_from: Origin
-    epochs: list[str]
-    silent_s: float | None
-    """Since the publisher of these records was last heard of; None when that is not known."""
-
-
-class Lease(msgspec.Struct, frozen=True):
-    """Who publishes, as the server knows it at one moment."""
-
-    holder: str | None
-    age_s: float | None
-    """Since the last renewal."""
-    mark: Origin
-    fenced: int
-    """Entries refused because their publisher held the lease no more."""
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """Logins that were signed out, hidden; when each would have ended (s); where to read on."""
-
-    ended: dict[str, float]
-    mark: str
-
-
-_decode_record: Callable[[bytes], DataRecord | Status] = msgspec.json.Decoder(
-    DataRecord | Status
-).decode
-_decode_keys = msgspec.json.Decoder(tuple[Key, ...]).decode
-_decode_wish = msgspec.json.Decoder(Wish).decode
 
 
 class Backplane:
@@ -159,11 +132,11 @@ class Backplane:
         verdict, epoch = await self._run(
             ACQUIRE,
             holder,
-            _ms(lease_s),
+            to_ms(lease_s),
             now_ms,
             floor,
             "1" if take else "0",
-            _ms(stand_by_s),
+            to_ms(stand_by_s),
         )
         return cast(Verdict, verdict.decode()), epoch.decode()
 
@@ -177,17 +150,17 @@ class Backplane:
         Raises:
             LeaseLost: nothing was published.
         """
-        fields = [part for change in changes for part in _encode_change(change)] or BEAT
+        fields = [part for change in changes for part in encode_change(change)] or BEAT
         answer, count = await self._run(
-            PUBLISH, holder, _ms(lease_s), f"{mark[0]}-{mark[1]}", *fields
+            PUBLISH, holder, to_ms(lease_s), f"{mark[0]}-{mark[1]}", *fields
         )
         if answer == b"lost":
             raise LeaseLost("the lease is lost")
-        return _to_origin(answer), int(count)
+        return to_origin(answer), int(count)
 
     async def invite(self, holder: str, for_s: float) -> bool:
         """Whether there is one that stands by, who may now take the lease."""
-        return bool(await self._run(INVITE, holder, _ms(for_s)) == 1)
+        return bool(await self._run(INVITE, holder, to_ms(for_s)) == 1)
 
     async def release(self, holder: str) -> None:
         """Let anybody have the lease, if it is ours."""
@@ -206,22 +179,24 @@ class Backplane:
         answers = await self._ask(pipeline.execute())
         mark, provable, epochs, complete, holder, left_ms, found = answers
         records = []
-        for index, value in enumerate(_values(found)):
+        for index, value in enumerate(found[1::2]):
             identity, _, data = value.partition(b" ")
-            record = self._decode_record(data)
-            if record is not None:
-                records.append((_to_origin(identity), record))
+            record = decode_record(data)
+            if record is None:
+                self.unreadable += 1
+            else:
+                records.append((to_origin(identity), record))
             if index % READ_ENTRIES == READ_ENTRIES - 1:
                 await asyncio.sleep(0)
         records.sort(key=lambda each: order_of(each[0]))
         is_complete = complete is not None and (mark or b"").startswith(complete + b"-")
         return Newest(
             records=records,
-            mark=_to_origin(mark or b"0-0"),
+            mark=to_origin(mark),
             is_complete=is_complete,
-            provable_from=_to_origin(provable or b"0-0"),
+            provable_from=to_origin(provable),
             epochs=[each.decode() for each in epochs],
-            silent_s=_age_s(holder, left_ms) if is_complete else None,
+            silent_s=find_age_s(holder, left_ms) if is_complete else None,
         )
 
     async def read_lease(self) -> Lease:
@@ -231,9 +206,9 @@ class Backplane:
             pipeline.execute_command(*command)
         holder, left_ms, mark, fenced = await self._ask(pipeline.execute())
         return Lease(
-            holder=None if holder is None else holder.rpartition(b":")[0].decode(),
-            age_s=_age_s(holder, left_ms),
-            mark=_to_origin(mark or b"0-0"),
+            holder=find_name(holder),
+            age_s=find_age_s(holder, left_ms),
+            mark=to_origin(mark),
             fenced=int(fenced or 0),
         )
 
@@ -242,18 +217,24 @@ class Backplane:
 
         Empty when nothing came in time.
         """
-        block_ms = _ms(self._timeout_s / 2)
+        block_ms = to_ms(self._timeout_s / 2)
         answer = await self._command(
             "XREAD",
             *("COUNT", READ_ENTRIES, "BLOCK", block_ms),
             *("STREAMS", EVENTS, f"{mark[0]}-{mark[1]}"),
         )
         entries = answer[0][1] if answer else ()
-        return [(_to_origin(each[0]), self._decode_change(*each[1])) for each in entries]
+        changes = []
+        for identity, (kind, data, *_) in entries:
+            change = decode_change(kind, data)
+            if change is None and kind in WITH_DATA:
+                self.unreadable += 1
+            changes.append((to_origin(identity), change))
+        return changes
 
     async def want(self, name: str, wish: Wish, for_s: float) -> None:
         """Make known what the web process of this name wants, for so long."""
-        await self._run(WANT, name, _ms(for_s), msgspec.json.encode(wish))
+        await self._run(WANT, name, to_ms(for_s), msgspec.json.encode(wish))
 
     async def want_nothing(self, name: str) -> None:
         """Take back what a web process wanted."""
@@ -261,25 +242,24 @@ class Backplane:
 
     async def read_wanted(self) -> tuple[frozenset[str], int]:
         """What all web processes together want, and the newest epoch that any has seen."""
-        wishes = [_decode_wish(each) for each in await self._run(READ_WANTED)]
+        wishes = decode_wishes(await self._run(READ_WANTED))
         symbols = frozenset(symbol for wish in wishes for symbol in wish.symbols)
         return symbols, max((wish.epoch for wish in wishes), default=0)
 
     async def write_report(self, report: dict[str, Any], for_s: float) -> None:
         """Make known what the feed process tells of itself, for so long."""
         data = msgspec.json.encode(report)
-        await self._command("SET", REPORT, data, "PX", _ms(for_s))
+        await self._command("SET", REPORT, data, "PX", to_ms(for_s))
 
     async def read_report(self) -> dict[str, Any] | None:
         """What the feed process tells of itself; None when it has not of late."""
-        data = await self._command("GET", REPORT)
-        return None if data is None else cast(dict[str, Any], msgspec.json.decode(data))
+        return decode_report(await self._command("GET", REPORT))
 
     async def count_failure(
         self, client: str, limit: int, window_s: float, *, has_failed: bool
     ) -> float:
         """Seconds until this client may try a token; when it may now, a failure is remembered."""
-        arguments = (client, limit, _ms(window_s), "1" if has_failed else "0")
+        arguments = (client, limit, to_ms(window_s), "1" if has_failed else "0")
         return int(await self._run(COUNT_FAILURE, *arguments)) / 1000
 
     async def write_ended(self, ended: Mapping[str, float]) -> None:
@@ -295,37 +275,19 @@ class Backplane:
 
         The mark stays when nothing is left; or, if this waits, when nothing came in time.
         """
-        block = ("BLOCK", _ms(self._timeout_s / 2)) if waits else ()
+        block = ("BLOCK", to_ms(self._timeout_s / 2)) if waits else ()
         answer = await self._command(
             "XREAD", "COUNT", READ_ENTRIES, *block, "STREAMS", ENDED, mark or "0-0"
         )
         entries = answer[0][1] if answer else ()
         return Ended(
-            ended={
-                login.decode(): float(at_s)
-                for _, (login, at_s, *_) in entries
-                if login.isalnum() and at_s.isdigit()
-            },
+            ended=decode_ended(entries),
             mark=entries[-1][0].decode() if entries else mark,
         )
 
     async def close(self) -> None:
         """Close every connection."""
         await self._redis.aclose()
-
-    def _decode_change(self, kind: bytes, data: bytes) -> Change | None:
-        if kind == b"r":
-            return self._decode_record(data)
-        if kind == b"f":
-            return Forget(_decode_keys(data))
-        return Complete() if kind == b"c" else None
-
-    def _decode_record(self, data: bytes) -> DataRecord | Status | None:
-        try:
-            return _decode_record(data)
-        except msgspec.MsgspecError:
-            self.unreadable += 1
-            return None
 
     async def _command(self, *parts: str | int | bytes) -> Any:
         return await self._ask(self._redis.execute_command(*parts))  # type: ignore[no-untyped-call]
@@ -384,38 +346,3 @@ def _as_redis(url: str) -> str:
         if url.startswith(ours):
             return theirs + url.removeprefix(ours)
     return url
-
-
-def make_holder(name: str, lease_s: float) -> str:
-    """What stands in the lease: who, and how long from a renewal to its end in ms."""
-    return f"{name}:{_ms(lease_s)}"
-
-
-def _age_s(holder: bytes | None, left_ms: int) -> float | None:
-    """Since the lease was renewed; None when nobody has it."""
-    return None if holder is None else max(0, int(holder.rpartition(b":")[2]) - left_ms) / 1000
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
-
-
-def _to_origin(identity: bytes) -> Origin:
-    epoch, _, seq = identity.partition(b"-")
-    return epoch.decode(), int(seq)
-
-
-def _values(flat: Sequence[bytes]) -> Iterable[bytes]:
-    return flat[1::2]
-
-
-def _field(key: Key) -> str:
-    return f"{key[0]} {key[1]}"
-
-
-def _encode_change(change: Change) -> tuple[str | bytes, str | bytes, bytes]:
-    if isinstance(change, Forget):
-        return "f", "\n".join(map(_field, change.keys)), msgspec.json.encode(change.keys)
-    if isinstance(change, Complete):
-        return "c", b"", b""
-    return "r", _field(change.key), encode(change)

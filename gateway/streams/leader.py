@@ -20,11 +20,12 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.streams.backoff import Backoff
-from gateway.streams.backplane import Backplane, Verdict, make_holder
+from gateway.streams.backplane import Backplane, Verdict
 from gateway.streams.entries import Origin
 from gateway.streams.events import BackplaneError, LeaseLost, MarketRecord, Status
 from gateway.streams.figures import LeaderFigures
 from gateway.streams.interest import Interest, TooManySymbols
+from gateway.streams.messages import make_holder
 from gateway.streams.outlet import Outlet
 from gateway.streams.publisher import Publisher, tell_stale
 

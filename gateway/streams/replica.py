@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from gateway.streams.backoff import Backoff
-from gateway.streams.backplane import Backplane, Lease, Wish
+from gateway.streams.backplane import Backplane
 from gateway.streams.entries import Origin, order_of
 from gateway.streams.events import (
     DATA_TYPES,
@@ -27,6 +27,7 @@ from gateway.streams.events import (
 from gateway.streams.figures import BackplaneFigures, LeaderFigures
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
+from gateway.streams.messages import Lease, Wish
 from gateway.streams.outlet import Change, Complete, Forget
 from gateway.streams.publisher import tell_stale, tell_status
 from gateway.streams.subscription import Subscription
@@ -221,12 +222,17 @@ class Replica:
         """Whether everything up to this mark could be read."""
         while order_of(self._mark) < order_of(mark):
             changes = await self._backplane.read_after(self._mark)
-            if not changes or not await self._take(changes):
+            if not changes or not await self._take(changes, is_news=False):
                 return False
         return True
 
-    async def _take(self, changes: Iterable[tuple[Origin, Change | None]]) -> bool:
-        """Whether these changes go on from what is known; if not, none is missing before them."""
+    async def _take(
+        self, changes: Iterable[tuple[Origin, Change | None]], *, is_news: bool = True
+    ) -> bool:
+        """Whether these changes go on from what is known; if not, none is missing before them.
+
+        News is a sign of life; what was missed may be from a publisher that has died since.
+        """
         hub = self._hub
         for index, (origin, change) in enumerate(changes):
             epoch, seq = self._mark
@@ -246,9 +252,10 @@ class Replica:
                 hub.replicate(change, origin)
             if index % YIELD_RECORDS == YIELD_RECORDS - 1:
                 await asyncio.sleep(0)
-            self._heard_s = self._clock()
+            if is_news:
+                self._heard_s = self._clock()
         self._measure()
-        if self._marked and self._heard_s + self._silent_s > self._clock():
+        if is_news and self._marked and self._heard_s + self._silent_s > self._clock():
             self._revive()
         return True
 

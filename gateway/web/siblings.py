@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gateway.streams.backoff import Backoff
-from gateway.streams.backplane import Backplane, Ended
+from gateway.streams.backplane import Backplane
 from gateway.streams.events import BackplaneError
+from gateway.streams.messages import Ended
 from gateway.web.logins import Logins
 from gateway.web.throttle import FAILURE_WINDOW_S, MAX_FAILURES
 

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from gateway.streams.backplane import Backplane, Wish, make_holder
+from gateway.streams.backplane import Backplane
 from gateway.streams.entries import Origin, order_of
 from gateway.streams.events import BackplaneError, LeaseLost, Record
+from gateway.streams.messages import Wish, make_holder
 from gateway.streams.outlet import Complete, Forget
 from gateway.streams.scripts import MAX_ENTRIES, MAX_FAILING
 from tests.streams.samples import make_balance, make_quote, make_status
@@ -278,10 +279,23 @@ async def test_what_cannot_be_read_is_counted_and_skipped(
     await backplane.publish(ONE, LEASE_S, ("1000", 0), [make_quote()])
     valkey.redis.xadd("{gateway}:events", {"r": '{"type":"news_update"}'}, id="1000-2")
     valkey.redis.xadd("{gateway}:events", {"z": "?"}, id="1000-3")
+    valkey.redis.xadd("{gateway}:events", {"f": "[1, 2]"}, id="1000-4")
+    valkey.redis.xadd("{gateway}:events", {"r": b"\xff"}, id="1000-5")
     valkey.redis.hset("{gateway}:newest", "news_update SPY", '1000-2 {"type":"news_update"}')
-    assert [change for _, change in await read_all(backplane)] == [make_quote(), None, None]
+    assert [change for _, change in await read_all(backplane)] == [make_quote(), *[None] * 4]
     assert len((await backplane.read_newest()).records) == 1
-    assert backplane.unreadable == 2
+    assert backplane.unreadable == 4
+    # Nor does anything else that stands there end a process.
+    valkey.redis.set("{gateway}:lease", b"\xff:soon")
+    valkey.redis.set("{gateway}:mark", "far away")
+    valkey.redis.set("{gateway}:report", b"[\xff")
+    await backplane.want("one", Wish(1, ("SPY",)), LEASE_S)
+    valkey.redis.hset("{gateway}:wanted", "two", f"{10**15} [nothing]")
+    assert (await backplane.read_newest()).mark == ("0", 0)
+    lease = await backplane.read_lease()
+    assert (lease.age_s, lease.mark) == (None, ("0", 0))
+    assert await backplane.read_report() is None
+    assert await backplane.read_wanted() == (frozenset({"SPY"}), 1)
 
 
 async def complain(backplane: Backplane) -> str:

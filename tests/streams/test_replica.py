@@ -3,20 +3,22 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
-from gateway.streams.backplane import Backplane, make_holder
+from gateway.streams.backplane import Backplane
 from gateway.streams.entries import Entry, Origin
 from gateway.streams.events import DATA_TYPES, Heartbeat, LeaseLost
 from gateway.streams.hub import Hub, opening
+from gateway.streams.messages import make_holder
 from gateway.streams.outlet import Change, Complete, Forget
 from gateway.streams.subscription import Subscription
 from tests.streams.replicating import open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, find_port, open_valkey
 from tests.waiting import scaled
+from tests.world import Forwarder
 
 ALL = Subscription(types=DATA_TYPES)
 HOLDER = make_holder("test", 60)
@@ -234,6 +236,25 @@ async def test_nothing_is_lost_over_a_connection_that_breaks(
         assert b"event: gap" not in seen
         assert web.replica.figures().loads == 2
         follower.close()
+
+
+async def test_what_was_missed_is_no_sign_of_life(valkey: Valkey, feed: Publishing) -> None:
+    """A publisher that died while this process was cut off is not taken to be there."""
+    with closing(Forwarder()) as address:
+        address.lead_to(valkey.port)
+        await feed.begin()
+        await feed.publish(make_status(), make_quote("SPY", 1), Complete())
+        async with open_web(address.url) as web:
+            await until(web.is_fresh)
+            address.lead_to(None)
+            await until(lambda: web.status().state == "stale")
+            await feed.publish(make_quote("SPY", 2), make_quote("SPY", 3))
+            valkey.redis.delete("{gateway}:lease")
+            address.lead_to(valkey.port)
+            await until(lambda: web.replica.loads == 2)
+            assert web.last() == 3
+            assert not web.is_fresh()
+            assert web.quote().stale  # type: ignore[union-attr]
 
 
 async def test_a_server_that_comes_back_empty_leaves_the_last_values(
