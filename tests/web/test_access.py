@@ -22,7 +22,7 @@ from gateway.web.access import (
     open_access,
 )
 from gateway.web.logins import LOGIN_IDLE_S, LOGIN_LIFE_S
-from gateway.web.throttle import MAX_ADDRESSES, Throttle, TooManyTries, network_of
+from gateway.web.throttle import TooManyTries
 from gateway.web.viewers import HASHER, OWNER, Viewer, add_viewer, is_token_of, read_viewers
 from tests.waiting import eventually
 from tests.web.running import TOKEN, make_protected, make_settings
@@ -198,22 +198,6 @@ async def test_a_token_that_nobody_guesses_is_never_locked_out() -> None:
     assert await access.recognize("x" * 32, "192.0.2.1") == OWNER
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "is_same"),
-    [
-        ("192.0.2.1", "192.0.2.1", True),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("2001:db8::1", "2001:db8::ffff:1", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("", "", True),
-        ("unix", "192.0.2.1", False),
-    ],
-)
-def test_one_client_has_all_addresses_of_its_network(one: str, other: str, is_same: bool) -> None:
-    assert (network_of(one) == network_of(other)) is is_same
-
-
 def test_a_cookie_lives_until_its_time_and_over_a_restart() -> None:
     clock = Clock()
     access = Access(TOKEN, viewers=VIEWERS, now_s=clock)
@@ -375,20 +359,3 @@ def test_what_ends_leaves_no_count_behind() -> None:
     release()
     assert access.count_streams("alice") == 0
     assert not access._streams
-
-
-def test_the_throttle_forgets_after_a_while_and_forgets_the_oldest_address() -> None:
-    now_s = [0.0]
-    throttle = Throttle(lambda: now_s[0])
-    for second in range(5):
-        now_s[0] = float(second)
-        assert throttle.wait_s("a") == 0
-        throttle.record("a")
-    assert throttle.wait_s("a") == 297
-    assert throttle.wait_s("b") == 0
-    now_s[0] = 300.0
-    assert throttle.wait_s("a") == 0, "the first failure is over"
-    for number in range(MAX_ADDRESSES + 10):
-        throttle.record(str(number))
-    assert len(throttle._failures) == MAX_ADDRESSES
-    assert "a" not in throttle._failures
