@@ -21,11 +21,12 @@ import httpx
 import pytest
 
 from gateway.streams.events import parse_event_id
+from tests.processes import Process
 from tests.simulation import open_simulator
 from tests.valkey import Valkey, find_port
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import Reader, get, post, read_stream
-from tests.world import BEARER, HEADER, LEASE_S, TOKEN, Process, Web, World, open_world, take_s
+from tests.world import BEARER, HEADER, LEASE_S, TOKEN, Web, World, open_world, take_s
 
 BROKER_TOKEN = re.compile(rb"[A-Za-z0-9_-]{43,}")
 """32 random bytes or more in URL-safe letters: the simulator's tokens look like this, and no

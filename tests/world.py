@@ -1,11 +1,7 @@
 """Feeds and web processes as real processes, a viewer that follows, and what joins them."""
 
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,68 +10,17 @@ from typing import Any
 
 import httpx
 
-from gateway.settings import variables
 from gateway.streams.events import parse_event_id
+from tests.processes import Process
 from tests.simulation import Simulator, open_simulator
 from tests.valkey import Valkey, open_valkey
-from tests.waiting import eventually_sync, scaled
+from tests.waiting import scaled
 from tests.web.running import Frame, Reader, get
 
 TOKEN = "a-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 HEADER = f"Authorization: Bearer {TOKEN}\r\n"
 LEASE_S = 1.5
-
-
-class Process:
-    """A `gateway` command; its log is read as it comes, so that it never waits for us."""
-
-    def __init__(self, *arguments: str, **environment: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if name not in variables()}
-        self.log: list[str] = []
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "gateway", *arguments],
-            stderr=subprocess.PIPE,
-            text=True,
-            env=kept | environment,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.popen.stderr is not None
-        for line in self.popen.stderr:
-            self.log.append(line)
-
-    def says(self, words: str) -> bool:
-        return any(words in line for line in self.log)
-
-    def wait_for(self, words: str, timeout_s: float = 10.0) -> str:
-        """The first line with these words."""
-        eventually_sync(lambda: self.says(words), timeout_s)
-        return next(line for line in self.log if words in line)
-
-    def send(self, number: int) -> None:
-        self.popen.send_signal(number)
-
-    def stop(self) -> int:
-        """The exit status after SIGTERM."""
-        self.send(signal.SIGCONT)
-        self.send(signal.SIGTERM)
-        status = self.popen.wait(scaled(15))
-        self._close()
-        return status
-
-    def kill(self) -> None:
-        if self.popen.poll() is None:
-            self.popen.kill()
-        self.popen.wait(scaled(5))
-        self._close()
-
-    def _close(self) -> None:
-        self._reader.join(scaled(5))
-        assert self.popen.stderr is not None
-        self.popen.stderr.close()
 
 
 class Web(Process):

@@ -1,0 +1,118 @@
+"""The `gateway` command as a process of its own: started, watched, signalled, ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.settings import variables
+from tests.simulation import ROOT, Simulator
+from tests.waiting import eventually_sync, scaled
+
+
+def clean_environment(**variables_set: str) -> dict[str, str]:
+    """This environment without what a gateway would read, but with what is given."""
+    unwanted = variables()
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
+    return kept | variables_set
+
+
+class Process:
+    """A `gateway` command; its log is read as it comes, so that it never waits for us."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self.log: list[str] = []
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "gateway", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environment(**environment),
+            cwd=ROOT,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.popen.stderr is not None
+        for line in self.popen.stderr:
+            self.log.append(line)
+
+    def says(self, words: str) -> bool:
+        return any(words in line for line in self.log)
+
+    def wait_for(self, words: str, timeout_s: float = 10.0) -> str:
+        """The first line with these words."""
+        eventually_sync(lambda: self.says(words), timeout_s)
+        return next(line for line in self.log if words in line)
+
+    def send(self, number: int) -> None:
+        self.popen.send_signal(number)
+
+    def stop(self) -> int:
+        """The exit status after SIGTERM."""
+        self.send(signal.SIGCONT)
+        self.send(signal.SIGTERM)
+        status = self.popen.wait(scaled(15))
+        self._close()
+        return status
+
+    def kill(self) -> None:
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait(scaled(5))
+        self._close()
+
+    def _close(self) -> None:
+        self._reader.join(scaled(5))
+        assert self.popen.stderr is not None
+        self.popen.stderr.close()
+
+
+class Gateway(Process):
+    """`gateway serve` on a port of its own, which it keeps when it is started again."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        super().__init__("serve", "--port", "0", *arguments, **environment)
+        self.url = self.wait_for("live on ", 20).split()[-1]
+        self.port = int(self.url.rpartition(":")[2])
+        self.arguments = arguments
+        self.environment = environment
+
+    def count_descriptors(self) -> int:
+        """Open files and sockets (Linux)."""
+        return len(list(Path(f"/proc/{self.popen.pid}/fd").iterdir()))
+
+    def measure_rss_kb(self) -> int:
+        """Resident memory (Linux)."""
+        for line in Path(f"/proc/{self.popen.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise AssertionError("no VmRSS")
+
+
+def environment_of(simulator: Simulator, **overrides: str) -> dict[str, str]:
+    """What points a gateway at this simulator."""
+    hello = simulator.hello
+    given = {
+        "TT_SECRET": hello["secret"],
+        "TT_REFRESH": hello["refresh"],
+        "SIMULATOR_REST": hello["rest"],
+        "SIMULATOR_ACCOUNT_WS": hello["account_ws"],
+        "GATEWAY_MARKET": "open",
+        "GATEWAY_SYMBOLS": "SPY,QQQ,SPX",
+    }
+    return given | overrides
+
+
+@contextmanager
+def open_served(simulator: Simulator, **overrides: str) -> Iterator[Gateway]:
+    """A gateway that is pointed at this simulator, killed on leaving if it still runs."""
+    gateway = Gateway(**environment_of(simulator, **overrides))
+    try:
+        yield gateway
+    finally:
+        gateway.kill()
