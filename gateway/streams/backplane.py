@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast
 
@@ -51,6 +52,7 @@ from gateway.streams.scripts import (
     KEYS,
     LEASE,
     MARK,
+    MAX_STREAM_BYTES,
     NEWEST,
     PROVABLE,
     PUBLISH,
@@ -104,6 +106,8 @@ class Backplane:
             text: self._redis.register_script(text)
             for text in (ACQUIRE, PUBLISH, INVITE, RELEASE, WANT, READ_WANTED, COUNT_FAILURE)
         }
+        self._sizes: deque[tuple[str, int]] = deque()
+        self._stream_bytes = 0
         self.unreadable = 0
         """Records that could not be read: of a newer gateway, or of somebody else."""
 
@@ -151,12 +155,27 @@ class Backplane:
             LeaseLost: nothing was published.
         """
         fields = [part for change in changes for part in encode_change(change)] or BEAT
+        floor = self._find_floor()
         answer, count = await self._run(
-            PUBLISH, holder, to_ms(lease_s), f"{mark[0]}-{mark[1]}", *fields
+            PUBLISH, holder, to_ms(lease_s), f"{mark[0]}-{mark[1]}", floor, *fields
         )
         if answer == b"lost":
             raise LeaseLost("the lease is lost")
+        size = sum(map(len, fields))
+        self._sizes.append((answer.decode(), size))
+        self._stream_bytes += size
         return to_origin(answer), int(count)
+
+    def _find_floor(self) -> str:
+        """The oldest entry that there is room for; nothing while there is room for all.
+
+        What a publisher before us wrote is below all of ours, and goes with the first of them.
+        """
+        floor = ""
+        while self._stream_bytes > MAX_STREAM_BYTES and len(self._sizes) > 1:
+            self._stream_bytes -= self._sizes.popleft()[1]
+            floor = self._sizes[0][0]
+        return floor
 
     async def invite(self, holder: str, for_s: float) -> bool:
         """Whether there is one that stands by, who may now take the lease."""

@@ -9,6 +9,10 @@ from typing import Final
 MAX_ENTRIES = 32_768
 """Length of the stream, about: seconds of a busy market, 12 MB; the newest records are apart."""
 
+MAX_STREAM_BYTES = 64 * 1024 * 1024
+"""Of the records in it: a history of candles has a hundred times the size of a quote, and with
+charts alone the stream would grow to a gigabyte."""
+
 MAX_EPOCHS = 64
 """Publishers whose ids can still be resumed from."""
 
@@ -67,18 +71,19 @@ if redis.call('GET', KEYS[7]) == ARGV[1] then redis.call('DEL', KEYS[7]) end
 return {'leading', epoch}
 """.replace("MAX_EPOCHS", str(MAX_EPOCHS))
 
-# Holder, its lease in ms, the newest entry as the holder knows it, then kind, key and data of each
-# change. The stream refuses ids of an older epoch by itself; this refuses whoever is not the
-# holder any more, and a holder that goes on from what the server has lost.
+# Holder, its lease in ms, the newest entry as the holder knows it, the oldest that there is room
+# for, then kind, key and data of each change. The stream refuses ids of an older epoch by itself;
+# this refuses whoever is not the holder any more, and a holder that goes on from what the server
+# has lost.
 PUBLISH = """
 local mark = redis.call('GET', KEYS[2])
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or mark ~= ARGV[3] then
-  redis.call('INCRBY', KEYS[13], (#ARGV - 3) / 3)
+  redis.call('INCRBY', KEYS[13], (#ARGV - 4) / 3)
   return {'lost', ''}
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 local epoch, seq = string.match(mark, '^(%d+)-(%d+)$')
-for i = 4, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
   local kind, key, data = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   seq = seq + 1
   mark = epoch .. '-' .. string.format('%.0f', seq)
@@ -93,6 +98,7 @@ for i = 4, #ARGV, 3 do
   end
 end
 redis.call('XTRIM', KEYS[3], 'MAXLEN', '~', MAX_ENTRIES)
+if ARGV[4] ~= '' then redis.call('XTRIM', KEYS[3], 'MINID', ARGV[4]) end
 redis.call('SET', KEYS[2], mark)
 return {mark, redis.call('GET', KEYS[10]) or '0'}
 """.replace("MAX_ENTRIES", str(MAX_ENTRIES))

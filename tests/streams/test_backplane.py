@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,32 @@ async def test_the_stream_is_trimmed(backplane: Backplane, valkey: Valkey) -> No
         mark, _ = await backplane.publish(ONE, LEASE_S, mark, [make_quote()] * 500)
     length = int(valkey.redis.xlen("{gateway}:events"))
     assert MAX_ENTRIES <= length < MAX_ENTRIES + 500
+
+
+async def test_the_stream_is_bounded_in_bytes_too(
+    backplane: Backplane, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what a publisher before wrote; the newest batch stays, whatever its size."""
+    monkeypatch.setattr("gateway.streams.backplane.MAX_STREAM_BYTES", 100_000)
+    await acquire(backplane)
+    before = Backplane(valkey.url)
+    await before.publish(ONE, LEASE_S, ("1000", 0), [make_quote()] * 50)
+    await before.close()
+    _, epoch = await acquire(backplane)
+    mark: Origin = (epoch, 0)
+    for number in range(60):
+        mark, _ = await backplane.publish(ONE, LEASE_S, mark, [make_quote("SPY", number)] * 10)
+    entries = await read_all(backplane)
+    found: Any = valkey.redis.xrange("{gateway}:events")
+    size = sum(len(fields[b"r"]) for _, fields in found)
+    assert 80_000 < size < 110_000
+    assert entries[0][0][0] == epoch
+    assert entries[-1][0] == mark
+    many = [make_quote(f"S{number}", number) for number in range(1000)]
+    mark, _ = await backplane.publish(ONE, LEASE_S, mark, many)
+    mark, _ = await backplane.publish(ONE, LEASE_S, mark, [])
+    assert int(valkey.redis.xlen("{gateway}:events")) <= 1002
+    assert len((await backplane.read_newest()).records) == 1001
 
 
 async def test_wishes_are_united_and_run_out(backplane: Backplane, valkey: Valkey) -> None:
