@@ -40,13 +40,17 @@ class Web(Process):
         quotes: list[dict[str, Any]] = self.snapshot()["quotes"]
         return next((each for each in quotes if each["symbol"] == symbol), {})
 
-    def read_metrics(self) -> dict[str, Any]:
-        """The figures of the backplane, and who leads as `holder`."""
+    def read_metrics(self) -> dict[str, float]:
+        """The figures of the backplane that have no labels."""
         text = get(f"{self.url}/metrics", headers=BEARER).text
-        found = dict(re.findall(r"^gateway_backplane_(\w+) (\S+)$", text, re.MULTILINE))
-        holder = re.search(r'^gateway_backplane_leader{holder="([^"]+)"} 1', text, re.MULTILINE)
-        values = {name: float(value) for name, value in found.items()}
-        return {**values, "holder": holder[1] if holder else None}
+        found = re.findall(r"^gateway_backplane_(\w+) (\S+)$", text, re.MULTILINE)
+        return {name: float(value) for name, value in found}
+
+    def is_led_by(self, feed: Process) -> bool:
+        """Whether this feed is said to hold the lease."""
+        text = get(f"{self.url}/metrics", headers=BEARER).text
+        found = re.search(r'^gateway_backplane_leader{holder="([^"]+)"} 1', text, re.MULTILINE)
+        return found is not None and f"/{feed.popen.pid}/" in found[1]
 
     def is_live(self) -> bool:
         statuses = {each["upstream"]: each for each in self.snapshot()["statuses"]}
