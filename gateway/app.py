@@ -36,6 +36,7 @@ from gateway.web.static import Assets
 
 if TYPE_CHECKING:
     from gateway.streams.replica import Replica
+    from gateway.web.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +84,9 @@ def create_app(
     additions = Additions(routes, middleware, lifespan)
     context = create_context(settings)
     if settings.redis_url is not None:
-        replica = create_replica(settings.redis_url.get_secret_value(), context)
-        return build_app(context, replica.run, library, additions)
+        url = settings.redis_url.get_secret_value()
+        replica = create_replica(url, context)
+        return build_app(context, replica.run, library, additions, create_siblings(url))
     upstream = Upstream(settings, context.hub, context.interest)
     context.report = upstream.report
     return build_app(context, upstream.run, library, additions)
@@ -110,8 +112,17 @@ def create_replica(url: str, context: Context) -> "Replica":
 
     replica = Replica(Backplane(url), context.hub, context.interest)
     context.report = replica.report
+    context.figures = replica.figures
     context.find_trouble = replica.find_trouble
     return replica
+
+
+def create_siblings(url: str) -> "Siblings":
+    """What this web process and the others tell each other."""
+    from gateway.streams.backplane import Backplane
+    from gateway.web.siblings import Siblings
+
+    return Siblings(Backplane(url))
 
 
 def create_context(settings: Settings) -> Context:
@@ -140,13 +151,14 @@ def build_app(
     run_upstream: Run,
     library: Library | None = None,
     additions: Additions | None = None,
+    siblings: "Siblings | None" = None,
 ) -> Starlette:
     """The web half around a context; `run_upstream` feeds its hub until cancelled.
 
     `app.state.access` knows the token. `app.state.on_crash` is called when `run_upstream` ends by
     itself; at first it asks the process to stop.
     """
-    access = open_access(context.settings)
+    access = open_access(context.settings, siblings)
     assets = Assets(STATIC)
     environment = create_environment(assets.url, {"is_simulated": context.settings.is_simulation})
     rules = Rules()
@@ -187,8 +199,10 @@ def build_app(
                 group.create_task(pulse.beat(context), name="heartbeat"),
                 group.create_task(pulse.measure_lag(context), name="loop lag"),
                 group.create_task(access.watch(context.settings.viewers), name="access"),
+                group.create_task(access.run_siblings(), name="siblings"),
                 group.create_task(library.watch(), name="page files"),
             ]
+            await access.look_at_siblings()
             logger.info("started, epoch %s", context.hub.epoch)
             try:
                 async with additions.lifespan(app) if additions.lifespan else nullcontext():

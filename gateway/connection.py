@@ -16,9 +16,9 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.settings import Settings
-from gateway.web.access import network_of
 from gateway.web.guard import SECURITY_HEADERS
 from gateway.web.problem import MEDIA_TYPE
+from gateway.web.throttle import network_of
 
 REFUSED_S = 1.0
 """For one too many to send the request that is answered with 503; then it is cut off."""

@@ -14,7 +14,6 @@ from functools import partial
 from types import FrameType
 
 import uvicorn
-from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from gateway.connection import Connection, Limits
@@ -89,9 +88,7 @@ class _WithoutNoise(logging.Filter):
 def set_up_logging(settings: Settings) -> None:
     """One format, to stderr; libraries that tell too much are kept quiet at every level."""
     handler = logging.StreamHandler(sys.stderr)
-    values = [getattr(settings, name) for name in type(settings).model_fields]
-    secrets = [each.get_secret_value() for each in values if isinstance(each, SecretStr)]
-    handler.setFormatter(RedactingFormatter(secrets))
+    handler.setFormatter(RedactingFormatter(settings.secrets))
     handler.addFilter(_WithoutNoise())
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name, level in LOGGER_LEVELS.items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -22,6 +22,9 @@ REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
 MAX_SECRET_BYTES = 1_048_576
 
+MIN_HIDDEN_LENGTH = 4
+"""A password that is shorter protects nothing; hiding it would make every log unreadable."""
+
 Names = Annotated[tuple[str, ...], NoDecode]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
@@ -29,6 +32,7 @@ FILES = {
     "tt_secret": "tt_secret_file",
     "tt_refresh": "tt_refresh_file",
     "token": "token_file",
+    "redis_url": "redis_url_file",
 }
 """Secrets that may stand in a file of their own, and the setting that names it."""
 
@@ -77,6 +81,7 @@ class Settings(BaseSettings):
     )
 
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    redis_url_file: Path | None = Field(None, validation_alias="REDIS_URL_FILE")
     lease_s: float = Field(6.0, validation_alias="GATEWAY_LEASE_S", ge=1, le=60)
 
     symbols: Names = Field(
@@ -189,6 +194,17 @@ class Settings(BaseSettings):
         With REDIS_URL another process decides what is shown.
         """
         return self.uses_simulator and self.redis_url is None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What no log may show: every secret, and the password within an address."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        found = {each.get_secret_value() for each in values if isinstance(each, SecretStr)}
+        if self.redis_url is not None:
+            password = urlsplit(self.redis_url.get_secret_value()).password or ""
+            if len(password) >= MIN_HIDDEN_LENGTH:
+                found |= {password, unquote(password)}
+        return frozenset(found)
 
     @property
     def has_credentials(self) -> bool:

@@ -26,11 +26,14 @@ STAGES = [
     {"gateway.settings", "gateway.streams.events", "gateway.streams.symbols"},
     {
         f"gateway.streams.{name}"
-        for name in ("candles", "normalize", "interest", "backoff", "hours", "publisher")
+        for name in ("candles", "normalize", "interest", "backoff", "hours", "publisher", "figures")
     },
     {"gateway.streams.session", "gateway.streams.wire"},
     {"gateway.streams.feed", "gateway.streams.accounts"},
-    {"gateway.streams.hub", "gateway.streams.outlet"},
+    {"gateway.streams.entries", "gateway.streams.outlet"},
+    {f"gateway.streams.{name}" for name in ("subscription", "log", "cursors")},
+    {"gateway.streams.hub"},
+    {"gateway.streams.scripts", "gateway.streams.messages"},
     {"gateway.streams.backplane"},
     {"gateway.streams.leader", "gateway.streams.replica"},
     {"gateway.streams.upstream"},

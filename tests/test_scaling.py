@@ -4,6 +4,7 @@ Real processes, killed, stopped and started; the leases are short here so that t
 Fifty rounds of each: `python -m tests.test_scaling`.
 """
 
+import html
 import json
 import os
 import random
@@ -11,160 +12,33 @@ import re
 import secrets
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from gateway.streams.events import parse_event_id
 from tests.processes import Process
-from tests.simulation import Simulator, open_simulator
-from tests.valkey import Valkey, find_port, open_valkey
+from tests.simulation import open_simulator
+from tests.valkey import Valkey, find_port
 from tests.waiting import eventually_sync, scaled
-from tests.web.running import Frame, Reader, get, read_stream
+from tests.web.running import Reader, get, post, read_stream
+from tests.world import BEARER, HEADER, LEASE_S, TOKEN, Web, World, open_world, take_s
 
-TOKEN = "a-token-of-the-tests"
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
 BROKER_TOKEN = re.compile(rb"[A-Za-z0-9_-]{43,}")
 """32 random bytes or more in URL-safe letters: the simulator's tokens look like this, and no
 record, account number, epoch or process id does."""
-HEADER = f"Authorization: Bearer {TOKEN}\r\n"
-LEASE_S = 1.5
-
-
-class Web(Process):
-    """`gateway serve` with REDIS_URL."""
-
-    def __init__(self, url: str, *arguments: str, **environment: str) -> None:
-        given = {"REDIS_URL": url, "GATEWAY_TOKEN": TOKEN, "GATEWAY_HEARTBEAT_S": "1"}
-        super().__init__("serve", "--port", "0", *arguments, **given | environment)
-        self.url = self.wait_for("live on ", 20).split()[-1]
-        self.port = int(self.url.rpartition(":")[2])
-
-    def snapshot(self) -> dict[str, Any]:
-        found: dict[str, Any] = get(f"{self.url}/api/snapshot", headers=BEARER).json()
-        return found
-
-    def quote(self, symbol: str = "SPY") -> dict[str, Any]:
-        quotes: list[dict[str, Any]] = self.snapshot()["quotes"]
-        return next((each for each in quotes if each["symbol"] == symbol), {})
-
-    def is_live(self) -> bool:
-        statuses = {each["upstream"]: each for each in self.snapshot()["statuses"]}
-        feed = statuses.get("feed", {"state": None})
-        return feed["state"] == "live" and self.quote().get("stale") is False
-
-    def is_stale(self) -> bool:
-        return self.quote().get("stale") is True
-
-
-class Follower:
-    """A viewer that never leaves: it checks what it is given while the world around it breaks."""
-
-    def __init__(self, web: Web, path: str = "/events?symbols=SPY,QQQ") -> None:
-        self.frames: list[Frame] = []
-        self._reader = Reader(web.port, path, headers=HEADER)
-        self._reader.socket.settimeout(scaled(60))
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._reader.wait_for(self._look)
-        except (OSError, AssertionError):
-            return
-
-    def _look(self) -> bool:
-        self.frames = self._reader.frames
-        return self._reader.is_over
-
-    def check(self) -> list[tuple[int, int]]:
-        """The ids so far, of which each is greater than the one before."""
-        parsed = [parse_event_id(each.id) for each in list(self.frames) if each.id is not None]
-        origins = [(int(each[0]), each[1]) for each in parsed if each is not None]
-        assert origins == sorted(set(origins))
-        return origins
-
-    def close(self) -> None:
-        self._reader.socket.shutdown(2)
-        self._thread.join(scaled(5))
-        self._reader.socket.close()
-
-
-class World:
-    """A simulator, a server, and as many processes as a test starts."""
-
-    def __init__(self, simulator: Simulator, valkey: Valkey, stack: ExitStack) -> None:
-        self.simulator = simulator
-        self.valkey = valkey
-        self._stack = stack
-
-    def open_feed(self, **environment: str) -> Process:
-        hello = self.simulator.hello
-        given = {
-            "REDIS_URL": self.valkey.url,
-            "TT_SECRET": hello["secret"],
-            "TT_REFRESH": hello["refresh"],
-            "SIMULATOR_REST": hello["rest"],
-            "SIMULATOR_ACCOUNT_WS": hello["account_ws"],
-            "GATEWAY_MARKET": "open",
-            "GATEWAY_SYMBOLS": "SPY,QQQ",
-            "GATEWAY_LEASE_S": str(LEASE_S),
-        }
-        feed = Process("feed", **given | environment)
-        self._stack.callback(feed.kill)
-        feed.wait_for("standing by")
-        return feed
-
-    def open_leader(self) -> Process:
-        feed = self.open_feed()
-        feed.wait_for("publishing, epoch")
-        return feed
-
-    def open_web(self, *arguments: str, **environment: str) -> Web:
-        web = Web(self.valkey.url, *arguments, **environment)
-        self._stack.callback(web.kill)
-        return web
-
-    def follow(self, web: Web) -> Follower:
-        follower = Follower(web)
-        self._stack.callback(follower.close)
-        return follower
-
-    def connections(self) -> int:
-        """How many are upstream for market data."""
-        answer = httpx.get(self.simulator.hello["control"], trust_env=False)
-        count: int = answer.json()["connections"]["feed"]
-        return count
-
-    def epochs(self) -> list[int]:
-        """The epoch of every entry of the stream, in its order."""
-        entries: Any = self.valkey.redis.xrange("{gateway}:events")
-        return [int(identity.partition(b"-")[0]) for identity, _ in entries]
-
-
-@contextmanager
-def open_world() -> Iterator[World]:
-    with open_valkey() as valkey, open_simulator("--rate", "3") as simulator, ExitStack() as stack:
-        yield World(simulator, valkey, stack)
+NEWEST_CANDLE = re.compile(r'<data value="\[\d+,[\d.]+,[\d.]+,[\d.]+,([\d.]+),')
+"""Time, open, high, low, and the close that is looked for."""
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
     with open_world() as world:
         yield world
-
-
-def take(action: Callable[[], object]) -> float:
-    """How many seconds it took."""
-    begun_s = time.monotonic()
-    action()
-    return time.monotonic() - begun_s
 
 
 def kill_the_leader(world: World, webs: list[Web], leader: Process, standby: Process) -> float:
@@ -191,8 +65,18 @@ def test_a_leader_that_is_killed(world: World) -> None:
     standby = world.open_feed()
     followers = [world.follow(each) for each in webs]
     assert world.connections() == 1
+    eventually_sync(lambda: all(each.is_led_by(leader) for each in webs))
+    before = [each.read_metrics() for each in webs]
     kill_the_leader(world, webs, leader, standby)
     assert world.connections() == 1
+    eventually_sync(lambda: all(each.is_led_by(standby) for each in webs))
+    for web, were in zip(webs, before, strict=True):
+        are = web.read_metrics()
+        assert are["epoch"] > were["epoch"] > 0
+        assert are["entries_read_total"] > were["entries_read_total"] > 0
+        assert are["reachable"] == 1
+    eventually_sync(lambda: all(0 < each.read_metrics()["lag_seconds"] < 1 for each in webs))
+    eventually_sync(lambda: webs[0].read_metrics().get("entries_appended_total", 0) > 0)
     for follower in followers:
         assert len({epoch for epoch, _ in follower.check()}) == 2
         assert any(each.data and each.data.get("stale") for each in follower.frames)
@@ -226,7 +110,7 @@ def stop_the_leader_for_a_while(world: World, leader: Process, standby: Process)
     standby.wait_for("publishing, epoch", 13)
     eventually_sync(lambda: time.monotonic() - begun_s > 3 * LEASE_S, 3 * LEASE_S + 5)
     leader.send(signal.SIGCONT)
-    left_s = take(lambda: leader.wait_for("left upstream"))
+    left_s = take_s(lambda: leader.wait_for("left upstream"))
     eventually_sync(lambda: world.connections() == 1)
     return left_s
 
@@ -272,7 +156,7 @@ def wipe(world: World, webs: list[Web]) -> float:
         assert web.quote()["last"] is not None, quote
         assert get(f"{web.url}/readyz").status_code == 200
     world.valkey.start()
-    return take(lambda: eventually_sync(lambda: all(each.is_live() for each in webs), 10))
+    return take_s(lambda: eventually_sync(lambda: all(each.is_live() for each in webs), 10))
 
 
 def test_a_server_that_is_killed_and_comes_back_empty(world: World) -> None:
@@ -305,12 +189,59 @@ def test_what_a_viewer_asks_for_is_followed_upstream(world: World) -> None:
         reader.read_until("quote_update", 2)
 
 
+def test_a_chart_is_drawn_from_what_a_feed_process_sends(world: World, tmp_path: Path) -> None:
+    """
+    1. A feed follows two symbols; a web process has a page with a chart of a third.
+    2. A viewer opens the page and its stream.
+    Result: the history is on the page, whole and in order; the newest candle moves; when the symbol
+    is frozen, its last figure is what the simulator sent last, on a page that is opened later too.
+    """
+    world.open_leader()
+    page = tmp_path / "charts.py"
+    page.write_text(
+        "from gateway.pages import chart, page\n\n\n"
+        '@page("/")\ndef charts():\n    chart("AAPL", interval="1m", hours="all")\n'
+    )
+    web = world.open_web(GATEWAY_PAGES=str(page))
+    address = re.search(r'hx-sse:connect="([^"]+)"', get(f"{web.url}/", headers=BEARER).text)
+    assert address is not None
+    stream = httpx.stream(
+        "GET", web.url + html.unescape(address[1]), headers=BEARER, trust_env=False, timeout=10
+    )
+    with stream as answer:
+        closes = set[float]()
+        for line in answer.iter_lines():
+            closes |= {float(close) for close in NEWEST_CANDLE.findall(line)}
+            if len(closes) >= 3:
+                break
+    # The page alone wants it no more, but what was wanted lingers in the feed.
+    shown = get(f"{web.url}/", headers=BEARER).text
+    history = re.search(r'id="chart-history"[^>]*>(\[\[.*?\]\])', shown)
+    assert history is not None
+    columns = json.loads(history[1])
+    assert len(columns) == 6
+    assert len(columns[0]) > 100
+    assert columns[0] == sorted(set(columns[0]))
+    world.simulator.control_sync("freeze", symbols=["AAPL"], frozen=True)
+    query = {"type": "Candle", "symbol": "AAPL{=m}", "limit": "1"}
+    url = f"{world.simulator.hello['control']}/sent"
+    last = float(httpx.get(url, params=query, trust_env=False).json()[-1]["close"])
+
+    def is_shown() -> bool:
+        found = NEWEST_CANDLE.search(get(f"{web.url}/", headers=BEARER).text)
+        return found is not None and float(found[1]) == last
+
+    eventually_sync(is_shown)
+
+
 def test_workers_share_an_address_and_are_replaced(world: World) -> None:
     """
     1. `gateway serve --workers 2` runs; eight viewers follow.
     2. SIGKILL to one worker.
     Result: another takes its place; both serve; who was at the other notices nothing.
-    3. SIGTERM to the parent.
+    3. A browser signs in and out; somebody guesses tokens.
+    Result: no process takes the cookie; the sixth guess waits, whichever processes they came to.
+    4. SIGTERM to the parent.
     Result: `bye` to the viewers, exit status 0, no process is left.
     """
     world.open_leader()
@@ -327,12 +258,24 @@ def test_workers_share_an_address_and_are_replaced(world: World) -> None:
         assert get(f"{web.url}/healthz").status_code == 200
     remaining = [each for each in followers if each._thread.is_alive()]
     assert remaining
+    answer = post(f"{web.url}/login", data={"token": TOKEN})
+    cookie = {"Cookie": f"gateway={answer.cookies['gateway']}"}
+    assert [ask_status(web, cookie) for _ in range(8)] == [200] * 8
+    assert post(f"{web.url}/logout", headers=cookie).status_code == 303
+    eventually_sync(lambda: [ask_status(web, cookie) for _ in range(8)] == [401] * 8, 1.0)
+    guesses = [post(f"{web.url}/login", data={"token": "wrong"}).status_code for _ in range(7)]
+    assert guesses == [401] * 5 + [429] * 2
     pids = children(web.popen.pid)
     assert web.stop() == 0
     for follower in remaining:
         follower._thread.join(scaled(5))
         assert follower.frames[-1].event == "bye"
     eventually_sync(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def ask_status(web: Web, headers: dict[str, str]) -> int:
+    """The status code of what only viewers may see; each is a connection of its own."""
+    return get(f"{web.url}/status", headers=headers).status_code
 
 
 def test_workers_do_not_outlive_their_parent(world: World) -> None:
@@ -358,9 +301,10 @@ def children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_server_that_is_not_there_at_the_start() -> None:
+def test_a_server_that_is_not_there_at_the_start(tmp_path: Path) -> None:
     """
-    1. `gateway serve` and `gateway feed` start with a REDIS_URL that nobody answers to.
+    1. `gateway serve` and `gateway feed` start with a REDIS_URL that nobody answers to; the one has
+       it from a file. They log all that there is to be logged.
     Result: one line each that says why; `/healthz` 200, `/readyz` 503 with the reason; without a
     token 401, although a simulator is named.
     2. The server starts.
@@ -371,9 +315,14 @@ def test_a_server_that_is_not_there_at_the_start() -> None:
         stack.callback(valkey.close)
         secret_url = valkey.url.replace("127", ":hidden-word@127")
         world = World(simulator, valkey, stack)
-        feed = world.open_feed(REDIS_URL=secret_url)
+        feed = world.open_feed(REDIS_URL=secret_url, GATEWAY_LOG_LEVEL="DEBUG")
+        file = tmp_path / "address"
+        file.write_text(f"{secret_url}\n")
+        file.chmod(0o600)
         web = Web(
-            secret_url,
+            "",
+            REDIS_URL_FILE=str(file),
+            GATEWAY_LOG_LEVEL="DEBUG",
             SIMULATOR_REST=simulator.hello["rest"],
             SIMULATOR_ACCOUNT_WS=simulator.hello["account_ws"],
         )

@@ -260,7 +260,7 @@ def test_a_stopped_reader_is_left_with_little_to_swallow() -> None:
     with open_gateway() as gateway:
         with Reader(gateway.port, buffer=4096) as reader:
             reader.read_until("snapshot_end")
-            gateway.context.hub.max_lag_s = MAX_LAG_S
+            gateway.context.hub._log.max_lag_s = MAX_LAG_S
             begun_s = time.monotonic()
             for turn in range(300):
                 gateway.publish(*(make_quote(f"S{number}", str(turn)) for number in range(50)))

@@ -25,6 +25,8 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "secret").write_text(f"{CANARY * 2}\n")
     (tmp_path / "secret").chmod(0o600)
+    (tmp_path / "address").write_text("redis://cache.example\n")
+    (tmp_path / "address").chmod(0o600)
 
 
 def test_without_anything_set_there_are_defaults() -> None:
@@ -48,6 +50,7 @@ GOOD = {
     "PORT": "0",
     "GATEWAY_TOKEN": "x" * 16,
     "GATEWAY_TOKEN_FILE": "secret",
+    "REDIS_URL_FILE": "address",
     "GATEWAY_VIEWERS": "viewers.toml",
     "GATEWAY_LOGIN_IDLE_S": "1",
     "GATEWAY_LOGIN_LIFE_S": "1",
@@ -95,6 +98,7 @@ BAD = {
     "PORT": "65536",
     "GATEWAY_TOKEN": CANARY,
     "GATEWAY_TOKEN_FILE": f"/nowhere/{CANARY}",
+    "REDIS_URL_FILE": f"/nowhere/{CANARY}",
     "GATEWAY_VIEWERS": None,
     "GATEWAY_LOGIN_IDLE_S": "0",
     "GATEWAY_LOGIN_LIFE_S": "2678401",
@@ -310,6 +314,26 @@ def test_redis_url(url: str) -> None:
     assert settings.redis_url is not None
     assert settings.redis_url.get_secret_value() == url
     assert "word" not in repr(settings)
+
+
+def test_the_address_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "address"
+    path.write_text("rediss://user:hidden%2Dword@cache.example\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("REDIS_URL_FILE", str(path))
+    settings = load_settings(_env_file=None)
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == "rediss://user:hidden%2Dword@cache.example"
+    assert {"hidden-word", "hidden%2Dword"} < settings.secrets
+    assert "word" not in repr(settings)
+    path.chmod(0o640)
+    with pytest.raises(ConfigurationError, match=r"^REDIS_URL_FILE: .*chmod 600"):
+        load_settings(_env_file=None)
+    path.chmod(0o600)
+    path.write_text("http://hidden-word")
+    with pytest.raises(ConfigurationError, match=r"^REDIS_URL: must look like") as caught:
+        load_settings(_env_file=None)
+    assert "hidden-word" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"
 
     skipped: int | None
     reason: str
+    key: ClassVar[Key] = ("gap", "")
 
 
 class Bye(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"):
@@ -246,7 +247,7 @@ MarketUpdate = (
     | CandleHistory
 )
 DataRecord = MarketUpdate | BalanceUpdate
-Record = DataRecord | Status | Heartbeat
+Record = DataRecord | Status | Heartbeat | Gap
 Control = Hello | SnapshotEnd | Gap | Bye | Status | Heartbeat
 
 MARKET_TYPES = frozenset(

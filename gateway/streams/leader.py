@@ -8,18 +8,24 @@ distributed locking", 2016).
 
 import asyncio
 import logging
+import os
 import random
 import secrets
+import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
+import msgspec
+
 from gateway.streams.backoff import Backoff
-from gateway.streams.backplane import Backplane, Verdict, make_holder
+from gateway.streams.backplane import Backplane, Verdict
+from gateway.streams.entries import Origin
 from gateway.streams.events import BackplaneError, LeaseLost, MarketRecord, Status
-from gateway.streams.hub import Origin
+from gateway.streams.figures import LeaderFigures
 from gateway.streams.interest import Interest, TooManySymbols
+from gateway.streams.messages import make_holder
 from gateway.streams.outlet import Outlet
 from gateway.streams.publisher import Publisher, tell_stale
 
@@ -47,6 +53,8 @@ REPORT_S = 2.0
 
 WARM_S = 5.0
 """How long a successor may take to hear from upstream before it takes over all the same."""
+
+MAX_HOST_LENGTH = 32
 
 HAND_OVER_S = 10.0
 """How long the holder waits for the successor it invited."""
@@ -86,7 +94,9 @@ class Leader:
         self._lease_s = lease_s
         self._clock = clock
         self._now_ms = now_ms
-        self._holder = make_holder(secrets.token_hex(8), lease_s)
+        self._holder = make_holder(_make_name(), lease_s)
+        self._appended = 0
+        self._reconnects = 0
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._wanted_changed = asyncio.Event()
@@ -177,7 +187,7 @@ class Leader:
                         return
                 await self._inherit(outlet)
                 upstream = upstream or start_source()
-                helpers.append(tasks.create_task(self._tell(source), name="report"))
+                helpers.append(tasks.create_task(self._tell(source, outlet), name="report"))
                 await self._lead(outlet, upstream)
             except BackplaneError as error:
                 self._note(str(error))
@@ -238,13 +248,21 @@ class Leader:
             if self._floor > int(self.mark[0]):
                 raise LeaseLost("a later epoch has been seen")
             asked_s = self._clock()
-            self.mark, count = await self._backplane.publish(
-                self._holder, self._lease_s, self.mark, outlet.take(BATCH)
-            )
+            count = await self._publish(outlet)
             self._held_until_s = asked_s + self._lease_s
             if count != self._wanted_count:
                 self._wanted_count = count
                 self._wanted_changed.set()
+
+    async def _publish(self, outlet: Outlet) -> int:
+        """Carry a batch; the count of changes of what is wanted."""
+        assert self.mark is not None
+        before = self.mark
+        self.mark, count = await self._backplane.publish(
+            self._holder, self._lease_s, before, outlet.take(BATCH)
+        )
+        self._appended += self.mark[1] - before[1]
+        return count
 
     async def _gather(self, outlet: Outlet) -> None:
         """Return when there is something to publish, or a sign of life is due."""
@@ -262,11 +280,8 @@ class Leader:
         upstream.cancel()
         await asyncio.wait([upstream], timeout=1.0)
         tell_stale(outlet, "the feed process was stopped", now_ms=self._now_ms())
-        assert self.mark is not None
         while outlet.pending:
-            self.mark, _ = await self._backplane.publish(
-                self._holder, self._lease_s, self.mark, outlet.take(BATCH)
-            )
+            await self._publish(outlet)
         await self._backplane.release(self._holder)
 
     async def _inherit(self, outlet: Outlet) -> None:
@@ -329,11 +344,18 @@ class Leader:
         before, self._hold, self._wanted = self._hold, hold, wanted
         before.close()
 
-    async def _tell(self, source: Source) -> None:
+    async def _tell(self, source: Source, outlet: Outlet) -> None:
         """Let the web processes tell what this process would."""
         while True:
+            figures = LeaderFigures(
+                appended=self._appended,
+                reconnects=self._reconnects,
+                waiting=outlet.pending,
+                conflated=outlet.conflated,
+            )
+            report = {**source.report(), "leader": msgspec.to_builtins(figures)}
             with suppress(BackplaneError):  # who carries will tell
-                await self._backplane.write_report(source.report(), 3 * REPORT_S)
+                await self._backplane.write_report(report, 3 * REPORT_S)
             await asyncio.sleep(REPORT_S)
 
     async def _pause(self, delay_s: float) -> None:
@@ -350,6 +372,12 @@ class Leader:
             self._trouble = trouble
             self._is_checked = False
             if trouble is None:
+                self._reconnects += 1
                 logger.info("the server answers again")
             else:
                 logger.warning("%s; trying again", trouble)
+
+
+def _make_name() -> str:
+    """A name that no other process has, and by which an operator finds this one."""
+    return f"{socket.gethostname()[:MAX_HOST_LENGTH]}/{os.getpid()}/{secrets.token_hex(8)}"

@@ -33,8 +33,11 @@ class Outlet:
     """A publisher whose changes are taken from it in batches.
 
     Ordered. May drop: intermediate updates of a key while more than `max_pending` wait, counted in
-    `conflated`; never the newest. Bounded by `max_pending` and by the number of keys. What has been
-    taken and was not carried comes again with `restart`.
+    `conflated`; never the newest. That is no loss, and no `gap` is told: every record is the whole
+    one of its key, and what was merged never had an id, so no reader was to have it. What had one
+    and does not come is told where that is noticed, in the hub and in the replica. Bounded by
+    `max_pending` and by the number of keys. What has been taken and was not carried comes again
+    with `restart`.
     """
 
     def __init__(self, *, max_pending: int = MAX_PENDING) -> None:
@@ -108,6 +111,10 @@ class Outlet:
     def restart(self) -> None:
         """Let everything known be carried again, as at the beginning of an epoch."""
         forgotten = [each for each in self._pending if isinstance(each, Forget)]
+        self.conflated += sum(
+            not isinstance(each, Forget | Complete) and self._latest.get(each.key) is not each
+            for each in self._pending
+        )
         statuses = [each for each in self._latest.values() if isinstance(each, Status)]
         others = [each for each in self._latest.values() if not isinstance(each, Status)]
         self._pending = deque([*forgotten, *statuses, *others, Complete()])

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from gateway.streams.backoff import Backoff
-from gateway.streams.backplane import Backplane, Wish
+from gateway.streams.backplane import Backplane
+from gateway.streams.entries import Origin, order_of
 from gateway.streams.events import (
     DATA_TYPES,
     MARKET_TYPES,
@@ -21,10 +24,13 @@ from gateway.streams.events import (
     Key,
     Record,
 )
-from gateway.streams.hub import Hub, Origin, Subscription, order_of
+from gateway.streams.figures import BackplaneFigures, LeaderFigures
+from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
+from gateway.streams.messages import Lease, Wish
 from gateway.streams.outlet import Change, Complete, Forget
 from gateway.streams.publisher import tell_stale, tell_status
+from gateway.streams.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +56,9 @@ WISH_GATHER_S = 0.05
 GOODBYE_S = 0.5
 """For taking a wish back: a shutdown does not wait for a server that hangs."""
 
+GAP_REASON = "backplane"
+"""Of what this process could not read any more; that of a slow reader is another."""
+
 YIELD_RECORDS = 500
 """Records taken over before other tasks get a turn."""
 
@@ -61,9 +70,10 @@ EVERYTHING = Subscription(types=DATA_TYPES)
 class Replica:
     """Keeps a hub equal to what is published; the hub promises what it always does.
 
-    Nothing is lost while the server holds the stream that far back; else the newest records are
-    read again, as for a subscriber that was too slow. What cannot be proved fresh is marked stale,
-    without an id, until its publisher is heard again or another has published it.
+    Nothing is lost while the server holds the stream that far back, also over a lost connection;
+    else the newest records are read again, and every subscriber is told of the `gap`, because what
+    it did not get had an id. What cannot be proved fresh is marked stale, without an id, until its
+    publisher is heard again or another has published it.
     """
 
     def __init__(
@@ -92,8 +102,14 @@ class Replica:
         self._marked_reason: str | None = None
         self._feed_report: dict[str, Any] | None = None
         self._mark: Origin = hub.origin
+        self._lease: Lease | None = None
+        self._lag_s: float | None = None
+        self._sought: Origin | None = None
+        self._sought_s: float | None = None
+        self._reconnects = 0
         self.loads = 0
         self.entries = 0
+        self.gaps = 0
 
     async def run(self) -> None:
         """Follow until cancelled, whatever becomes of the server."""
@@ -115,17 +131,41 @@ class Replica:
 
     def report(self) -> dict[str, Any]:
         """What `/status` tells: the feed process's own report, and how it is reached."""
-        silent_s = self._clock() - self._heard_s
+        silent_s, lease, lag_s = self._clock() - self._heard_s, self._lease, self._find_lag_s()
         return {
             **(self._feed_report or {}),
             "backplane": {
                 "trouble": self._trouble,
                 "silent_s": round(silent_s, 3) if silent_s < float("inf") else None,
+                "lag_s": None if lag_s is None else round(lag_s, 4),
                 "entries": self.entries,
                 "loads": self.loads,
-                "refused": self._backplane.refused,
+                "gaps": self.gaps,
+                "reconnects": self._reconnects,
+                "unreadable": self._backplane.unreadable,
+                "fenced": lease.fenced if lease else None,
+                "holder": lease.holder if lease else None,
+                "lease_age_s": lease.age_s if lease else None,
             },
         }
+
+    def figures(self) -> BackplaneFigures:
+        """What `/metrics` tells."""
+        lease = self._lease
+        return BackplaneFigures(
+            is_reachable=self._trouble is None,
+            lag_s=self._find_lag_s(),
+            read=self.entries,
+            loads=self.loads,
+            gaps=self.gaps,
+            reconnects=self._reconnects,
+            unreadable=self._backplane.unreadable,
+            epoch=int(self._hub.epoch),
+            holder=lease.holder if lease else None,
+            lease_age_s=lease.age_s if lease else None,
+            fenced=lease.fenced if lease else None,
+            leader=_read_leader(self._feed_report),
+        )
 
     async def _follow(self) -> None:
         backoff = Backoff(cap_s=RETRY_CAP_S)
@@ -137,7 +177,6 @@ class Replica:
                 while True:
                     changes = await self._backplane.read_after(self._mark)
                     if not await self._take(changes):
-                        logger.warning("the stream was trimmed too soon: reading the newest")
                         await self._load()
                     await asyncio.sleep(READ_PAUSE_S)
             except BackplaneError as error:
@@ -147,8 +186,14 @@ class Replica:
     async def _load(self) -> None:
         """Take over the newest records, and where the stream goes on behind them."""
         newest = await self._backplane.read_newest()
+        if self._trouble not in (None, LOADING):
+            self._reconnects += 1
         self._note(None)
         hub = self._hub
+        if self._is_loaded and not await self._catch_up(newest.mark):
+            self.gaps += 1
+            hub.tell_gap(GAP_REASON)
+            logger.warning("the stream was trimmed too soon: reading the newest")
         if order_of(newest.mark) < order_of(hub.origin):
             # The server lost what had been published. A later epoch than any ever seen will come,
             # because the publisher is told of the newest that was: see `Wish`.
@@ -168,12 +213,26 @@ class Replica:
                 self._revive()
         self.loads += 1
         self._is_loaded = True
+        self._measure()
         self._marked_reason = None
         self._wish_changed.set()  # who lost what was published lost what is wanted, too
         self._look()
 
-    async def _take(self, changes: Iterable[tuple[Origin, Change | None]]) -> bool:
-        """Whether these changes go on from what is known; if not, none is missing before them."""
+    async def _catch_up(self, mark: Origin) -> bool:
+        """Whether everything up to this mark could be read."""
+        while order_of(self._mark) < order_of(mark):
+            changes = await self._backplane.read_after(self._mark)
+            if not changes or not await self._take(changes, is_news=False):
+                return False
+        return True
+
+    async def _take(
+        self, changes: Iterable[tuple[Origin, Change | None]], *, is_news: bool = True
+    ) -> bool:
+        """Whether these changes go on from what is known; if not, none is missing before them.
+
+        News is a sign of life; what was missed may be from a publisher that has died since.
+        """
         hub = self._hub
         for index, (origin, change) in enumerate(changes):
             epoch, seq = self._mark
@@ -193,8 +252,10 @@ class Replica:
                 hub.replicate(change, origin)
             if index % YIELD_RECORDS == YIELD_RECORDS - 1:
                 await asyncio.sleep(0)
-            self._heard_s = self._clock()
-        if self._marked and self._heard_s + self._silent_s > self._clock():
+            if is_news:
+                self._heard_s = self._clock()
+        self._measure()
+        if is_news and self._marked and self._heard_s + self._silent_s > self._clock():
             self._revive()
         return True
 
@@ -269,12 +330,41 @@ class Replica:
                 wish = Wish(int(self._hub.epoch), symbols)
                 await self._backplane.want(self._name, wish, WISH_S)
                 self._feed_report = await self._backplane.read_report()
+                await self._seek()
             except BackplaneError:
+                self._lease = None
                 delay_s = RETRY_CAP_S  # who follows tells
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._wish_changed.wait()
             await asyncio.sleep(WISH_GATHER_S)
+
+    async def _seek(self) -> None:
+        """Look who publishes, and how long it takes until we have what is there now.
+
+        By this process's clock alone: those of two machines may differ by more than the lag.
+        """
+        asked_s = self._clock()
+        if self._sought_s is None:
+            self._sought, self._sought_s = None, asked_s
+        self._lease = await self._backplane.read_lease()
+        if self._sought is None:
+            self._sought = self._lease.mark
+            self._measure()
+
+    def _measure(self) -> None:
+        """Note the lag, if what was sought has come."""
+        if self._sought is None or self._sought_s is None:
+            return
+        if order_of(self._mark) >= order_of(self._sought):
+            self._lag_s = self._clock() - self._sought_s
+            self._sought = self._sought_s = None
+
+    def _find_lag_s(self) -> float | None:
+        """The last lag; longer when something has been sought for longer."""
+        if self._sought_s is None:
+            return self._lag_s
+        return max(self._lag_s or 0.0, self._clock() - self._sought_s)
 
     def _note(self, trouble: str | None) -> None:
         """Log what is wrong, once, and that it is over."""
@@ -284,3 +374,11 @@ class Replica:
             elif self._trouble != LOADING:
                 logger.info("the server answers again")
             self._trouble = trouble
+
+
+def _read_leader(report: dict[str, Any] | None) -> LeaderFigures | None:
+    """What a feed process, which may be of another version, tells of its publishing."""
+    try:
+        return msgspec.convert((report or {}).get("leader"), LeaderFigures | None)
+    except msgspec.ValidationError:
+        return None

@@ -5,13 +5,10 @@ is GATEWAY_TOKEN; the others' are hashed in the viewers file. Every request that
 an `Admission`; streams hold on to theirs and are ended through it: at a sign-out, at the end of a
 login, at a change of the viewer's entry.
 
-A cookie is `2.name.session.started.seen.HMAC`. Its key comes from the owner's token and the
-viewer's hash, so logins survive a restart, end when either changes, and cannot be forged from the
-file alone.
+The cookies themselves are made and read in `gateway.web.logins`.
 """
 
 import asyncio
-import hashlib
 import hmac
 import logging
 import secrets
@@ -20,8 +17,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from anyio import CapacityLimiter, to_thread
@@ -30,26 +27,24 @@ from starlette.types import Scope
 
 from gateway.settings import Settings, is_loopback
 from gateway.streams.events import ConfigurationError
+from gateway.web.logins import LOGIN_IDLE_S, LOGIN_LIFE_S, Login, Logins
+from gateway.web.throttle import MAX_ADDRESSES, Throttle, TooManyTries, network_of
 from gateway.web.viewers import OWNER, Viewer, find_id, is_token_of, read_viewers
 
+if TYPE_CHECKING:
+    from gateway.web.siblings import Siblings  # brings redis, which one process alone can spare
+
 logger = logging.getLogger(__name__)
-
-LOGIN_IDLE_S = 12 * 3600.0
-LOGIN_LIFE_S = 7 * 24 * 3600.0
-
-RENEWALS = 12
-"""How often in its idle time a cookie in use is replaced by a fresh one, at most."""
 
 WATCH_S = 0.25
 """Between two looks at the viewers file and at the logins of open streams."""
 
+SETTLE_S = 0.05
+"""A viewers file that was changed so lately may still be being written: it is read at the next
+look. An editor empties a file before it fills it, and an empty one lets nobody in."""
+
 VERIFICATIONS = 2
 """How many argon2 runs may go on at once: 40 MiB, and never all cores of a small machine."""
-
-MAX_FAILURES = 5
-FAILURE_WINDOW_S = 300.0
-MAX_ADDRESSES = 10_000
-"""How many addresses and sessions are remembered; the oldest give way."""
 
 UNGUESSABLE_LENGTH = 32
 """From so many characters on nobody guesses a token, so the right one is never locked out."""
@@ -59,49 +54,6 @@ SIGNED_OUT = "signed_out"
 
 ACCESS_CHANGED = "access_changed"
 """Why a stream ends: the viewer's entry was changed or removed."""
-
-
-class TooManyTries(Exception):
-    """Too many wrong tokens came from there; another try is allowed after `wait_s`."""
-
-    def __init__(self, wait_s: int) -> None:
-        super().__init__(f"wait {wait_s} s")
-        self.wait_s = wait_s
-
-
-class Throttle:
-    """Counts failures by a key: at most `MAX_FAILURES` in `FAILURE_WINDOW_S`."""
-
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._now_s = now_s
-        self._failures: dict[str, list[float]] = {}
-
-    def wait_s(self, key: str) -> int:
-        """Seconds until another try is allowed; 0 when it is now."""
-        now_s = self._now_s()
-        recent = [each for each in self._failures.get(key, ()) if each > now_s]
-        if len(recent) < MAX_FAILURES:
-            return 0
-        return max(1, int(recent[-MAX_FAILURES] - now_s) + 1)
-
-    def record(self, key: str) -> None:
-        """Remember one failure."""
-        now_s = self._now_s()
-        recent = [each for each in self._failures.pop(key, ()) if each > now_s]
-        recent.append(now_s + FAILURE_WINDOW_S)
-        self._failures[key] = recent[-MAX_FAILURES:]
-        while len(self._failures) > MAX_ADDRESSES:
-            del self._failures[next(iter(self._failures))]
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """What a good cookie says: whose it is, which session, since when, when it was made."""
-
-    name: str
-    session: str
-    started_s: int
-    seen_s: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,8 +78,8 @@ class Access:
     """Whether a request comes from a viewer; without a token it only has to be from here.
 
     Promises: no token is logged, sent or kept in the clear but the owner's; comparisons take the
-    same time whatever is wrong. Sessions that were signed out are remembered until they would have
-    ended; a restart forgets them.
+    same time whatever is wrong. With siblings what is signed out here is so in all processes, and
+    wrong tokens are counted for all of them together.
     """
 
     def __init__(
@@ -138,15 +90,14 @@ class Access:
         is_generated: bool = False,
         idle_s: float = LOGIN_IDLE_S,
         life_s: float = LOGIN_LIFE_S,
+        siblings: "Siblings | None" = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._token = token
         self.is_generated = is_generated
-        self.idle_s = idle_s
-        self.life_s = life_s
         self.throttle = Throttle()
-        self._now_s = now_s
-        self._key = hashlib.sha256(b"gateway cookie\0" + (token or "").encode()).digest()
+        self.logins = Logins(token, idle_s=idle_s, life_s=life_s, now_s=now_s)
+        self._siblings = siblings
         # Of this process alone: what is kept of tokens is worth nothing outside it.
         self._digest_key = secrets.token_bytes(32)
         self._token_digest = self._digest(token or "")
@@ -156,8 +107,6 @@ class Access:
         self._verified: dict[str, tuple[Viewer, bytes]] = {}
         self._verifying: dict[str, asyncio.Lock] = {}
         self._limiter: CapacityLimiter | None = None
-        self._ended: dict[str, float] = {}
-        self._seen: dict[str, int] = {}
         self._held: dict[object, tuple[Admission, Callable[[str], None]]] = {}
         self._streams: Counter[str] = Counter()
         self.change(viewers or {})
@@ -198,88 +147,90 @@ class Access:
                 return await self._verify(viewer, token, digest, network)
         self._check(network)
         if is_owner:
+            await self._check_siblings(network)
             self._owner_networks[network] = None
             _trim(self._owner_networks)
             return OWNER
-        self.throttle.record(network)
+        await self._fail(network)
         return None
 
     async def _verify(
         self, viewer: Viewer, token: str, digest: bytes, network: str
     ) -> Viewer | None:
         verified = self._verified.get(viewer.id)
-        if verified is not None and verified[0] == viewer:
-            if hmac.compare_digest(verified[1], digest):
-                return viewer
-            key = f"{network} {viewer.id}"
-            self._check(key)
-            self.throttle.record(key)
-            return None
+        is_known = verified is not None and verified[0] == viewer
+        if verified is not None and is_known and hmac.compare_digest(verified[1], digest):
+            return viewer
         key = f"{network} {viewer.id}"
         self._check(key)
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(VERIFICATIONS)
-        is_right = await to_thread.run_sync(is_token_of, viewer, token, limiter=self._limiter)
-        if not is_right:
-            self.throttle.record(key)
-            return None
-        if self._viewers.get(viewer.name) != viewer:  # changed in the meantime
-            return None
-        self._verified[viewer.id] = (viewer, digest)
-        return viewer
+        if not is_known:
+            await self._check_siblings(key)
+            if self._limiter is None:
+                self._limiter = CapacityLimiter(VERIFICATIONS)
+            is_right = await to_thread.run_sync(is_token_of, viewer, token, limiter=self._limiter)
+            if is_right:
+                if self._viewers.get(viewer.name) != viewer:  # changed in the meantime
+                    return None
+                self._verified[viewer.id] = (viewer, digest)
+                return viewer
+        await self._fail(key)
+        return None
 
     def _check(self, key: str) -> None:
         if wait_s := self.throttle.wait_s(key):
             raise TooManyTries(wait_s)
 
+    async def _check_siblings(self, key: str) -> None:
+        if self._siblings is not None:
+            self._heed(key, await self._siblings.wait_s(self.logins.hide("failures", key)))
+
+    async def _fail(self, key: str) -> None:
+        # First here: of many tries at once none may pass while the siblings are asked.
+        self.throttle.record(key)
+        if self._siblings is not None:
+            self._heed(key, await self._siblings.count_failure(self.logins.hide("failures", key)))
+
+    def _heed(self, key: str, wait_s: int) -> None:
+        if wait_s:
+            self.throttle.hold_back(key, wait_s)
+            raise TooManyTries(wait_s)
+
     def make_cookie(self, viewer: Viewer) -> str:
         """A cookie value of a new session, good until its time is over."""
-        now_s = int(self._now_s())
-        return self._format(viewer, Login(viewer.name, secrets.token_hex(16), now_s, now_s))
+        return self.logins.make(viewer)
 
     def read_cookie(self, value: str) -> Admission | None:
-        """What a good cookie lets in: one of ours, in time, not signed out."""
-        payload, _, signature = value.rpartition(".")
-        version, _, rest = payload.partition(".")
-        viewer = self._find(rest.partition(".")[0])
-        # Signed also for nobody, so that the time taken does not tell which names exist.
-        right = self._sign(payload, viewer or OWNER)
-        given = signature.encode("utf-8", "surrogatepass")
-        if not hmac.compare_digest(right.encode(), given) or viewer is None or version != "2":
-            return None
-        name, session, started_s, seen_s = rest.split(".")
-        login = Login(name, session, int(started_s), int(seen_s))
-        return None if self._is_over(login) else Admission(self, viewer, login)
+        """What a good cookie lets in."""
+        found = self.logins.read(value, self._find)
+        return None if found is None else Admission(self, *found)
 
     def renew(self, admission: Admission) -> str | None:
         """The cookie that replaces the one of this request; None while that one will do."""
         login = admission.login
-        if login is None:
-            return None
-        now_s = int(self._now_s())
-        self._seen.pop(login.session, None)
-        self._seen[login.session] = now_s
-        _trim(self._seen)
-        if now_s - login.seen_s < self.idle_s / RENEWALS:
-            return None
-        return self._format(
-            admission.viewer, Login(login.name, login.session, login.started_s, now_s)
-        )
+        return None if login is None else self.logins.renew(admission.viewer, login)
 
     def max_age_s(self, started_s: float | None = None) -> int:
         """How long a browser should keep a cookie that is made now."""
-        now_s = self._now_s()
-        left_s = self.life_s - (now_s - (now_s if started_s is None else started_s))
-        return max(0, int(min(self.idle_s, left_s)))
+        return self.logins.max_age_s(started_s)
 
     def end(self, value: str) -> None:
         """Sign the session of this cookie out; nothing happens when it is none of ours."""
         admission = self.read_cookie(value)
         if admission is not None and admission.login is not None:
-            now_s = self._now_s()
-            self._ended = {each: at_s for each, at_s in self._ended.items() if at_s > now_s}
-            self._ended[admission.login.session] = admission.login.started_s + self.life_s
+            self.logins.end(admission.login)
             self.sweep()
+            if self._siblings is not None:
+                self._siblings.tell()
+
+    async def run_siblings(self) -> None:
+        """Follow what the siblings tell, until cancelled; without any there is nothing to do."""
+        if self._siblings is not None:
+            await self._siblings.run(self.logins, self.sweep)
+
+    async def look_at_siblings(self) -> None:
+        """Return when it is known what was signed out before this process began."""
+        if self._siblings is not None:
+            await self._siblings.look()
 
     def change(self, viewers: Mapping[str, Viewer]) -> None:
         """Let in these and no others from now on; what that changes for a stream ends it."""
@@ -334,7 +285,7 @@ class Access:
             if path is None:
                 continue
             stamp = await to_thread.run_sync(_stamp, path)
-            if stamp == known:
+            if stamp == known or _is_settling(stamp):
                 continue
             known = stamp
             try:
@@ -347,7 +298,7 @@ class Access:
                 logger.info("the viewers file was read again; viewers: %d", len(viewers))
 
     def _why_over(self, admission: Admission) -> str | None:
-        if admission.login is not None and self._is_over(admission.login):
+        if admission.login is not None and self.logins.is_over(admission.login):
             return SIGNED_OUT
         viewer = admission.viewer
         return None if self._find(viewer.name) == viewer else ACCESS_CHANGED
@@ -355,28 +306,11 @@ class Access:
     def _find(self, name: str) -> Viewer | None:
         return OWNER if name == OWNER.name else self._viewers.get(name)
 
-    def _is_over(self, login: Login) -> bool:
-        now_s = self._now_s()
-        seen_s = max(login.seen_s, self._seen.get(login.session, 0))
-        return (
-            login.session in self._ended
-            or now_s >= login.started_s + self.life_s
-            or now_s >= seen_s + self.idle_s
-        )
-
-    def _format(self, viewer: Viewer, login: Login) -> str:
-        payload = f"2.{login.name}.{login.session}.{login.started_s}.{login.seen_s}"
-        return f"{payload}.{self._sign(payload, viewer)}"
-
-    def _sign(self, payload: str, viewer: Viewer) -> str:
-        key = hmac.digest(self._key, viewer.token_hash.encode(), "sha256")
-        return hmac.new(key, payload.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
-
     def _digest(self, token: str) -> bytes:
         return hmac.digest(self._digest_key, token.encode("utf-8", "surrogatepass"), "sha256")
 
 
-def open_access(settings: Settings) -> Access:
+def open_access(settings: Settings, siblings: "Siblings | None" = None) -> Access:
     """The access that these settings ask for; a token is generated where one is missing.
 
     Raises:
@@ -402,6 +336,7 @@ def open_access(settings: Settings) -> Access:
         is_generated=is_generated,
         idle_s=settings.login_idle_s,
         life_s=settings.login_life_s,
+        siblings=siblings,
     )
 
 
@@ -417,20 +352,7 @@ def accounts_of(request: Request) -> frozenset[str] | None:
     return frozenset() if admission is None else admission.viewer.accounts
 
 
-def network_of(address: str) -> str:
-    """What one client can easily have all of: an address, or 64 bits of one in IPv6."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return parsed.exploded[:19]
-    return str(parsed)
-
-
-def _trim(remembered: dict[str, int] | dict[str, None]) -> None:
+def _trim(remembered: dict[str, None]) -> None:
     while len(remembered) > MAX_ADDRESSES:
         del remembered[next(iter(remembered))]
 
@@ -442,3 +364,8 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
+
+
+def _is_settling(stamp: tuple[int, ...] | None) -> bool:
+    """Whether the file was changed a moment ago; never by a clock that is ahead of ours."""
+    return stamp is not None and 0 <= time.time() - stamp[0] / 1e9 < SETTLE_S

@@ -18,8 +18,9 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.streams.events import ConfigurationError
-from gateway.web.access import Access, Admission, TooManyTries
+from gateway.web.access import Access, Admission
 from gateway.web.problem import Problem, local_path, respond, root_path_of, wants_page
+from gateway.web.throttle import TooManyTries
 from gateway.web.viewers import OWNER
 
 COOKIE = "gateway"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.settings import Settings
+from gateway.streams.figures import BackplaneFigures
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
 
@@ -14,6 +15,7 @@ class Context:
     """The hub, who wants which symbols, the settings, and how to ask upstream for a report.
 
     `report` returns what `/status` tells of the upstreams: plain JSON values, no secrets.
+    `figures` are those of the backplane, None without one.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
     `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.stream`.
     """
@@ -22,6 +24,7 @@ class Context:
     hub: Hub
     interest: Interest
     report: Callable[[], dict[str, Any]] = field(default=dict)
+    figures: Callable[[], BackplaneFigures | None] = field(default=lambda: None)
     find_trouble: Callable[[], str | None] = field(default=lambda: None)
     started_at_ms: int = 0
     streams: int = 0

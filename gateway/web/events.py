@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.streams.entries import Entry, count_data
 from gateway.streams.events import (
     DATA_TYPES,
     DEFAULT_TYPES,
@@ -24,8 +25,9 @@ from gateway.streams.events import (
     encode_frame,
     encode_retry,
 )
-from gateway.streams.hub import Entry, Hub, Subscription, count_data, opening, subscription_for
+from gateway.streams.hub import Hub, opening
 from gateway.streams.interest import TooManySymbols
+from gateway.streams.subscription import Subscription, subscription_for
 from gateway.streams.symbols import parse_symbol, split_symbols
 from gateway.web.access import accounts_of
 from gateway.web.context import Context

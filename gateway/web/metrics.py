@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
+from gateway.web.backplane_metrics import BackplaneMetrics
 from gateway.web.context import Context
 
 STATES = ("connecting", "live", "stale", "degraded", "closed")
@@ -77,6 +78,7 @@ def routes(context: Context) -> list[BaseRoute]:
     """The routes of this module."""
     own, process = CollectorRegistry(auto_describe=False), CollectorRegistry(auto_describe=False)
     own.register(_Gateway(context))
+    own.register(BackplaneMetrics(context))
     ProcessCollector(registry=process)
     return [Route("/metrics", partial(_metrics, own, process), methods=["GET"], name="metrics")]
 

@@ -116,18 +116,20 @@ async def open_feed(
     symbols: tuple[str, ...] = (),
     max_symbols: int = 100,
     linger_s: float = 30.0,
+    lease_s: float = LEASE_S,
+    timeout_s: float = 0.5,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Feed]:
     """A feed that stands by, or leads."""
     interest = Interest(symbols, max_symbols=max_symbols, linger_s=linger_s, now_s=time.monotonic)
-    backplane = Backplane(url, timeout_s=0.5)
+    backplane = Backplane(url, timeout_s=timeout_s)
     markets: list[Market] = []
 
     def make_source(publisher: Publisher) -> Market:
         markets.append(Market(publisher))
         return markets[-1]
 
-    leader = Leader(backplane, interest, make_source, lease_s=LEASE_S, clock=clock)
+    leader = Leader(backplane, interest, make_source, lease_s=lease_s, clock=clock)
     async with running(leader.run()) as task:
         yield Feed(leader, interest, task, markets)
     await backplane.close()

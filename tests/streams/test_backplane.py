@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
-from gateway.streams.backplane import MAX_ENTRIES, Backplane, Wish, make_holder
+from gateway.streams.backplane import Backplane
+from gateway.streams.entries import Origin, order_of
 from gateway.streams.events import BackplaneError, LeaseLost, Record
-from gateway.streams.hub import Origin, order_of
+from gateway.streams.messages import Wish, make_holder
 from gateway.streams.outlet import Complete, Forget
+from gateway.streams.scripts import MAX_ENTRIES, MAX_FAILING
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, find_port, open_valkey
 from tests.waiting import eventually
@@ -198,6 +201,32 @@ async def test_the_stream_is_trimmed(backplane: Backplane, valkey: Valkey) -> No
     assert MAX_ENTRIES <= length < MAX_ENTRIES + 500
 
 
+async def test_the_stream_is_bounded_in_bytes_too(
+    backplane: Backplane, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what a publisher before wrote; the newest batch stays, whatever its size."""
+    monkeypatch.setattr("gateway.streams.backplane.MAX_STREAM_BYTES", 100_000)
+    await acquire(backplane)
+    before = Backplane(valkey.url)
+    await before.publish(ONE, LEASE_S, ("1000", 0), [make_quote()] * 50)
+    await before.close()
+    _, epoch = await acquire(backplane)
+    mark: Origin = (epoch, 0)
+    for number in range(60):
+        mark, _ = await backplane.publish(ONE, LEASE_S, mark, [make_quote("SPY", number)] * 10)
+    entries = await read_all(backplane)
+    found: Any = valkey.redis.xrange("{gateway}:events")
+    size = sum(len(fields[b"r"]) for _, fields in found)
+    assert 80_000 < size < 110_000
+    assert entries[0][0][0] == epoch
+    assert entries[-1][0] == mark
+    many = [make_quote(f"S{number}", number) for number in range(1000)]
+    mark, _ = await backplane.publish(ONE, LEASE_S, mark, many)
+    mark, _ = await backplane.publish(ONE, LEASE_S, mark, [])
+    assert int(valkey.redis.xlen("{gateway}:events")) <= 1002
+    assert len((await backplane.read_newest()).records) == 1001
+
+
 async def test_wishes_are_united_and_run_out(backplane: Backplane, valkey: Valkey) -> None:
     await backplane.want("one", Wish(7, ("QQQ", "SPY")), LEASE_S)
     await backplane.want("two", Wish(9, ("SPY", "SPX")), 0.2)
@@ -229,6 +258,46 @@ async def test_reports(backplane: Backplane) -> None:
     assert await backplane.read_report() == {"feed": {"connects": 1}}
 
 
+async def test_failures_are_counted_for_each_client_until_their_time_is_over(
+    backplane: Backplane,
+) -> None:
+    async def count(client: str, *, has_failed: bool = True, window_s: float = 0.5) -> float:
+        return await backplane.count_failure(client, 2, window_s, has_failed=has_failed)
+
+    assert await count("one", has_failed=False) == 0
+    assert [await count("one") for _ in range(2)] == [0, 0]
+    waits = [await count("one"), await count("one", has_failed=False)]
+    assert all(0 < each <= 0.5 for each in waits)
+    assert await count("two", has_failed=False) == 0
+
+    async def is_over() -> bool:
+        return await count("one", has_failed=False) == 0
+
+    await eventually(is_over)
+
+
+async def test_failures_are_bounded(backplane: Backplane, valkey: Valkey) -> None:
+    many = {f"client-{number}": 10**15 + number for number in range(MAX_FAILING + 1)}
+    valkey.redis.zadd("{gateway}:failing", many)
+    valkey.redis.hset("{gateway}:failures", mapping={each: str(at) for each, at in many.items()})
+    await backplane.count_failure("another", 5, 300, has_failed=True)
+    assert valkey.redis.zcard("{gateway}:failing") == MAX_FAILING + 1
+    assert valkey.redis.hlen("{gateway}:failures") == MAX_FAILING + 1
+    assert not valkey.redis.hexists("{gateway}:failures", "client-0")
+
+
+async def test_what_was_signed_out_is_read_on_from_a_mark(backplane: Backplane) -> None:
+    nothing = await backplane.read_ended()
+    assert (nothing.ended, nothing.mark) == ({}, "")
+    await backplane.write_ended({"one": 1000.4, "two": 2000.0})
+    first = await backplane.read_ended()
+    assert first.ended == {"one": 1000.0, "two": 2000.0}
+    waiting = asyncio.create_task(backplane.read_ended(first.mark, waits=True))
+    await backplane.write_ended({"three": 3000.0})
+    assert (await waiting).ended == {"three": 3000.0}
+    assert (await backplane.read_ended((await waiting).mark)).ended == {}
+
+
 async def test_what_cannot_be_read_is_counted_and_skipped(
     backplane: Backplane, valkey: Valkey
 ) -> None:
@@ -237,10 +306,23 @@ async def test_what_cannot_be_read_is_counted_and_skipped(
     await backplane.publish(ONE, LEASE_S, ("1000", 0), [make_quote()])
     valkey.redis.xadd("{gateway}:events", {"r": '{"type":"news_update"}'}, id="1000-2")
     valkey.redis.xadd("{gateway}:events", {"z": "?"}, id="1000-3")
+    valkey.redis.xadd("{gateway}:events", {"f": "[1, 2]"}, id="1000-4")
+    valkey.redis.xadd("{gateway}:events", {"r": b"\xff"}, id="1000-5")
     valkey.redis.hset("{gateway}:newest", "news_update SPY", '1000-2 {"type":"news_update"}')
-    assert [change for _, change in await read_all(backplane)] == [make_quote(), None, None]
+    assert [change for _, change in await read_all(backplane)] == [make_quote(), *[None] * 4]
     assert len((await backplane.read_newest()).records) == 1
-    assert backplane.refused == 2
+    assert backplane.unreadable == 4
+    # Nor does anything else that stands there end a process.
+    valkey.redis.set("{gateway}:lease", b"\xff:soon")
+    valkey.redis.set("{gateway}:mark", "far away")
+    valkey.redis.set("{gateway}:report", b"[\xff")
+    await backplane.want("one", Wish(1, ("SPY",)), LEASE_S)
+    valkey.redis.hset("{gateway}:wanted", "two", f"{10**15} [nothing]")
+    assert (await backplane.read_newest()).mark == ("0", 0)
+    lease = await backplane.read_lease()
+    assert (lease.age_s, lease.mark) == (None, ("0", 0))
+    assert await backplane.read_report() is None
+    assert await backplane.read_wanted() == (frozenset({"SPY"}), 1)
 
 
 async def complain(backplane: Backplane) -> str:

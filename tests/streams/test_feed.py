@@ -25,8 +25,9 @@ from gateway.streams.events import (
     UpstreamError,
 )
 from gateway.streams.feed import LIMIT_PAUSE_S, MAX_RESTARTS, StageFailed
-from gateway.streams.hub import Hub, Subscription, subscription_for
+from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
+from gateway.streams.subscription import Subscription, subscription_for
 from gateway.streams.symbols import event_types, is_option
 from gateway.streams.upstream import Upstream
 from tests.simulation import Simulator

@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from gateway.streams.cursors import Subscriber
+from gateway.streams.entries import count_data
 from gateway.streams.events import (
     DATA_TYPES,
     Heartbeat,
@@ -25,15 +27,8 @@ from gateway.streams.events import (
     format_event_id,
     parse_event_id,
 )
-from gateway.streams.hub import (
-    Hub,
-    Mode,
-    Subscriber,
-    Subscription,
-    count_data,
-    opening,
-    subscription_for,
-)
+from gateway.streams.hub import Hub, Mode, opening
+from gateway.streams.subscription import Subscription, subscription_for
 from tests.sse import parse
 from tests.streams.samples import make_balance, make_quote, make_status, make_trade
 from tests.streams.virtual_time import VirtualLoop, run
@@ -333,8 +328,8 @@ class HubMachine(RuleBasedStateMachine):
         hub = self.hub
         assert hub.subscribers == len(self.readers)
         assert len(hub._groups) == len({each.subscription for each in self.readers})
-        assert len(hub._ring) < 2 * 4
-        assert hub._latest.keys() == self.newest().keys()
+        assert len(hub._log._ring) < 2 * 4
+        assert hub._log.latest.keys() == self.newest().keys()
         assert hub.published == hub.seq == len(self.records)
 
     def check_chunk(self, reader: Reader, chunk: bytes) -> None:
@@ -707,6 +702,64 @@ def test_close_ends_every_read_at_once(rate: float | None, is_behind: bool) -> N
     run(scenario())
 
 
+@pytest.mark.parametrize("rate", [None, 0.01])
+def test_closing_one_ends_its_read_and_no_other(rate: float | None) -> None:
+    async def scenario() -> None:
+        hub = make_hub()
+        one, two, three = (hub.subscribe(everything(), rate=rate) for _ in range(3))
+        reading = [asyncio.create_task(one.read()), asyncio.create_task(two.read())]
+        waiting = asyncio.create_task(three.read_entries())
+        await turn()
+        one.close()
+        async with asyncio.timeout(0.3):
+            assert await reading[0] is None
+        await turn()
+        assert not reading[1].done()
+        assert not waiting.done()
+        hub.publish(make_quote("SPY", 1))
+        assert await reading[1]
+        assert await waiting
+        for each in (two, three):
+            each.close()
+        assert await two.read() is None
+        assert not hub._groups
+
+    run(scenario())
+
+
+def test_a_gap_is_told_to_all_who_follow_and_to_nobody_later() -> None:
+    async def scenario() -> None:
+        hub = make_hub(history_events=8)
+        quick = hub.subscribe(subscription_for(symbols=["SPY"]))
+        rated = hub.subscribe(subscription_for(symbols=["SPY"]), rate=0.01)
+        slow = hub.subscribe(subscription_for(symbols=["QQQ"]))
+        hub.publish(make_quote("SPY", 1))
+        assert await quick.read()
+        assert await rated.read()
+        hub.tell_gap("backplane")
+        hub.publish(make_quote("SPY", 2))
+        told = b'event: gap\ndata: {"type":"gap","skipped":null,"reason":"backplane"}\n\n'
+        chunk = await quick.read()
+        assert chunk is not None
+        assert chunk.startswith(told)
+        assert chunk.count(b"event: ") == 2
+        assert await rated.read() == told
+        assert [each.key[0] for each in hub.snapshot(everything())] == ["quote_update"]
+        # Whoever has fallen out of the history has missed it, and is told that it missed something.
+        for number in range(40):
+            hub.publish(make_quote("SPY", number))
+        hub.publish(make_quote("QQQ", 1))
+        hub.flush()
+        slow.cursor = 0
+        chunk = await slow.read()
+        assert chunk is not None
+        assert b'"skipped":null,"reason":"slow"' in chunk
+        for each in (quick, rated, slow):
+            each.close()
+
+    run(scenario())
+
+
 def test_a_cancelled_reader_neither_wakes_nor_ends_the_others() -> None:
     async def scenario() -> None:
         hub = make_hub()
@@ -900,8 +953,8 @@ def test_memory_is_bounded_by_history_and_keys() -> None:
             hub.publish(make_quote("SPY", number))
             hub.forget([f"S{number}"])
             assert await busy.read()
-            assert len(hub._ring) < 32
-            assert len(hub._latest) == 1
+            assert len(hub._log._ring) < 32
+            assert len(hub._log.latest) == 1
             assert all(len(each.chunks) <= 1 for each in hub._groups.values())
         for each in [*stalled, busy]:
             each.close()

@@ -101,6 +101,17 @@ def test_an_epoch_begins_with_everything_statuses_first() -> None:
     assert take_all(outlet) == [make_status(), make_quote("SPY", 1), Complete()]
 
 
+def test_what_waits_when_an_epoch_begins_is_merged_too_and_counted() -> None:
+    outlet = Outlet()
+    for number in range(3):
+        outlet.publish(make_quote("SPY", number))
+        outlet.publish(make_quote("QQQ", number))
+    outlet.take(1)
+    outlet.restart()
+    assert take_all(outlet) == [make_quote("SPY", 2), make_quote("QQQ", 2), Complete()]
+    assert outlet.conflated == 3
+
+
 def test_market_data_is_inherited_stale_and_only_where_nothing_newer_is_known() -> None:
     outlet = Outlet()
     outlet.publish(make_quote("SPY", 9))

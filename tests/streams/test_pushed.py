@@ -6,8 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.streams.cursors import Pushed
 from gateway.streams.events import DEFAULT_TYPES
-from gateway.streams.hub import Hub, Pushed, Subscription, opening, subscription_for
+from gateway.streams.hub import Hub, opening
+from gateway.streams.subscription import Subscription, subscription_for
 from tests.sse import parse
 from tests.streams.samples import make_quote
 

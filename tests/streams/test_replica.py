@@ -3,17 +3,22 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 
-from gateway.streams.backplane import Backplane, make_holder
-from gateway.streams.events import DATA_TYPES, Heartbeat
-from gateway.streams.hub import Entry, Hub, Origin, Subscription, opening
+from gateway.streams.backplane import Backplane
+from gateway.streams.entries import Entry, Origin
+from gateway.streams.events import DATA_TYPES, Heartbeat, LeaseLost
+from gateway.streams.hub import Hub, opening
+from gateway.streams.messages import make_holder
 from gateway.streams.outlet import Change, Complete, Forget
+from gateway.streams.subscription import Subscription
 from tests.streams.replicating import open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, find_port, open_valkey
 from tests.waiting import scaled
+from tests.world import Forwarder
 
 ALL = Subscription(types=DATA_TYPES)
 HOLDER = make_holder("test", 60)
@@ -36,14 +41,14 @@ class Publishing:
 
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
-        self._backplane = Backplane(valkey.url)
+        self.backplane = Backplane(valkey.url)
         self.mark: Origin = ("0", 0)
 
     async def close(self) -> None:
-        await self._backplane.close()
+        await self.backplane.close()
 
     async def begin(self, now_ms: int = 1000) -> str:
-        _, epoch = await self._backplane.acquire(
+        _, epoch = await self.backplane.acquire(
             HOLDER, 60, now_ms, floor=0, take=False, stand_by_s=1
         )
         self.mark = (epoch, 0)
@@ -52,7 +57,7 @@ class Publishing:
         return epoch
 
     async def publish(self, *changes: Change) -> None:
-        self.mark, _ = await self._backplane.publish(HOLDER, 60, self.mark, changes)
+        self.mark, _ = await self.backplane.publish(HOLDER, 60, self.mark, changes)
 
 
 @pytest.fixture
@@ -60,6 +65,16 @@ async def feed(valkey: Valkey) -> AsyncIterator[Publishing]:
     publishing = Publishing(valkey)
     yield publishing
     await publishing.close()
+
+
+@contextmanager
+def running_pause(valkey: Valkey) -> Iterator[None]:
+    """While the server hangs."""
+    valkey.pause()
+    try:
+        yield
+    finally:
+        valkey.go_on()
 
 
 def ids(entries: list[Entry]) -> list[str]:
@@ -176,6 +191,7 @@ async def test_who_falls_out_of_the_stream_reads_the_newest(
     await feed.publish(make_status(), make_quote("SPY", 1), make_quote("GONE", 1), Complete())
     async with open_web(valkey.url) as web:
         await until(web.is_fresh)
+        follower = web.hub.subscribe(ALL)
         # In one step, so that it cannot keep up: what it would read next is trimmed.
         await feed.publish()
         await until(lambda: web.hub.last_event_id == "1000-5")
@@ -190,6 +206,55 @@ async def test_who_falls_out_of_the_stream_reads_the_newest(
         await until(lambda: web.replica.loads == 2)
         assert web.hub.last_event_id == "1000-7"
         assert web.quote("GONE") is None
+        chunk = await follower.read()
+        assert chunk is not None
+        assert chunk.startswith(b'event: gap\ndata: {"type":"gap","skipped":null,"reason":"backpl')
+        assert web.replica.figures().gaps == 1
+        follower.close()
+
+
+async def test_nothing_is_lost_over_a_connection_that_breaks(
+    valkey: Valkey, feed: Publishing
+) -> None:
+    """Also not what was replaced meanwhile, as long as the stream has it."""
+    await feed.begin()
+    await feed.publish(make_status(), make_quote("SPY", 1), Complete())
+    async with open_web(valkey.url) as web:
+        await until(web.is_fresh)
+        follower = web.hub.subscribe(ALL)
+        quotes = [make_quote("SPY", number) for number in range(2, 1800)]
+        with running_pause(valkey):
+            publishing = asyncio.create_task(feed.publish(*quotes))
+            await until(lambda: not web.replica.figures().is_reachable)
+        await publishing
+        seen = b""
+        async with asyncio.timeout(scaled(5)):
+            while b'"last":1799,' not in seen:
+                seen += await follower.read() or b""
+        prices = [int(each) for each in re.findall(rb'"stale":false,"last":(\d+)', seen)]
+        assert set(range(2, 1800)) <= set(prices)
+        assert b"event: gap" not in seen
+        assert web.replica.figures().loads == 2
+        follower.close()
+
+
+async def test_what_was_missed_is_no_sign_of_life(valkey: Valkey, feed: Publishing) -> None:
+    """A publisher that died while this process was cut off is not taken to be there."""
+    with closing(Forwarder()) as address:
+        address.lead_to(valkey.port)
+        await feed.begin()
+        await feed.publish(make_status(), make_quote("SPY", 1), Complete())
+        async with open_web(address.url) as web:
+            await until(web.is_fresh)
+            address.lead_to(None)
+            await until(lambda: web.status().state == "stale")
+            await feed.publish(make_quote("SPY", 2), make_quote("SPY", 3))
+            valkey.redis.delete("{gateway}:lease")
+            address.lead_to(valkey.port)
+            await until(lambda: web.replica.loads == 2)
+            assert web.last() == 3
+            assert not web.is_fresh()
+            assert web.quote().stale  # type: ignore[union-attr]
 
 
 async def test_a_server_that_comes_back_empty_leaves_the_last_values(
@@ -258,6 +323,42 @@ async def test_the_loop_turns_while_the_server_hangs(valkey: Valkey, feed: Publi
         assert longest_s < 0.5
         await feed.publish()
         await until(web.is_fresh)
+
+
+async def test_the_figures_tell_who_publishes_and_how_late(
+    valkey: Valkey, feed: Publishing
+) -> None:
+    await feed.begin()
+    await feed.publish(make_status(), make_quote("SPY", 1), make_quote("SPY", 2))
+    async with open_web(valkey.url) as web:
+        await until(lambda: web.replica.figures().holder == "test")
+        figures = web.replica.figures()
+        assert (figures.epoch, figures.loads, figures.read) == (1000, 1, 0)
+        assert (figures.is_reachable, figures.fenced, figures.leader) == (True, 0, None)
+        assert 0 <= (figures.lease_age_s or 0) < 5
+        await until(lambda: web.replica.figures().lag_s is not None)
+        assert 0 < (web.replica.figures().lag_s or 0) < scaled(1)
+        await feed.publish(make_quote("SPY", 3))
+        await until(lambda: web.replica.figures().read == 1)
+        # What it seeks does not come, as if it could not keep up: the lag grows.
+        valkey.redis.set("{gateway}:mark", "1000-99")
+        await until(lambda: (web.replica.figures().lag_s or 0) > 1)
+        valkey.redis.set("{gateway}:mark", "1000-4")
+        with pytest.raises(LeaseLost):
+            await feed.backplane.publish("nobody:1", 1, feed.mark, [make_quote()] * 3)
+        await until(lambda: web.replica.figures().fenced == 3)
+        valkey.pause()
+        try:
+            await until(lambda: not web.replica.figures().is_reachable)
+            await until(lambda: web.replica.figures().holder is None)
+        finally:
+            valkey.go_on()
+        await until(lambda: web.replica.figures().reconnects == 1)
+        await feed.begin(2000)
+        await feed.publish(make_quote("SPY", 4))
+        await until(lambda: (web.replica.figures().lag_s or 9) < scaled(1))
+        told = web.replica.report()["backplane"]
+        assert (told["trouble"], told["reconnects"], told["holder"]) == (None, 1, "test")
 
 
 def test_what_a_replica_publishes_itself_has_no_id() -> None:

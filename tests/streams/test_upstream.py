@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from gateway.streams.events import QuoteUpdate
-from gateway.streams.hub import subscription_for
+from gateway.streams.subscription import subscription_for
 from tests.simulation import Simulator
 from tests.streams.running import Running, running
 from tests.waiting import eventually

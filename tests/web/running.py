@@ -19,6 +19,7 @@ from gateway.server import Server, open_socket
 from gateway.settings import Settings, load_settings
 from gateway.streams.events import BalanceUpdate, QuoteUpdate, Record, Status, format_time
 from gateway.web.context import Context
+from gateway.web.siblings import Siblings
 from tests.waiting import eventually_sync, scaled
 
 T = TypeVar("T")
@@ -131,12 +132,14 @@ class Running:
 
 @contextmanager
 def open_gateway(
-    settings: Settings | None = None, run_upstream: Callable[[], Awaitable[None]] = idle
+    settings: Settings | None = None,
+    run_upstream: Callable[[], Awaitable[None]] = idle,
+    siblings: Siblings | None = None,
 ) -> Iterator[Running]:
     """A running gateway; at the end it is shut down, and no stream or cursor may be left."""
     settings = settings or make_settings()
     context = create_context(settings)
-    app = build_app(context, run_upstream)
+    app = build_app(context, run_upstream, siblings=siblings)
     listener = open_socket(settings.host, settings.port)
     server = Server(app, settings)
     found: list[asyncio.AbstractEventLoop] = []

@@ -1,6 +1,7 @@
 """Who is let in, until when, and that a stream ends when that changes."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +16,15 @@ from gateway.streams.events import ConfigurationError
 from gateway.web import access as access_module
 from gateway.web.access import (
     ACCESS_CHANGED,
-    LOGIN_IDLE_S,
-    LOGIN_LIFE_S,
-    MAX_ADDRESSES,
     SIGNED_OUT,
     Access,
     Admission,
-    Throttle,
-    TooManyTries,
-    network_of,
     open_access,
 )
-from gateway.web.viewers import HASHER, OWNER, Viewer, is_token_of
+from gateway.web.logins import LOGIN_IDLE_S, LOGIN_LIFE_S
+from gateway.web.throttle import TooManyTries
+from gateway.web.viewers import HASHER, OWNER, Viewer, add_viewer, is_token_of, read_viewers
+from tests.waiting import eventually
 from tests.web.running import TOKEN, make_protected, make_settings
 
 SECRET = "s" * 32
@@ -200,22 +198,6 @@ async def test_a_token_that_nobody_guesses_is_never_locked_out() -> None:
     assert await access.recognize("x" * 32, "192.0.2.1") == OWNER
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "is_same"),
-    [
-        ("192.0.2.1", "192.0.2.1", True),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("2001:db8::1", "2001:db8::ffff:1", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("", "", True),
-        ("unix", "192.0.2.1", False),
-    ],
-)
-def test_one_client_has_all_addresses_of_its_network(one: str, other: str, is_same: bool) -> None:
-    assert (network_of(one) == network_of(other)) is is_same
-
-
 def test_a_cookie_lives_until_its_time_and_over_a_restart() -> None:
     clock = Clock()
     access = Access(TOKEN, viewers=VIEWERS, now_s=clock)
@@ -308,7 +290,7 @@ def test_logged_out_sessions_are_forgotten_when_they_would_have_ended() -> None:
         access.end(access.make_cookie(OWNER))
         access.end("none of ours")
         clock.now_s += LOGIN_LIFE_S
-    assert len(access._ended) == 1
+    assert len(access.logins.ended) == 1
 
 
 def test_what_is_held_ends_with_the_login() -> None:
@@ -339,6 +321,37 @@ def test_what_is_held_ends_with_the_login() -> None:
     assert said[3:] == [("too late", ACCESS_CHANGED)]
 
 
+async def test_a_viewers_file_that_is_being_written_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between emptying and filling it nobody is thrown out."""
+    looks: list[object] = []
+    stamp_of = access_module._stamp
+
+    def look(path: Path) -> tuple[int, ...] | None:
+        looks.append(path)
+        return stamp_of(path)
+
+    monkeypatch.setattr(access_module, "WATCH_S", 0.001)
+    monkeypatch.setattr(access_module, "SETTLE_S", 60.0)
+    monkeypatch.setattr(access_module, "_stamp", look)
+    path = tmp_path / "viewers.toml"
+    await asyncio.to_thread(add_viewer, path, "alice", None)
+    viewers = await asyncio.to_thread(read_viewers, path)
+    access = Access(TOKEN, viewers=viewers)
+    said: list[str] = []
+    Admission(access, viewers["alice"]).hold(said.append)
+    watching = asyncio.create_task(access.watch(path))
+    path.write_text("")
+    seen = len(looks)
+    await eventually(lambda: len(looks) > seen + 3)
+    assert not said
+    os.utime(path, (1, 1))
+    await eventually(lambda: said == [ACCESS_CHANGED])
+    watching.cancel()
+    await asyncio.wait([watching])
+
+
 def test_what_ends_leaves_no_count_behind() -> None:
     access = Access(TOKEN, viewers=VIEWERS)
     release = Admission(access, ALICE).hold(lambda reason: None)
@@ -346,20 +359,3 @@ def test_what_ends_leaves_no_count_behind() -> None:
     release()
     assert access.count_streams("alice") == 0
     assert not access._streams
-
-
-def test_the_throttle_forgets_after_a_while_and_forgets_the_oldest_address() -> None:
-    now_s = [0.0]
-    throttle = Throttle(lambda: now_s[0])
-    for second in range(5):
-        now_s[0] = float(second)
-        assert throttle.wait_s("a") == 0
-        throttle.record("a")
-    assert throttle.wait_s("a") == 297
-    assert throttle.wait_s("b") == 0
-    now_s[0] = 300.0
-    assert throttle.wait_s("a") == 0, "the first failure is over"
-    for number in range(MAX_ADDRESSES + 10):
-        throttle.record(str(number))
-    assert len(throttle._failures) == MAX_ADDRESSES
-    assert "a" not in throttle._failures

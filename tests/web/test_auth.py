@@ -11,7 +11,6 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from gateway.app import build_app, create_context
 from gateway.streams.events import ConfigurationError
-from gateway.web.access import LOGIN_IDLE_S, Throttle
 from gateway.web.auth import (
     COOKIE,
     MAX_FORM_BYTES,
@@ -21,6 +20,8 @@ from gateway.web.auth import (
     is_local,
     safe_target,
 )
+from gateway.web.logins import LOGIN_IDLE_S
+from gateway.web.throttle import Throttle
 from tests.web.running import (
     TLS,
     TOKEN,

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.streams.hub import Hub, Pushed, opening
+from gateway.streams.cursors import Pushed
+from gateway.streams.hub import Hub, opening
 from gateway.web.access import ACCESS_CHANGED, SIGNED_OUT, WATCH_S, Access, Admission
 from gateway.web.auth import COOKIE
 from gateway.web.events import parse_query

@@ -11,7 +11,6 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from gateway.app import build_app, create_context
-from gateway.web.access import Throttle
 from gateway.web.auth import COOKIE
 from gateway.web.guard import (
     SECURITY_HEADERS,
@@ -20,6 +19,7 @@ from gateway.web.guard import (
     own_hosts,
     split_host,
 )
+from gateway.web.throttle import Throttle
 from gateway.web.viewers import OWNER
 from tests.waiting import scaled
 from tests.web.running import (

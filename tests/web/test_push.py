@@ -10,7 +10,7 @@ import pytest
 from starlette.types import Message
 
 from gateway.app import create_context
-from gateway.streams.hub import subscription_for
+from gateway.streams.subscription import subscription_for
 from gateway.web.context import Context
 from gateway.web.push import RAW_SEND, Attach, PushedStream, _Rest
 from tests.waiting import eventually, eventually_sync
