@@ -70,7 +70,7 @@ async def test_without_a_period_each_refusal_costs_one_refresh(simulator: Simula
 
         await eventually(settled)
         assert up.upstream.accounts.polls - polls >= 8
-        assert up.upstream.accounts.report()["dropped"] == {}
+        assert not up.upstream.accounts.dropped
 
 
 async def test_the_report_is_plain_and_without_secrets(simulator: Simulator) -> None:

@@ -1,7 +1,7 @@
 """Frames on their way to the SDK: what it can read passes, the rest is counted or raised."""
 
 import json
-from collections import Counter, deque
+from collections import deque
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +16,7 @@ from tastytrade.streamer import MAP_EVENTS, DXLinkStreamer
 
 from gateway.streams.events import SessionLimit, Unauthorized, UpstreamError
 from gateway.streams.normalize import EVENT_CLASSES, EVENT_TYPES, Normalizer, wire_fields
+from gateway.streams.tally import Tally
 from gateway.streams.wire import AccountInspector, FeedInspector, GuardedSocket
 from tests.streams.virtual_time import run
 
@@ -48,15 +49,15 @@ class Wire:
     """A guard before a fake socket, with everything that it can tell."""
 
     def __init__(self, *frames: Any) -> None:
-        self.refused: Counter[str] = Counter()
+        self.dropped: Tally = Tally()
         self.closed: list[str] = []
         self.frames = 0
-        self.inspector = FeedInspector(CHANNELS, FIELDS, self.refused, self.closed.append)
+        self.inspector = FeedInspector(CHANNELS, FIELDS, self.dropped, self.closed.append)
         encode = msgspec.json.Encoder(decimal_format="number").encode
         texts = [each if isinstance(each, str) else encode(each).decode() for each in frames]
         self.socket = FakeSocket(texts)
         socket: Any = self.socket
-        self.guard = GuardedSocket(socket, self.inspector.inspect, self.refused, self.count)
+        self.guard = GuardedSocket(socket, self.inspector.inspect, self.dropped, self.count)
 
     def count(self) -> None:
         self.frames += 1
@@ -95,7 +96,7 @@ def test_a_good_frame_keeps_its_digits() -> None:
     assert message == feed_data("Quote", QUOTE)
     assert str(message["data"][1][8]) == "450.20"
     assert wire.frames == 1
-    assert not +wire.refused
+    assert not +wire.dropped
 
 
 def test_sending_passes_through() -> None:
@@ -109,7 +110,7 @@ def test_several_pairs_become_several_messages_in_order() -> None:
     other = ["QQQ", *QUOTE[1:]]
     found, wire = receive(feed_data("Quote", QUOTE, "Quote", [*other, *QUOTE]))
     assert found == [feed_data("Quote", QUOTE), feed_data("Quote", [*other, *QUOTE])]
-    assert not +wire.refused
+    assert not +wire.dropped
 
 
 def test_one_bad_pair_costs_no_good_one() -> None:
@@ -117,7 +118,8 @@ def test_one_bad_pair_costs_no_good_one() -> None:
         feed_data("Quote", QUOTE[:-1], "Quote", QUOTE, "Trade", QUOTE, "Quote", [], "Quote")
     )
     assert found == [feed_data("Quote", QUOTE)]
-    assert wire.refused == {"malformed data": 4}
+    counts = {("Quote", "malformed"): 3, ("Quote", "unknown type"): 1}
+    assert wire.dropped == counts
 
 
 @pytest.mark.parametrize(
@@ -149,14 +151,14 @@ def test_one_bad_pair_costs_no_good_one() -> None:
 def test_malformed_data_is_dropped_and_counted(message: Any) -> None:
     found, wire = receive(message, feed_data("Quote", QUOTE))
     assert found == [feed_data("Quote", QUOTE)]
-    assert wire.refused["malformed data"] >= 1
+    assert wire.dropped.total() >= 1
 
 
 def test_full_format_rows_pass_one_by_one() -> None:
     rows = [{"eventType": "Quote", "eventSymbol": "SPY", "bidPrice": 1}, {"eventSymbol": "QQQ"}]
     found, wire = receive(feed_data(rows[0], "x", rows[1], {"eventSymbol": None}))
     assert found == [feed_data(*rows)]
-    assert wire.refused["malformed data"] == 2
+    assert wire.dropped == {("Quote", "malformed"): 1, ("Quote", "no symbol"): 1}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_full_format_rows_pass_one_by_one() -> None:
 def test_what_is_no_json_is_dropped_and_counted(text: str) -> None:
     found, wire = receive(text, feed_data("Quote", QUOTE))
     assert found == [feed_data("Quote", QUOTE)]
-    assert wire.refused == {"not JSON": 1}
+    assert wire.dropped == {("frame", "not JSON"): 1}
     assert wire.frames == 2
 
 
@@ -186,7 +188,7 @@ def test_what_is_no_json_is_dropped_and_counted(text: str) -> None:
 def test_what_is_no_object_is_dropped_and_counted(text: str) -> None:
     found, wire = receive(text)
     assert found == []
-    assert wire.refused == {"not an object": 1}
+    assert wire.dropped == {("frame", "not an object"): 1}
 
 
 def auth_state(state: Any) -> dict[str, Any]:
@@ -219,7 +221,7 @@ def test_channels_open_once_and_their_end_is_told() -> None:
     # A close of what is not open would end the SDK's reader with a KeyError.
     assert found == [opened, closed, opened]
     assert wire.closed == ["Quote"]
-    assert wire.refused == {"unknown channel": 5}
+    assert wire.dropped == {("frame", "unknown channel"): 5}
 
 
 def test_fields_in_another_order_are_refused() -> None:
@@ -230,7 +232,7 @@ def test_fields_in_another_order_are_refused() -> None:
     good: list[Any] = [{"Quote": order}, {"Other": ["x"]}, {}, None, [], "Quote", 5]
     found, wire = receive({"type": "FEED_CONFIG", "channel": 1}, *map(config, good))
     assert found == []
-    assert not +wire.refused
+    assert not +wire.dropped
     for bad in (order[::-1], order[:-1], [*order, "x"], [], None):
         with pytest.raises(UpstreamError, match="fields of Quote in another order"):
             receive(config({"Quote": bad}))
@@ -260,7 +262,7 @@ def test_an_error_is_raised_in_few_words(error: Any, message: Any, kind: type[Ex
 def test_unknown_types_are_dropped_and_counted() -> None:
     found, wire = receive({"type": "NEWS"}, {"type": None}, {"type": []}, {}, {"type": {}})
     assert found == []
-    assert wire.refused == {"unknown message type": 5}
+    assert wire.dropped == {("frame", "unknown message"): 5}
     setup = [{"type": "SETUP", "channel": 0}, {"type": "KEEPALIVE", "channel": 0}]
     assert receive(*setup)[0] == setup
 
@@ -336,9 +338,9 @@ def account_wire(*frames: Any, wanted: bool = True) -> tuple[Wire, list[Any]]:
         asked.append(message)
         return wanted
 
-    inspector = AccountInspector(wire.refused, is_wanted)
+    inspector = AccountInspector(wire.dropped, is_wanted)
     socket: Any = wire.socket
-    wire.guard = GuardedSocket(socket, inspector.inspect, wire.refused, wire.count)
+    wire.guard = GuardedSocket(socket, inspector.inspect, wire.dropped, wire.count)
     return wire, asked
 
 
@@ -369,7 +371,7 @@ def test_an_ack_that_the_sdk_cannot_read_is_dropped(value: Any) -> None:
     """It says `int(request_id)`; an error there would end its reader."""
     wire, _ = account_wire({"status": "ok", "action": "heartbeat", "request-id": value})
     assert run(wire.receive_all()) == []
-    assert wire.refused == {"malformed ack": 1}
+    assert wire.dropped == {("frame", "malformed"): 1}
 
 
 @pytest.mark.parametrize(
