@@ -53,12 +53,17 @@ _VENUES: dict[str, Market] = {
 }
 
 
+def future_root(symbol: str) -> str | None:
+    """The product of a future, or of an option on one: `ES` of `/ESZ26:XCME`; None of others."""
+    future = _FUTURE.match(symbol)
+    return None if future is None else future["root"]
+
+
 @lru_cache(REMEMBERED)
 def market_of(symbol: str) -> Market:
     """The market whose hours decide whether this symbol, or its candles, ought to move."""
     name = symbol.partition("{")[0]
-    future = _FUTURE.match(name)
-    if future is not None:
-        root, venue = future["root"], name.rpartition(":")[2]
-        return _ROOTS.get(root) or _VENUES.get(venue, "index futures")
+    root = future_root(name)
+    if root is not None:
+        return _ROOTS.get(root) or _VENUES.get(name.rpartition(":")[2], "index futures")
     return "crypto" if "/" in name[1:] and ":" in name else "stocks"

@@ -78,7 +78,7 @@ LEFT_OUT = {
 def _left_out(context: Context) -> Iterator[Metric]:
     """What was left out between upstream and hub, by type and reason; see `gateway.streams.tally`.
 
-    Only in the process that is connected upstream.
+    With REDIS_URL it is what the feed process tells.
     """
     counts = context.report().get("left_out", {}).get("counts", ())
     for fate, (name, text) in LEFT_OUT.items():

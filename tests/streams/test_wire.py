@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tastytrade import logger as sdk_logger
 from tastytrade.streamer import MAP_EVENTS, DXLinkStreamer
 
-from gateway.streams.events import SessionLimit, Unauthorized, UpstreamError
+from gateway.streams.events import SessionLimit, Unauthorized, UpstreamError, encode
 from gateway.streams.normalize import EVENT_CLASSES, EVENT_TYPES, Normalizer, wire_fields
 from gateway.streams.tally import Tally
 from gateway.streams.wire import AccountInspector, FeedInspector, GuardedSocket
@@ -97,6 +97,41 @@ def test_a_good_frame_keeps_its_digits() -> None:
     assert str(message["data"][1][8]) == "450.20"
     assert wire.frames == 1
     assert not +wire.dropped
+
+
+NUMBERS = {
+    "Quote": ("bidPrice", "askPrice", "bidSize", "askSize"),
+    "Trade": ("price", "size", "dayVolume", "dayTurnover"),
+    "Summary": ("dayOpenPrice", "dayHighPrice", "dayLowPrice", "prevDayClosePrice"),
+    "Greeks": ("price", "volatility", "delta", "vega"),
+    "Candle": ("open", "high", "low", "close", "volume", "vwap"),
+}
+
+
+@given(
+    event_type=st.sampled_from(sorted(NUMBERS)),
+    numbers=st.lists(st.decimals(0, 10**15, places=None), min_size=6, max_size=6),
+)
+def test_what_leaves_the_gateway_has_the_digits_of_the_wire(
+    event_type: str, numbers: list[Decimal]
+) -> None:
+    """Through the guard, the SDK's own code, the normalizer, JSON, and a decoder beyond it."""
+    fields = FIELDS[event_type]
+    values = dict.fromkeys(fields, "0")
+    values |= {"eventSymbol": '"SPY"', "time": "1795188600000"}
+    texts = dict(zip(NUMBERS[event_type], map(str, numbers), strict=False))
+    row = ",".join((values | texts)[name] for name in fields)
+    channel = next(number for number, name in CHANNELS.items() if name == event_type)
+    frame = f'{{"type":"FEED_DATA","channel":{channel},"data":["{event_type}",[{row}]]}}'
+    (message,), _ = receive(frame)
+    (event,) = read_as_the_sdk(message)
+    record = Normalizer().normalize(event, 1)[-1]
+    body = encode(record)
+    found = json.loads(body, parse_float=str, parse_int=str)
+    shown = {str(each) for each in found.values()}
+    assert set(texts.values()) <= shown
+    assert msgspec.json.decode(body, type=type(record)) == record
+    assert encode(msgspec.json.decode(body, type=type(record))) == body
 
 
 def test_sending_passes_through() -> None:
