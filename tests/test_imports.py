@@ -23,7 +23,7 @@ UPSTREAM = {
 # Each may import its own stage and earlier ones. What all stages speak of comes first; what puts
 # a half together comes after its parts.
 STAGES = [
-    {"gateway.settings", "gateway.streams.events", "gateway.streams.symbols"},
+    {"gateway.clock", "gateway.settings", "gateway.streams.events", "gateway.streams.symbols"},
     {
         f"gateway.streams.{name}"
         for name in (

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from gateway.clock import SteadyWall, read_steady_s
 from gateway.streams.markets import ALWAYS_OPEN, MARKETS, Market, Phase
 
 logger = logging.getLogger(__name__)
@@ -39,12 +40,6 @@ _CALENDARS: Mapping[Market, str] = {
 Sessions = Mapping[Market, list[tuple[datetime, datetime]]]
 
 
-def read_steady_s() -> float:
-    """Seconds of a clock that nobody sets; where there is one, it counts a sleeping machine too."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
-
-
 class MarketHours:
     """The phase of every market, or a fixed answer for a feed that keeps hours of its own.
 
@@ -61,8 +56,7 @@ class MarketHours:
     ) -> None:
         self.mode = mode
         self._wall_s = wall_s
-        self._steady_s = steady_s
-        self._offset_s = wall_s() - steady_s()
+        self._kept_s = SteadyWall(wall_s, steady_s)
         self._has_stepped = False
         self._sessions: Sessions = {}
 
@@ -70,7 +64,7 @@ class MarketHours:
         """Every market's phase now; None while its calendar is unread, or clocks disagree."""
         if self.mode != "auto":
             return dict.fromkeys(MARKETS, self.mode)
-        wall_s, kept_s = self._wall_s(), self._offset_s + self._steady_s()
+        wall_s, kept_s = self._wall_s(), self._kept_s()
         if not self._is_step(wall_s - kept_s):
             return self.at(datetime.fromtimestamp(wall_s, UTC))
         now, kept = (self.at(datetime.fromtimestamp(each, UTC)) for each in (wall_s, kept_s))
@@ -102,11 +96,7 @@ class MarketHours:
                 await asyncio.sleep(_RETRY_S)
             else:
                 await asyncio.sleep(_RELOAD_S)
-                self.believe_wall_clock()
-
-    def believe_wall_clock(self) -> None:
-        """Take what the wall clock says now as right, whatever it said before."""
-        self._offset_s = self._wall_s() - self._steady_s()
+                self._kept_s.believe()
 
     def _is_step(self, error_s: float) -> bool:
         has_stepped = abs(error_s) > STEP_S

@@ -28,6 +28,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.types import Scope
 
+from gateway.clock import SteadyWall
 from gateway.settings import Settings, is_loopback
 from gateway.streams.events import ConfigurationError
 from gateway.web.viewers import OWNER, Viewer, find_id, is_token_of, read_viewers
@@ -138,14 +139,15 @@ class Access:
         is_generated: bool = False,
         idle_s: float = LOGIN_IDLE_S,
         life_s: float = LOGIN_LIFE_S,
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float] | None = None,
     ) -> None:
         self._token = token
         self.is_generated = is_generated
         self.idle_s = idle_s
         self.life_s = life_s
         self.throttle = Throttle()
-        self._now_s = now_s
+        # A clock that is set must neither end logins nor bring back one that was signed out.
+        self._now_s = now_s or SteadyWall()
         self._key = hashlib.sha256(b"gateway cookie\0" + (token or "").encode()).digest()
         # Of this process alone: what is kept of tokens is worth nothing outside it.
         self._digest_key = secrets.token_bytes(32)
