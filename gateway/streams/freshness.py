@@ -7,7 +7,7 @@ the lower counts, so neither a burst nor a lull deceives) follows how long a sil
 chance; a longer one is a fault. In a market with a canary no chance is given: it always moves.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from math import log, log1p
 
@@ -33,11 +33,14 @@ CANARY_MARKET: Market = "stocks"
 class Pace:
     """How often something moves, learned from when it did."""
 
-    __slots__ = ("_fast", "_moments", "_slow", "last_s")
+    __slots__ = ("_at_least_s", "_fast", "_moments", "_slow", "last_s", "limit_s")
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, now_s: float, at_least_s: float) -> None:
         self.last_s = now_s
         """The last movement, or since when one is awaited."""
+        self.limit_s = float("inf")
+        """The longest silence that chance explains; never less than `at_least_s`."""
+        self._at_least_s = at_least_s
         self._moments = 0
         self._fast = self._slow = 0.0
 
@@ -50,6 +53,10 @@ class Pace:
         self._fast = self._learn(self._fast, quiet, FAST)
         self._slow = self._learn(self._slow, quiet, SLOW)
         self._moments += quiet + 1
+        if self._moments >= MIN_MOMENTS:
+            # What moved in every moment known may yet be quiet in the next: Laplace's rule.
+            share = min(self._fast, self._slow, 1 - 1 / (self._moments + 2))
+            self.limit_s = max(self._at_least_s, CHANCE / log1p(-share) * MOMENT_S)
 
     def _learn(self, share: float, quiet: int, weight: float) -> float:
         """The mean after so many quiet moments and one with a movement."""
@@ -58,14 +65,9 @@ class Pace:
             return (share * self._moments + 1) / moments
         return share * (1 - weight) ** (quiet + 1) + weight
 
-    def is_silent(self, now_s: float, at_least_s: float) -> bool:
-        """Whether it has been silent for so long, and for longer than chance explains."""
-        silent_s = now_s - self.last_s
-        if silent_s < at_least_s or self._moments < MIN_MOMENTS:
-            return False
-        # What moved in every moment known may yet be quiet in the next: Laplace's rule.
-        share = min(self._fast, self._slow, 1 - 1 / (self._moments + 2))
-        return silent_s / MOMENT_S * log1p(-share) < CHANCE
+    def is_silent(self, now_s: float) -> bool:
+        """Whether it has been silent for longer than chance explains."""
+        return now_s - self.last_s > self.limit_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,11 @@ class Freshness:
 
     def __init__(self, stale_s: float) -> None:
         self._stale_s = stale_s
+        # Since the last look.
         self._moved: dict[str, float] = {}
         self._paces: dict[str, Pace] = {}
         self._markets: dict[Market, Pace] = {}
-        self._all = Pace(0.0)
+        self._all = Pace(0.0, stale_s)
         self._open: frozenset[Market] = frozenset()
         # Whether an event has come since that proved nothing.
         self._silent: dict[str, bool] = {}
@@ -148,9 +151,7 @@ class Freshness:
         for each in (self._alone, self._revived, self._awaited):
             each.difference_update(symbols)
 
-    def judge(
-        self, symbols: Collection[str], open_markets: frozenset[Market], now_s: float
-    ) -> Verdict:
+    def judge(self, symbols: Set[str], open_markets: frozenset[Market], now_s: float) -> Verdict:
         """What of these symbols is silent; to be asked every `MOMENT_S`."""
         if open_markets != self._open:
             self._turn(open_markets, now_s)
@@ -184,11 +185,11 @@ class Freshness:
         """Begin anew for the markets that have opened or closed."""
         turned = open_markets ^ self._open
         self._open = open_markets
-        self._all = Pace(now_s)
+        self._all = Pace(now_s, self._stale_s)
         for market in turned:
             self._markets.pop(market, None)
             if market in open_markets:
-                self._markets[market] = Pace(now_s)
+                self._markets[market] = Pace(now_s, self._stale_s)
         for symbol in [each for each in self._paces if market_of(each) in turned]:
             del self._paces[symbol]
         self._silent_markets &= open_markets
@@ -198,23 +199,20 @@ class Freshness:
             if has_come and market_of(symbol) not in open_markets:
                 self._revive(symbol)
 
-    def _look(self, symbols: Collection[str], now_s: float) -> set[str]:
+    def _look(self, symbols: Set[str], now_s: float) -> set[str]:
         """Take what has moved; the symbols that are silent by themselves."""
         newest: dict[Market, float] = {}
-        silent: set[str] = set()
-        for symbol in symbols:
+        moved, self._moved = self._moved, {}
+        for symbol, at_s in moved.items():
             market = market_of(symbol)
-            if market not in self._open:
+            if market not in self._open or symbol not in symbols:
                 continue
             pace = self._paces.get(symbol)
             if pace is None:
-                pace = self._paces[symbol] = Pace(now_s - MOMENT_S)
-            at_s = self._moved.get(symbol, 0.0)
-            if at_s > pace.last_s:
-                pace.move(at_s)
-                newest[market] = max(newest.get(market, 0.0), at_s)
-            elif pace.is_silent(now_s, self._stale_s):
-                silent.add(symbol)
+                pace = self._paces[symbol] = Pace(at_s - MOMENT_S, self._stale_s)
+            pace.move(at_s)
+            newest[market] = max(newest.get(market, 0.0), at_s)
+        silent = {each for each, pace in self._paces.items() if pace.is_silent(now_s)}
         self._alone |= silent
         for market, at_s in newest.items():
             self._markets[market].move(at_s)
@@ -227,7 +225,7 @@ class Freshness:
     def _is_silent(self, market: Market, pace: Pace, now_s: float) -> bool:
         if market == CANARY_MARKET and market in self._open:
             return now_s - pace.last_s > self._stale_s
-        return pace.is_silent(now_s, self._stale_s)
+        return pace.is_silent(now_s)
 
     def _is_suspected(self, symbol: str) -> bool:
         market = market_of(symbol)

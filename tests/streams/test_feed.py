@@ -28,8 +28,10 @@ from gateway.streams.events import (
     UpstreamError,
 )
 from gateway.streams.feed import LIMIT_PAUSE_S, MAX_RESTARTS, StageFailed
+from gateway.streams.hours import MarketHours
 from gateway.streams.hub import Hub, Subscription, subscription_for
 from gateway.streams.interest import Interest
+from gateway.streams.markets import MARKETS, Market, Phase
 from gateway.streams.symbols import event_types, is_option
 from gateway.streams.upstream import Upstream
 from tests.simulation import Simulator
@@ -39,6 +41,15 @@ from tests.waiting import eventually, scaled
 UNIVERSE = list_universe(datetime.now(UTC).date())
 OPTIONS = sorted(UNIVERSE.options)
 ALL_MARKET = subscription_for(types=MARKET_TYPES)
+
+
+NEVER_S = float("inf")
+
+
+def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge sooner than in earnest, and oftener wrong."""
+    monkeypatch.setattr(freshness, "CHANCE", math.log(1e-3))
+    monkeypatch.setattr(freshness, "MIN_MOMENTS", 6)
 
 
 async def held_upstream(simulator: Simulator) -> dict[str, set[str]]:
@@ -244,7 +255,7 @@ async def test_a_stuck_feed_is_not_taken_for_live_when_it_answers(
             return publish(record)
 
         monkeypatch.setattr(up.hub, "publish", watch)
-        await eventually(lambda: up.upstream.feed.connects >= 3, 15)
+        await eventually(lambda: up.upstream.feed.connects >= 2, 15)
         await eventually(lambda: len(seen) >= 6)
         assert all(seen), "what it had is told, as what it is"
         assert up.status().state == "stale"
@@ -256,11 +267,11 @@ async def test_a_stuck_feed_is_not_taken_for_live_when_it_answers(
 async def test_one_symbol_that_stops_is_stale_and_no_other(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(freshness, "CHANCE", math.log(1e-3))
+    hasten(monkeypatch)
     async with running(simulator.settings(stale_s=0.5)) as up:
         await eventually(up.is_live, 10)
         paces = up.upstream.feed._freshness._paces
-        await eventually(lambda: paces["QQQ"]._moments >= freshness.MIN_MOMENTS, 10)
+        await eventually(lambda: (p := paces.get("QQQ")) and p.limit_s < NEVER_S, 10)
         await simulator.control("freeze", symbols=["QQQ"])
         await eventually(lambda: (q := up.quote("QQQ")) and q.stale, 10)
         assert up.status().state == "live"
@@ -268,6 +279,32 @@ async def test_one_symbol_that_stops_is_stale_and_no_other(
         await simulator.control("freeze", symbols=["QQQ"], frozen=False)
         await eventually(lambda: (q := up.quote("QQQ")) and not q.stale, 10)
         assert up.upstream.feed.connects == 1
+
+
+async def test_at_night_silence_is_a_fault_of_what_is_open_and_of_nothing_else(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasten(monkeypatch)
+    closed: dict[Market, Phase | None] = dict.fromkeys(MARKETS, "closed")
+    night: dict[Market, Phase | None] = {**closed, "index futures": "open", "crypto": "open"}
+    monkeypatch.setattr(MarketHours, "read", lambda _: night)
+    future = next(each for each in UNIVERSE.instruments if each.startswith("/ES"))
+    open_ones = [future, "BTC/USD:CXTALP"]
+    async with running(simulator.settings(symbols=("SPY", *open_ones), stale_s=0.5)) as up:
+        await eventually(lambda: up.is_live("SPY", *open_ones), 10)
+        judge = up.upstream.feed._freshness
+        await eventually(lambda: judge._all.limit_s < NEVER_S, 10)
+        await simulator.control("mute", keepalive=True)
+        await eventually(lambda: up.status().state == "stale", 10)
+        quotes = {each: up.quote(each) for each in ("SPY", *open_ones)}
+        assert {(q.market, q.stale) for each in open_ones if (q := quotes[each])} == {
+            ("open", True)
+        }
+        spy = quotes["SPY"]
+        assert spy is not None
+        assert (spy.market, spy.stale) == ("closed", False)
+        await simulator.control("unmute")
+        await eventually(lambda: up.is_live("SPY", *open_ones), 10)
 
 
 async def test_quotes_say_when_their_market_opens_and_closes(simulator: Simulator) -> None:

@@ -35,7 +35,7 @@ class World:
 
     def look(self) -> Verdict:
         """Judge, and keep what a viewer has been told."""
-        verdict = self.freshness.judge(list(self.rates), self.open, self.now_s)
+        verdict = self.freshness.judge(set(self.rates), self.open, self.now_s)
         assert not verdict.silenced & self.stale, "told twice"
         self.stale = (self.stale | verdict.silenced) - verdict.revived
         assert self.stale == set(self.freshness.silent)
