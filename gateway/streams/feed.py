@@ -179,6 +179,8 @@ class Feed:
         self._freshness = Freshness(settings.stale_s)
         self._phases: dict[Market, Phase | None] = hours.read()
         self._known: frozenset[str] = frozenset()
+        self._judged: frozenset[str] = frozenset({CANARY})
+        self._markets: frozenset[Market] = frozenset({market_of(CANARY)})
         self._changed = asyncio.Event()
         self._seen: dict[str, set[str]] = {name: set() for name in EVENT_TYPES}
         self._lost: set[str] = set()
@@ -400,7 +402,7 @@ class Feed:
             if now_s - self._last_frame_s > NO_FRAME_S:
                 raise FeedSilent(f"no frame for {NO_FRAME_S:.0f} s")
             is_open = frozenset(each for each, phase in self._phases.items() if phase == "open")
-            verdict = self._freshness.judge(self._known | {CANARY}, is_open, now_s)
+            verdict = self._freshness.judge(self._judged, is_open, now_s)
             self._mark(verdict)
             if verdict.is_mute and verdict.silent_s > NO_DATA_S:
                 raise FeedSilent(f"no market data for {NO_DATA_S:.0f} s in regular hours")
@@ -412,7 +414,7 @@ class Feed:
     def _judge(self, verdict: Verdict, now_s: float) -> None:
         """Tell the state of the feed as it is after a look."""
         age_s = now_s - max(self.last_event_at_s or self._connected_s, self._connected_s)
-        is_open = any(self._phases[market_of(each)] == "open" for each in self._known | {CANARY})
+        is_open = any(self._phases[each] == "open" for each in self._markets)
         if verdict.is_mute:
             if self._fresh:
                 self._fresh = False
@@ -423,8 +425,8 @@ class Feed:
         elif not is_open and not self._flowed and age_s > self._settings.stale_s:
             self._tell("closed", None)
         elif self._fresh and verdict.markets:
-            self._tell("degraded", f"nothing comes of {_list(verdict)}, which is open")
-        elif self._fresh:
+            self._tell("degraded", f"nothing comes of {_list(verdict)}")
+        elif self._fresh and not self._freshness.is_suspect:
             self._tell("live", None)  # the market may have opened or closed meanwhile
 
     def _mark(self, verdict: Verdict) -> None:
@@ -480,6 +482,8 @@ class Feed:
             if wanted != self._known:
                 gone = self._known - wanted
                 self._known = wanted
+                self._judged = wanted | {CANARY}
+                self._markets = frozenset(map(market_of, self._judged))
                 # For those who see all symbols: these will not move again.
                 self._publisher.mark_stale(symbols=gone)
                 self._publisher.forget(gone)

@@ -22,8 +22,11 @@ CHANCE = log(1e-9)
 FAST, SLOW = 1 / 32, 1 / 240
 """Weights of the newest moment: memories of 8 s and of a minute."""
 
-MIN_MOMENTS = 16
-"""What is known for less than 4 s is not judged."""
+MIN_MOMENTS = 60
+"""What is known for less than 15 s is not judged, for a burst at its beginning deceives."""
+
+MIN_SHARE = 1 / 8
+"""Nor is what moves less than once in two seconds: the memories are too short to know its pace."""
 
 
 CANARY_MARKET: Market = "stocks"
@@ -53,10 +56,12 @@ class Pace:
         self._fast = self._learn(self._fast, quiet, FAST)
         self._slow = self._learn(self._slow, quiet, SLOW)
         self._moments += quiet + 1
-        if self._moments >= MIN_MOMENTS:
-            # What moved in every moment known may yet be quiet in the next: Laplace's rule.
-            share = min(self._fast, self._slow, 1 - 1 / (self._moments + 2))
+        # What moved in every moment known may yet be quiet in the next: Laplace's rule.
+        share = min(self._fast, self._slow, 1 - 1 / (self._moments + 2))
+        if self._moments >= MIN_MOMENTS and share >= MIN_SHARE:
             self.limit_s = max(self._at_least_s, CHANCE / log1p(-share) * MOMENT_S)
+        else:
+            self.limit_s = float("inf")
 
     def _learn(self, share: float, quiet: int, weight: float) -> float:
         """The mean after so many quiet moments and one with a movement."""
@@ -79,7 +84,7 @@ class Verdict:
     revived: frozenset[str]
     """Symbols that no longer are."""
     markets: tuple[Market, ...]
-    """Open markets of which nothing comes although something ought to."""
+    """Open markets of which nothing comes although something ought to, while others move."""
     is_mute: bool
     """Whether nothing comes of any open market although something ought to."""
     silent_s: float
@@ -157,7 +162,7 @@ class Freshness:
             self._turn(open_markets, now_s)
         silenced = self._look(symbols, now_s)
         for market, pace in self._markets.items():
-            if self._is_silent(market, pace, now_s):
+            if self._is_silent(market, pace, now_s) and self._is_outlasted(pace):
                 self._silent_markets.add(market)
         if self._is_silent(CANARY_MARKET, self._all, now_s):
             self._is_mute = True
@@ -191,7 +196,7 @@ class Freshness:
             if market in open_markets:
                 self._markets[market] = Pace(now_s, self._stale_s)
         for symbol in [each for each in self._paces if market_of(each) in turned]:
-            del self._paces[symbol]
+            self._paces[symbol] = Pace(now_s, self._stale_s)
         self._silent_markets &= open_markets
         self._is_mute = self._is_mute and bool(open_markets)
         for symbol, has_come in list(self._silent.items()):
@@ -201,26 +206,33 @@ class Freshness:
 
     def _look(self, symbols: Set[str], now_s: float) -> set[str]:
         """Take what has moved; the symbols that are silent by themselves."""
+        for symbol in symbols - self._paces.keys():
+            self._paces[symbol] = Pace(now_s - MOMENT_S, self._stale_s)
         newest: dict[Market, float] = {}
         moved, self._moved = self._moved, {}
         for symbol, at_s in moved.items():
             market = market_of(symbol)
             if market not in self._open or symbol not in symbols:
                 continue
-            pace = self._paces.get(symbol)
-            if pace is None:
-                pace = self._paces[symbol] = Pace(at_s - MOMENT_S, self._stale_s)
-            pace.move(at_s)
+            self._paces[symbol].move(at_s)
             newest[market] = max(newest.get(market, 0.0), at_s)
-        silent = {each for each, pace in self._paces.items() if pace.is_silent(now_s)}
-        self._alone |= silent
         for market, at_s in newest.items():
             self._markets[market].move(at_s)
         self._silent_markets -= newest.keys()
         if newest:
             self._all.move(max(newest.values()))
             self._is_mute = False
+        silent = {
+            symbol
+            for symbol, pace in self._paces.items()
+            if pace.is_silent(now_s) and self._is_outlasted(pace)
+        }
+        self._alone |= silent
         return silent
+
+    def _is_outlasted(self, pace: Pace) -> bool:
+        """Whether others have moved for long since; if not, all may be falling silent."""
+        return self._all.last_s - pace.last_s >= self._stale_s
 
     def _is_silent(self, market: Market, pace: Pace, now_s: float) -> bool:
         if market == CANARY_MARKET and market in self._open:

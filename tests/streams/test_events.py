@@ -93,7 +93,7 @@ def test_names_and_shapes() -> None:
         **dict.fromkeys(
             ["ask", "bid_size", "ask_size", "change", "change_pct", "open", "high", "low"]
         ),
-        **dict.fromkeys(["prev_close", "volume"]),
+        **dict.fromkeys(["prev_close", "volume", "market"]),
     }
     assert json.loads(encode(make_balance())) == {
         "type": "balance_update",
