@@ -49,13 +49,13 @@ def find_reasons(context: Context) -> list[str]:
     return [f"{each.upstream} is {each.state}" for each in statuses] or ["nothing has arrived yet"]
 
 
-def report_status(context: Context, versions: dict[str, str], now_ms: int) -> dict[str, Any]:
+def report_status(context: Context, versions: dict[str, str]) -> dict[str, Any]:
     """All that an operator asks first; no secrets, no balances."""
     hub, upstream = context.hub, context.report()
     return {
         "version": __version__,
         "epoch": hub.epoch,
-        "uptime_s": round((now_ms - context.started_at_ms) / 1000, 1),
+        "uptime_s": round(time.monotonic() - context.started_s, 1),
         "ready": not find_reasons(context),
         "statuses": {each.upstream: each for each in hub.statuses()},
         "left_out": describe_left_out(context, upstream),
@@ -118,4 +118,4 @@ async def _readyz(context: Context, request: Request) -> Response:
 
 
 async def _status(context: Context, versions: dict[str, str], request: Request) -> Response:
-    return _respond(report_status(context, versions, time.time_ns() // 1_000_000))
+    return _respond(report_status(context, versions))

@@ -50,7 +50,7 @@ class _Gateway(Collector):
             float("nan") if hub.age_s is None else hub.age_s,
         )
         yield _gauge(
-            "gateway_uptime_seconds", "Since the start", time.time() - context.started_at_ms / 1000
+            "gateway_uptime_seconds", "Since the start", time.monotonic() - context.started_s
         )
         yield from _left_out(context)
         yield self._states()
