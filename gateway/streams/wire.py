@@ -138,6 +138,7 @@ class FeedInspector:
     def _channel_closed(self, message: dict[str, Any]) -> list[Any]:
         name = self._name(message)
         if name is None or name not in self._open:
+            self._dropped[FRAME, "unknown channel"] += 1
             return []
         self._open.discard(name)
         self._on_channel_closed(name)
@@ -248,7 +249,10 @@ class AccountInspector:
         if isinstance(message.get("results"), list):
             found: list[Any] = []
             for each in message["results"]:
-                found += self.inspect(each) if isinstance(each, dict) else []
+                if isinstance(each, dict):
+                    found += self.inspect(each)
+                else:
+                    self._dropped[FRAME, "malformed"] += 1
             return found
         if message.get("status") == "error":
             raise _refusal(message)
