@@ -22,6 +22,7 @@ REASONS: dict[str, str] = {
     "not an object": "were JSON, but no message",
     "unknown message": "were of a type that the gateway does not know",
     "unknown channel": "named a channel that was not opened",
+    "unknown state": "told a state that the protocol does not have",
     "unknown type": "were of another type than their channel",
     "malformed": "had not the form that was agreed",
     "no symbol": "named no symbol",

@@ -125,6 +125,8 @@ class FeedInspector:
         if state == "AUTHORIZED" and not self._authorized:
             self._authorized = True
             return [message]
+        if state != "AUTHORIZED":
+            self._dropped[FRAME, "unknown state"] += 1
         return []
 
     def _channel_opened(self, message: dict[str, Any]) -> list[Any]:

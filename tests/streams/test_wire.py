@@ -240,6 +240,7 @@ def test_the_greeting_passes_and_a_refusal_is_raised() -> None:
 def test_the_end_of_a_token_is_raised_and_a_second_welcome_dropped() -> None:
     wire = Wire(*map(auth_state, ["UNAUTHORIZED", "AUTHORIZED", "AUTHORIZED", "?", None]))
     assert run(wire.receive_all()) == [auth_state("UNAUTHORIZED"), auth_state("AUTHORIZED")]
+    assert wire.dropped == {("frame", "unknown state"): 2}
     wire.socket.texts.append(json.dumps(auth_state("UNAUTHORIZED")))
     with pytest.raises(Unauthorized):
         run(wire.guard.receive_json())
