@@ -142,7 +142,6 @@ def create_context(settings: Settings) -> Context:
             linger_s=settings.linger_s if settings.redis_url is None else 0.0,
             now_s=time.monotonic,
         ),
-        started_at_ms=time.time_ns() // 1_000_000,
     )
 
 

@@ -23,10 +23,13 @@ UPSTREAM = {
 # Each may import its own stage and earlier ones. What all stages speak of comes first; what puts
 # a half together comes after its parts.
 STAGES = [
-    {"gateway.settings", "gateway.streams.events", "gateway.streams.symbols"},
+    {"gateway.clock", "gateway.settings", "gateway.streams.events", "gateway.streams.symbols"},
     {
         f"gateway.streams.{name}"
-        for name in ("candles", "normalize", "interest", "backoff", "hours", "publisher", "figures")
+        for name in (
+            *("candles", "normalize", "interest", "backoff", "hours", "publisher"),
+            *("markets", "freshness", "tally", "figures"),
+        )
     },
     {"gateway.streams.session", "gateway.streams.wire"},
     {"gateway.streams.feed", "gateway.streams.accounts"},

@@ -11,8 +11,9 @@ import msgspec
 from markupsafe import Markup
 
 from gateway.pages.building import PageError, check_symbols, current_builder
-from gateway.pages.formats import UNKNOWN, decimals_of, format_number, format_quantity
+from gateway.pages.formats import UNKNOWN, format_number, format_quantity
 from gateway.pages.panel import FragmentPanel
+from gateway.pages.ticks import decimals_for
 from gateway.streams.events import CandleHistory, CandleUpdate, Key, Record
 from gateway.streams.symbols import parse_symbol
 
@@ -122,7 +123,7 @@ class ChartNow(FragmentPanel):
             figures = dict.fromkeys(("O", "H", "L", "C", "V"), UNKNOWN)
             return {"figures": figures, "value": "[]", "words": words, "is_stale": False}
         prices = (newest.open, newest.high, newest.low, newest.close)
-        decimals = decimals_of(*prices)
+        decimals = decimals_for(self.symbol, *prices)
         figures = {
             name: format_number(price, decimals)
             for name, price in zip(("O", "H", "L", "C"), prices, strict=True)

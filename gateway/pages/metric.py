@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from gateway.pages.building import PageError, check_symbols, current_builder
 from gateway.pages.formats import (
-    decimals_of,
     direction_of,
     format_change,
     format_number,
@@ -13,6 +12,7 @@ from gateway.pages.formats import (
 )
 from gateway.pages.panel import FragmentPanel
 from gateway.pages.sparkline import SparklinePanel
+from gateway.pages.ticks import decimals_for
 from gateway.streams.events import Key, QuoteUpdate, Record
 
 
@@ -53,7 +53,7 @@ class MetricPanel(FragmentPanel):
         quote = records[0] if isinstance(records[0], QuoteUpdate) else None
         if quote is None:
             return {"state": "waiting", "direction": "unknown", **dict.fromkeys(FIGURES, "–")}
-        decimals = decimals_of(quote.last, quote.prev_close)
+        decimals = decimals_for(self.symbol, quote.last, quote.prev_close)
         return {
             "state": "stale" if quote.stale else "live",
             "direction": direction_of(quote.change),

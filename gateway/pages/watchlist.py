@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from gateway.pages.building import plain_id
 from gateway.pages.formats import (
     UNKNOWN,
-    decimals_of,
     direction_of,
     format_change,
     format_number,
@@ -16,6 +15,7 @@ from gateway.pages.formats import (
     is_known,
 )
 from gateway.pages.panel import Move, TablePanel
+from gateway.pages.ticks import decimals_for
 from gateway.streams.events import Key, QuoteUpdate, Record
 
 NOTES = {"live": "", "stale": "delayed", "waiting": "waiting…", "missing": "no data"}
@@ -74,8 +74,8 @@ class WatchlistPanel(TablePanel):
         """Every cell as text."""
         if not isinstance(record, QuoteUpdate):
             return _row(key[1], "missing" if move.is_overdue else "waiting")
-        decimals = decimals_of(
-            record.last, record.bid, record.ask, record.low, record.high, record.prev_close
+        decimals = decimals_for(
+            key[1], record.last, record.bid, record.ask, record.low, record.high, record.prev_close
         )
         position = range_position(record.low, record.high, record.last)
         return _row(

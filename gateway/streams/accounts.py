@@ -7,7 +7,6 @@ reconnect, after every "unauthorized", and every `balance_poll_s` in any case.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,6 +28,7 @@ from gateway.streams.normalize import (
 )
 from gateway.streams.publisher import Publisher, tell_status
 from gateway.streams.session import NETWORK_ERRORS, BrokerSession
+from gateway.streams.tally import Tally
 from gateway.streams.wire import AccountInspector, GuardedSocket
 
 logger = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ NETWORK_TROUBLE = (UpstreamError, HTTPXWSException, ValidationError, *NETWORK_ER
 class _Streamer(AlertStreamer):
     """The SDK's account streamer with a guard in front of its reader; see `wire`."""
 
-    def __init__(self, session: Session, refused: Counter[str]) -> None:
+    def __init__(self, session: Session, dropped: Tally) -> None:
         super().__init__(session)
-        self._refused = refused
+        self._dropped = dropped
         self._guarded: GuardedSocket | None = None
 
     async def close_queues(self) -> None:
@@ -60,15 +60,15 @@ class _Streamer(AlertStreamer):
 
     @_websocket.setter
     def _websocket(self, socket: AsyncWebSocketSession) -> None:
-        inspector = AccountInspector(self._refused, self._is_wanted)
-        self._guarded = GuardedSocket(socket, inspector.inspect, self._refused, lambda: None)
+        inspector = AccountInspector(self._dropped, self._is_wanted)
+        self._guarded = GuardedSocket(socket, inspector.inspect, self._dropped, lambda: None)
 
     def _is_wanted(self, message: dict[str, Any]) -> bool:
         """Only what is read is parsed: one incomplete object of any kind ends the SDK's reader."""
         if message["type"] != "AccountBalance":
             return False
         if parse_balance(message.get("data")) is None:
-            self._refused["malformed balance"] += 1
+            self._dropped["AccountBalance", "malformed"] += 1
             return False
         return True
 
@@ -90,7 +90,7 @@ class Accounts:
         self._polled = False
         self._known = False
         self._reason: str | None = None
-        self.refused: Counter[str] = Counter()
+        self.dropped: Tally = Tally()
         self.polls = 0
         self.pushes = 0
         self.connects = 0
@@ -109,7 +109,6 @@ class Accounts:
             "connects": self.connects,
             "polls": self.polls,
             "pushes": self.pushes,
-            "dropped": dict(self.refused),
         }
 
     async def _find_accounts(self) -> list[str]:
@@ -199,7 +198,7 @@ class Accounts:
 
     @asynccontextmanager
     async def _connection(self, sdk: Session) -> AsyncIterator[_Streamer]:
-        streamer = _Streamer(sdk, self.refused)
+        streamer = _Streamer(sdk, self.dropped)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S) as limit, streamer:
                 limit.reschedule(None)
@@ -220,7 +219,7 @@ class Accounts:
             self._known = True
             self._publisher.publish(record)
         else:
-            self.refused["balance without a value"] += 1
+            self.dropped["AccountBalance", "no value"] += 1
 
     def _judge(self) -> None:
         """Tell what a viewer should think of the balances."""

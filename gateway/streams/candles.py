@@ -56,6 +56,11 @@ class Series:
         """All of them, oldest first."""
         return list(self._candles.values())
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether a snapshot has begun and not ended."""
+        return self._pending is not None
+
     def take(self, candle: Candle, flags: Flags) -> Change:
         """What has changed for a viewer after this event."""
         if flags.begins:

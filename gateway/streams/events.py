@@ -27,7 +27,8 @@ class MarketRecord(
     """What every market data record carries.
 
     `updated_at` is the gateway's receive time (ISO 8601, UTC, milliseconds): API tokens get no
-    quote times. `stale` says that the feed behind the values is not fresh.
+    quote times. `stale` says that the values are not live: the feed is lost, or silent though it
+    ought to tell something.
     """
 
     symbol: str
@@ -42,7 +43,10 @@ class MarketRecord(
 
 
 class QuoteUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="quote_update"):
-    """Quote, Trade and Summary of one symbol, merged; prices in the instrument's currency."""
+    """Quote, Trade and Summary of one symbol, merged; prices in the instrument's currency.
+
+    `market` says whether the symbol's own market is in its regular hours; None when not known.
+    """
 
     last: Decimal | None
     bid: Decimal | None
@@ -56,6 +60,7 @@ class QuoteUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="quote_
     low: Decimal | None
     prev_close: Decimal | None
     volume: Decimal | None
+    market: Literal["open", "closed"] | None = None
 
 
 class TradeUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="trade_update"):

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import msgspec
 from httpx2.websockets import AsyncWebSocketSession, HTTPXWSException
 from tastytrade import DXLinkStreamer, Session
 from tastytrade.dxfeed import Event
@@ -26,24 +27,29 @@ from gateway.streams.candles import history_s, split_candle
 from gateway.streams.events import (
     FeedSilent,
     GatewayError,
+    QuoteUpdate,
     RateLimited,
     SessionLimit,
     State,
     Unauthorized,
     UpstreamError,
 )
+from gateway.streams.freshness import MOMENT_S, Freshness, Verdict
 from gateway.streams.hours import MarketHours
 from gateway.streams.interest import Interest
+from gateway.streams.markets import Market, Phase, market_of
 from gateway.streams.normalize import (
     EVENT_CLASSES,
     EVENT_TYPES,
     Normalizer,
     install_lenient_classes,
+    nulled,
     wire_fields,
 )
 from gateway.streams.publisher import Publisher, tell_status
 from gateway.streams.session import NETWORK_ERRORS, BrokerSession
 from gateway.streams.symbols import event_types
+from gateway.streams.tally import Fate, Tally
 from gateway.streams.wire import FeedInspector, GuardedSocket
 
 logger = logging.getLogger(__name__)
@@ -55,10 +61,11 @@ CONNECT_TIMEOUT_S = 15.0
 NO_FRAME_S = 35.0
 """Without any frame, keepalives included, the socket is dead."""
 NO_DATA_S = 9.0
-"""Without an event in regular hours the feed is mute, whatever else the socket says."""
+"""Without an event though something ought to move the feed is mute, whatever the socket says."""
+NO_MARKET_DATA_S = 30.0
+"""The same of one market while others move, which leaving would disturb."""
 QUIET_S = 15.0
 """Without an event out of hours the state goes from live to closed."""
-WATCH_S = 0.25
 AUDIT_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """When symbols without any event are subscribed to again: additions have been lost upstream."""
 CHUNK_SYMBOLS = 400
@@ -82,9 +89,9 @@ class _Streamer(DXLinkStreamer):
     its place is the one spot from which every frame can be seen.
     """
 
-    def __init__(self, session: Session, refused: Counter[str], feed: "Feed") -> None:
+    def __init__(self, session: Session, dropped: Tally, feed: "Feed") -> None:
         super().__init__(session)
-        self._refused = refused
+        self._dropped = dropped
         self._feed = feed
         self._guarded: GuardedSocket | None = None
 
@@ -127,18 +134,18 @@ class _Streamer(DXLinkStreamer):
         inspector = FeedInspector(
             self._channels_reversed,
             {name: wire_fields(name) for name in EVENT_TYPES},
-            self._refused,
+            self._dropped,
             self._feed.on_channel_closed,
         )
-        self._guarded = GuardedSocket(socket, inspector.inspect, self._refused, self._feed.on_frame)
+        self._guarded = GuardedSocket(socket, inspector.inspect, self._dropped, self._feed.on_frame)
 
 
 class Feed:
     """The market data of one login, published to the hub.
 
-    Freshness is told with the data: a status event for the feed, `stale` on every record. Events
-    of symbols that nobody wants any more are dropped, and so is what a pump could not understand;
-    both are counted in `dropped`, what was replaced by null in `normalizer.refused`.
+    Freshness is told with the data: a status event for the feed, `stale` on every record, the phase
+    of its market on every quote. Events of symbols that nobody wants any more are dropped, and so
+    is what a pump could not understand; `tallies` counts both, and what was replaced by null.
     """
 
     def __init__(
@@ -159,8 +166,8 @@ class Feed:
         self._settings = settings
         self._clock = clock
         self.normalizer = Normalizer()
-        self.dropped: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
+        self.normalizer.phases = hours.read()
+        self.dropped: Tally = Tally()
         self.received: Counter[str] = Counter()
         self.connects = 0
         self.last_error: str | None = None
@@ -169,7 +176,11 @@ class Feed:
         self._connected_s = 0.0
         self._flowed = False
         self._fresh = False
+        self._freshness = Freshness(settings.stale_s)
+        self._phases: dict[Market, Phase | None] = hours.read()
         self._known: frozenset[str] = frozenset()
+        self._judged: frozenset[str] = frozenset({CANARY})
+        self._markets: frozenset[Market] = frozenset({market_of(CANARY)})
         self._changed = asyncio.Event()
         self._seen: dict[str, set[str]] = {name: set() for name in EVENT_TYPES}
         self._lost: set[str] = set()
@@ -184,6 +195,7 @@ class Feed:
         self._interest.on_change = self._wake
         self._tell("connecting", None)
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._follow_hours, name="feed hours")
             tasks.start_soon(self._linger, name="feed linger")
             await self._stay_connected()
 
@@ -195,9 +207,16 @@ class Feed:
             "last_error": self.last_error,
             "last_event_age_s": None if age_s is None else round(age_s, 3),
             "symbols": len(self._known),
+            "silent_symbols": len(self._freshness.silent),
             "received": dict(self.received),
-            "dropped": dict(self.dropped + self.refused),
-            "set_to_null": dict(self.normalizer.refused),
+        }
+
+    def tallies(self) -> dict[Fate, Tally]:
+        """What was left out or looks wrong, by type and reason."""
+        return {
+            "dropped": self.dropped,
+            "nulled": self.normalizer.refused + nulled,
+            "suspicious": self.normalizer.suspicious,
         }
 
     def on_frame(self) -> None:
@@ -229,7 +248,7 @@ class Feed:
                     raise cause from None
                 if not isinstance(cause, (UpstreamError, HTTPXWSException, *NETWORK_ERRORS)):
                     logger.exception("the market data connection ended in an unexpected way")
-                if self._flowed:
+                if self._flowed and not self._freshness.is_suspect:
                     backoff.reset()
                 delay_s = self._delay_s(cause, backoff)
                 self._lose(cause)
@@ -250,7 +269,7 @@ class Feed:
     @asynccontextmanager
     async def _connection(self, sdk: Session) -> AsyncIterator[_Streamer]:
         """An open, authorized streamer; entering has a time limit, which the SDK has not."""
-        streamer = _Streamer(sdk, self.refused, self)
+        streamer = _Streamer(sdk, self.dropped, self)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S) as limit, streamer:
                 limit.reschedule(None)
@@ -264,6 +283,8 @@ class Feed:
         self._connected_s = self._last_frame_s = now_s
         for seen in self._seen.values():
             seen.clear()
+        self._freshness.connect(self._known, now_s)
+        self.normalizer.restart()
         self._lost.clear()
         logger.info("market data connected")
         async with anyio.create_task_group() as tasks:
@@ -284,7 +305,7 @@ class Feed:
             except Exception as error:
                 # A bug or an event nobody thought of: the other types must not pay for it.
                 logger.exception("the pump of %s failed and is restarted", event_type)
-                self.dropped[f"{event_type} failed"] += 1
+                self.dropped[event_type, "failed"] += 1
                 now_s = self._clock()
                 if (
                     len(self._restarts) == MAX_RESTARTS
@@ -300,6 +321,7 @@ class Feed:
         cls = MAP_EVENTS[event_type]
         seen = self._seen[event_type]
         publish, normalize = self._publisher.publish, self.normalizer.normalize
+        is_loading, move = self.normalizer.is_loading, self._freshness.move
         handled = 0
         while True:
             event: Event | None = await streamer.get_event(cls)
@@ -307,14 +329,18 @@ class Feed:
             while event is not None:
                 handled += 1
                 self.last_event_at_s = now_s
-                if not self._fresh:
-                    self._revive()
-                seen.add(event.event_symbol)
-                if event.event_symbol in self._known:
-                    for record in normalize(event, now_ms):
+                symbol = event.event_symbol
+                is_live = move(symbol, now_s, is_first=symbol not in seen)
+                if is_live and not self._fresh:
+                    self._revive(symbol)
+                if symbol in self._known:
+                    for record in normalize(event, now_ms, stale=not is_live):
                         publish(record)
+                    if not is_loading(symbol):
+                        seen.add(symbol)
                 else:
-                    self.dropped["not wanted"] += 1
+                    seen.add(symbol)
+                    self.dropped[event_type, "not wanted"] += 1
                 if handled % BATCH == 0:
                     await asyncio.sleep(0)
                     now_s, now_ms = self._clock(), time.time_ns() // 1_000_000
@@ -354,6 +380,8 @@ class Feed:
                 audits.popleft()
                 for chunk in _chunks(held - seen):
                     await streamer.follow(cls, chunk, self._settings.aggregation_s)
+                if not audits:
+                    self._give_up(event_type, held - seen)
             timeout_s = max(0.0, audits[0] - self._clock()) if audits else None
             try:
                 async with asyncio.timeout(timeout_s):
@@ -361,36 +389,78 @@ class Feed:
             except TimeoutError:
                 continue
 
+    def _give_up(self, event_type: str, symbols: set[str]) -> None:
+        """Say that what was known before this connection is not known any more."""
+        now_ms, silent = time.time_ns() // 1_000_000, self._freshness.silent
+        for record in self.normalizer.give_up(event_type, symbols, now_ms, stale=silent):
+            self._publisher.publish(record)
+
     async def _watch(self) -> None:
         """Notice silence: tell the viewers first, leave the connection when it lasts."""
         while True:
             now_s = self._clock()
-            is_open = self._hours.is_open(datetime.now(UTC))
             if now_s - self._last_frame_s > NO_FRAME_S:
                 raise FeedSilent(f"no frame for {NO_FRAME_S:.0f} s")
-            last_s = max(self.last_event_at_s or self._connected_s, self._connected_s)
-            age_s = now_s - last_s
-            if is_open and age_s > NO_DATA_S:
+            is_open = frozenset(each for each, phase in self._phases.items() if phase == "open")
+            verdict = self._freshness.judge(self._judged, is_open, now_s)
+            self._mark(verdict)
+            if verdict.is_mute and verdict.silent_s > NO_DATA_S:
                 raise FeedSilent(f"no market data for {NO_DATA_S:.0f} s in regular hours")
-            if is_open and age_s > self._settings.stale_s and self._fresh:
-                self._fresh = False
-                self._tell("stale", f"no market data for {self._settings.stale_s:.0f} s")
-                self._publisher.mark_stale()
-            elif not is_open and age_s > QUIET_S:
-                self._fresh = False
-                self._tell("closed", None)
-            elif not is_open and not self._flowed and age_s > self._settings.stale_s:
-                self._tell("closed", None)
-            elif self._fresh:
-                self._tell("live", None)  # the market may have opened or closed meanwhile
-            await asyncio.sleep(WATCH_S)
+            if verdict.markets and verdict.silent_s > NO_MARKET_DATA_S:
+                raise FeedSilent(f"nothing of {_list(verdict)} for {NO_MARKET_DATA_S:.0f} s")
+            self._judge(verdict, now_s)
+            await asyncio.sleep(MOMENT_S)
 
-    def _revive(self) -> None:
+    def _judge(self, verdict: Verdict, now_s: float) -> None:
+        """Tell the state of the feed as it is after a look."""
+        age_s = now_s - max(self.last_event_at_s or self._connected_s, self._connected_s)
+        is_open = any(self._phases[each] == "open" for each in self._markets)
+        if verdict.is_mute:
+            if self._fresh:
+                self._fresh = False
+                self._tell("stale", f"no market data for {self._settings.stale_s:g} s")
+        elif not is_open and age_s > QUIET_S:
+            self._fresh = False
+            self._tell("closed", None)
+        elif not is_open and not self._flowed and age_s > self._settings.stale_s:
+            self._tell("closed", None)
+        elif self._fresh and verdict.markets:
+            self._tell("degraded", f"nothing comes of {_list(verdict)}")
+        elif self._fresh and not self._freshness.is_suspect:
+            self._tell("live", None)  # the market may have opened or closed meanwhile
+
+    def _mark(self, verdict: Verdict) -> None:
+        """Publish what a look has changed."""
+        if verdict.silenced:
+            self._publisher.mark_stale(symbols=verdict.silenced)
+        # Nothing of theirs was lost, so what is held is right; but for what has yet to come again
+        # in this connection, and then says so itself.
+        if revived := {each for each in verdict.revived if not self.normalizer.is_old(each)}:
+            self._publisher.mark_stale(stale=False, symbols=revived)
+
+    async def _follow_hours(self) -> None:
+        """Know which markets are open, connected or not."""
+        while True:
+            await asyncio.sleep(MOMENT_S)
+            self._turn()
+
+    def _turn(self) -> None:
+        """Publish the quotes again of what has opened or closed, with its new phase."""
+        before, self._phases = self._phases, self._hours.read()
+        if before == self._phases:
+            return
+        self.normalizer.phases = self._phases
+        for symbol in sorted(self._known):
+            phase = self._phases[market_of(symbol)]
+            quote = self._publisher.latest("quote_update", symbol)
+            if isinstance(quote, QuoteUpdate) and quote.market != phase:
+                self._publisher.publish(msgspec.structs.replace(quote, market=phase))
+
+    def _revive(self, symbol: str) -> None:
         """The first event of a connection, or after a silence."""
+        if self._freshness.is_suspect and self._phases[market_of(symbol)] != "open":
+            return  # what moves out of hours tells nothing of those that are silent
         self._fresh = True
-        if self._flowed:
-            # The same connection goes on, so nothing was lost: all that is held is right again.
-            self._publisher.mark_stale(stale=False)
         self._flowed = True
         self._tell("live", None)
 
@@ -412,10 +482,13 @@ class Feed:
             if wanted != self._known:
                 gone = self._known - wanted
                 self._known = wanted
+                self._judged = wanted | {CANARY}
+                self._markets = frozenset(map(market_of, self._judged))
                 # For those who see all symbols: these will not move again.
                 self._publisher.mark_stale(symbols=gone)
                 self._publisher.forget(gone)
                 self.normalizer.forget(gone)
+                self._freshness.forget(gone)
                 if gone:
                     self._wake()
             expiry_s = self._interest.next_expiry_s()
@@ -433,20 +506,23 @@ class Feed:
         changed.set()
 
     def _tell(self, state: State, reason: str | None) -> None:
-        is_open = self._hours.is_open(datetime.now(UTC))
         tell_status(
             self._publisher,
             "feed",
             state,
             reason,
             now_ms=time.time_ns() // 1_000_000,
-            market="open" if is_open else "closed",
+            market=self._phases[market_of(CANARY)],
         )
 
 
 def _chunks(symbols: Iterable[str]) -> Iterable[list[str]]:
     ordered = sorted(symbols)
     return [ordered[i : i + CHUNK_SYMBOLS] for i in range(0, len(ordered), CHUNK_SYMBOLS)]
+
+
+def _list(verdict: Verdict) -> str:
+    return ", ".join(verdict.markets)
 
 
 def _root_cause(error: BaseException) -> BaseException:

@@ -6,9 +6,8 @@ turns a NaN size into 0. The classes here accept None for every field but the sy
 SDK's in its table of event classes, which is read when a streamer is made.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +30,8 @@ from gateway.streams.events import (
     UnderlyingUpdate,
     format_time,
 )
+from gateway.streams.markets import Market, Phase, market_of
+from gateway.streams.tally import Tally
 
 EVENT_TYPES = ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying", "Candle")
 
@@ -42,7 +43,12 @@ MAX_EXPONENT = 18
 MAX_COUNT = 2**53
 """The largest whole number that a browser reads exactly."""
 
+_INFINITE = frozenset({"Infinity", "-Infinity"})
 _NOT_NUMBERS = dx.event.NAN_VALUES
+
+nulled: Tally = Tally()
+"""Values that were null from the start, in all that this process has read; the SDK's table of
+classes is the process's own too."""
 
 
 def _lenient(cls: Any, required: str, **overrides: Any) -> Any:
@@ -58,10 +64,14 @@ def _lenient(cls: Any, required: str, **overrides: Any) -> Any:
 def _read_or_null(cls: Any, value: Any, handler: Callable[[Any], Any], info: ValidationInfo) -> Any:
     """None for what is not a number or cannot be read: one bad field must not hide the others."""
     try:
-        return handler(None if value in _NOT_NUMBERS else value)
+        if value in _NOT_NUMBERS:
+            nulled[cls.__name__, "not finite" if value in _INFINITE else "unknown"] += 1
+            value = None
+        return handler(value)
     except (ValidationError, TypeError):
         if info.field_name == "event_symbol":
             raise
+        nulled[cls.__name__, "unreadable"] += 1
         return None
 
 
@@ -100,22 +110,35 @@ def wire_fields(event_type: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Merged:
-    """What is known of one symbol from three event types."""
+    """What is known of one symbol from three event types, each cleaned once, when it comes."""
 
-    quote: Any = None
-    trade: Any = None
-    summary: Any = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+    trade: TradeUpdate | None = None
+    summary: SummaryUpdate | None = None
+    known: set[str] = field(default_factory=set)
+    """The event types that have come."""
+    old: set[str] = field(default_factory=set)
+    """Those of them that have not come again in this connection."""
 
 
 class Normalizer:
     """Turns SDK events into records and merges Quote, Trade and Summary per symbol.
 
-    `refused` counts values that were replaced by null, by reason: what is not a number a price can
-    be never reaches a viewer, and neither does a 0 in its place.
+    What is not a number a price can be never reaches a viewer, and neither does a 0 in its place:
+    `refused` counts the values that were replaced by null here, `suspicious` what was passed on
+    although it looks wrong. After `restart` a quote is stale until all its parts have come again.
     """
 
     def __init__(self) -> None:
-        self.refused: Counter[str] = Counter()
+        self.refused: Tally = Tally()
+        self.suspicious: Tally = Tally()
+        self.phases: Mapping[Market, Phase | None] = {}
+        """Of every market, as they are now; what is not in it is not known."""
+        self._type = ""
+        self._stale = False
         self._merged: dict[str, _Merged] = {}
         self._series: dict[str, Series] = {}
 
@@ -125,25 +148,71 @@ class Normalizer:
             self._merged.pop(symbol, None)
             self._series.pop(symbol, None)
 
-    def normalize(self, event: dx.Event, now_ms: int) -> list[MarketUpdate]:
-        """The records that an event leads to; `now_ms` is the receive time."""
-        at = format_time(now_ms)
-        if type(event).__name__ == "Candle":
+    def restart(self) -> None:
+        """Begin a connection: what is known is old until it has come again."""
+        for merged in self._merged.values():
+            merged.old = set(merged.known)
+
+    def is_old(self, symbol: str) -> bool:
+        """Whether a part of its quote has not come again in this connection."""
+        merged = self._merged.get(symbol)
+        return merged is not None and bool(merged.old)
+
+    def give_up(
+        self, event_type: str, symbols: Iterable[str], now_ms: int, *, stale: Collection[str]
+    ) -> list[QuoteUpdate]:
+        """Quotes without the parts of this type that have not come again: these are unknown now.
+
+        `stale` are the symbols whose values are not live for other reasons.
+        """
+        records: list[QuoteUpdate] = []
+        for symbol in symbols:
+            merged = self._merged.get(symbol)
+            if merged is None or event_type not in merged.old:
+                continue
+            merged.old.discard(event_type)
+            merged.known.discard(event_type)
+            match event_type:
+                case "Quote":
+                    merged.bid = merged.ask = merged.bid_size = merged.ask_size = None
+                case "Trade":
+                    merged.trade = None
+                case "Summary":
+                    merged.summary = None
+            self._stale = symbol in stale
+            records.append(self._quote(symbol, format_time(now_ms)))
+        return records
+
+    def is_loading(self, symbol: str) -> bool:
+        """Whether a snapshot of candles has begun for this symbol and not ended."""
+        series = self._series.get(symbol)
+        return series is not None and series.is_loading
+
+    def normalize(self, event: dx.Event, now_ms: int, *, stale: bool = False) -> list[MarketUpdate]:
+        """The records that an event leads to.
+
+        `now_ms` is the receive time; `stale` says that the event does not prove its values live.
+        """
+        at, symbol = format_time(now_ms), event.event_symbol
+        self._type, self._stale = type(event).__name__, stale
+        if self._type == "Candle":
             return self._candle(event, at)
         if (getattr(event, "event_flags", None) or 0) & dx.event.REMOVE_EVENT:
             # Nothing is known any more; the zeros in such an event are no values.
             lenient: Any = type(event)
-            event = lenient(event_symbol=event.event_symbol)
-        match type(event).__name__:
+            event = lenient(event_symbol=symbol)
+        match self._type:
             case "Quote":
-                self._of(event.event_symbol).quote = event
-                return [self._quote(event.event_symbol, at)]
+                self._merge_quote(symbol, event)
+                return [self._quote(symbol, at)]
             case "Trade":
-                self._of(event.event_symbol).trade = event
-                return [self._quote(event.event_symbol, at), self._trade(event, at)]
+                trade = self._trade(event, at)
+                self._part(symbol).trade = trade
+                return [self._quote(symbol, at), trade]
             case "Summary":
-                self._of(event.event_symbol).summary = event
-                return [self._quote(event.event_symbol, at), self._summary(event, at)]
+                summary = self._summary(event, at)
+                self._part(symbol).summary = summary
+                return [self._quote(symbol, at), summary]
             case "Greeks":
                 return [self._greeks(event, at)]
             case "TheoPrice":
@@ -153,38 +222,41 @@ class Normalizer:
             case other:
                 raise TypeError(f"no record is made of {other}")
 
-    def _of(self, symbol: str) -> _Merged:
+    def _part(self, symbol: str) -> _Merged:
+        """What is known of the symbol; the part of the event's type has come."""
         merged = self._merged.get(symbol)
         if merged is None:
             merged = self._merged[symbol] = _Merged()
+        merged.known.add(self._type)
+        if merged.old:
+            merged.old.discard(self._type)
         return merged
+
+    def _refuse(self, reason: str) -> None:
+        self.refused[self._type, reason] += 1
 
     def _price(self, symbol: str, value: Decimal | None) -> Decimal | None:
         """A price, or None; only futures and spreads trade below zero."""
         value = self._number(value)
-        if value is None:
-            return None
-        if value < 0 and "/" not in symbol[:2]:
-            self.refused["negative price"] += 1
+        if value is not None and value < 0 and "/" not in symbol[:2]:
+            self._refuse("negative price")
             return None
         return value
 
     def _amount(self, value: Decimal | None) -> Decimal | None:
         """A size or volume, or None; never below zero."""
         value = self._number(value)
-        if value is None:
-            return None
-        if value < 0:
-            self.refused["negative size"] += 1
+        if value is not None and value < 0:
+            self._refuse("negative size")
             return None
         return value
 
     def _count(self, value: int | None) -> int | None:
         if value is not None and value < 0:
-            self.refused["negative size"] += 1
+            self._refuse("negative size")
             return None
         if value is not None and value > MAX_COUNT:
-            self.refused["too large"] += 1
+            self._refuse("too large")
             return None
         return value
 
@@ -197,18 +269,27 @@ class Normalizer:
         if value is None:
             return None
         if not value.is_finite():
-            self.refused["not finite"] += 1
+            self._refuse("not finite")
             return None
         if value.adjusted() > MAX_EXPONENT:
-            self.refused["too large"] += 1
+            self._refuse("too large")
             return None
         return value
 
+    def _merge_quote(self, symbol: str, event: Any) -> None:
+        merged = self._part(symbol)
+        bid = merged.bid = self._price(symbol, event.bid_price)
+        ask = merged.ask = self._price(symbol, event.ask_price)
+        merged.bid_size = self._amount(event.bid_size)
+        merged.ask_size = self._amount(event.ask_size)
+        if bid is not None and ask is not None and bid > ask:
+            self.suspicious[self._type, "crossed"] += 1
+
     def _quote(self, symbol: str, at: str) -> QuoteUpdate:
         merged = self._merged[symbol]
-        quote, trade, summary = merged.quote, merged.trade, merged.summary
-        last = self._price(symbol, trade.price) if trade else None
-        prev_close = self._price(symbol, summary.prev_day_close_price) if summary else None
+        trade, summary = merged.trade, merged.summary
+        last = trade.price if trade else None
+        prev_close = summary.prev_close if summary else None
         change = change_pct = None
         if last is not None and prev_close is not None:
             change = last - prev_close
@@ -219,24 +300,27 @@ class Normalizer:
         return QuoteUpdate(
             symbol=symbol,
             updated_at=at,
+            stale=self._stale or bool(merged.old),
             last=last,
-            bid=self._price(symbol, quote.bid_price) if quote else None,
-            ask=self._price(symbol, quote.ask_price) if quote else None,
-            bid_size=self._amount(quote.bid_size) if quote else None,
-            ask_size=self._amount(quote.ask_size) if quote else None,
+            bid=merged.bid,
+            ask=merged.ask,
+            bid_size=merged.bid_size,
+            ask_size=merged.ask_size,
             change=change,
             change_pct=change_pct,
-            open=self._price(symbol, summary.day_open_price) if summary else None,
-            high=self._price(symbol, summary.day_high_price) if summary else None,
-            low=self._price(symbol, summary.day_low_price) if summary else None,
+            open=summary.open if summary else None,
+            high=summary.high if summary else None,
+            low=summary.low if summary else None,
             prev_close=prev_close,
-            volume=self._amount(trade.day_volume) if trade else None,
+            volume=trade.volume if trade else None,
+            market=self.phases.get(market_of(symbol)),
         )
 
     def _trade(self, event: Any, at: str) -> TradeUpdate:
         return TradeUpdate(
             symbol=event.event_symbol,
             updated_at=at,
+            stale=self._stale,
             price=self._price(event.event_symbol, event.price),
             size=self._amount(event.size),
             volume=self._amount(event.day_volume),
@@ -251,6 +335,7 @@ class Normalizer:
         return SummaryUpdate(
             symbol=symbol,
             updated_at=at,
+            stale=self._stale,
             open=self._price(symbol, event.day_open_price),
             high=self._price(symbol, event.day_high_price),
             low=self._price(symbol, event.day_low_price),
@@ -264,6 +349,7 @@ class Normalizer:
         return GreeksUpdate(
             symbol=event.event_symbol,
             updated_at=at,
+            stale=self._stale,
             price=self._price(event.event_symbol, event.price),
             volatility=self._amount(event.volatility),
             delta=self._number(event.delta),
@@ -278,6 +364,7 @@ class Normalizer:
         return TheoUpdate(
             symbol=event.event_symbol,
             updated_at=at,
+            stale=self._stale,
             price=self._price(event.event_symbol, event.price),
             underlying_price=self._number(event.underlying_price),
             delta=self._number(event.delta),
@@ -291,6 +378,7 @@ class Normalizer:
         return UnderlyingUpdate(
             symbol=event.event_symbol,
             updated_at=at,
+            stale=self._stale,
             volatility=self._amount(event.volatility),
             front_volatility=self._amount(event.front_volatility),
             back_volatility=self._amount(event.back_volatility),
@@ -333,6 +421,7 @@ class Normalizer:
                 CandleHistory(
                     symbol=symbol,
                     updated_at=at,
+                    stale=self._stale,
                     time=tuple([each.time for each in before]),
                     open=tuple([each.open for each in before]),
                     high=tuple([each.high for each in before]),
@@ -342,7 +431,9 @@ class Normalizer:
                 )
             )
         if newest is not None:
-            records.append(CandleUpdate(symbol=symbol, updated_at=at, **newest._asdict()))
+            records.append(
+                CandleUpdate(symbol=symbol, updated_at=at, stale=self._stale, **newest._asdict())
+            )
         return records
 
 

@@ -10,6 +10,7 @@ from gateway.streams.hours import MarketHours
 from gateway.streams.interest import Interest
 from gateway.streams.publisher import Publisher
 from gateway.streams.session import BrokerSession
+from gateway.streams.tally import Fate, Tally, report_tallies
 
 
 class Upstream:
@@ -39,4 +40,10 @@ class Upstream:
             "session": self.session.report(),
             "feed": self.feed.report(),
             "accounts": self.accounts.report(),
+            "left_out": report_tallies(self.tallies()),
         }
+
+    def tallies(self) -> dict[Fate, Tally]:
+        """What was left out or looks wrong, of feed and accounts together."""
+        tallies = self.feed.tallies()
+        return {**tallies, "dropped": tallies["dropped"] + self.accounts.dropped}

@@ -7,7 +7,7 @@ dropped and counted, what it would not notice is raised or told, decimals keep t
 Message shapes: dxFeed's DXLink AsyncAPI document, v1.0.2.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
@@ -16,10 +16,14 @@ import msgspec
 from httpx2.websockets import AsyncWebSocketSession
 
 from gateway.streams.events import SessionLimit, Unauthorized, UpstreamError
+from gateway.streams.tally import FRAME, Tally
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 _NESTED = frozenset({list, dict})
+
+_NO_SYMBOLS = frozenset({"", "NaN", "Infinity", "-Infinity"})
+"""What tastytrade 13.2.3 reads as no value in any field."""
 
 _LIMIT_WORDS = ("number of user sessions", "exceeded the configured limit")
 
@@ -31,12 +35,12 @@ class GuardedSocket:
         self,
         socket: AsyncWebSocketSession,
         inspect: Callable[[Any], list[Any]],
-        refused: Counter[str],
+        dropped: Tally,
         on_frame: Callable[[], None],
     ) -> None:
         self._socket = socket
         self._inspect = inspect
-        self._refused = refused
+        self._dropped = dropped
         self._on_frame = on_frame
         self._pending: deque[Any] = deque()
 
@@ -57,12 +61,12 @@ class GuardedSocket:
                 message = _decoder.decode(text)
             except (ValueError, ArithmeticError, RecursionError):
                 # ArithmeticError: 1e99999999999999999999; RecursionError: 3,000 open brackets.
-                self._refused["not JSON"] += 1
+                self._dropped[FRAME, "not JSON"] += 1
                 continue
             if isinstance(message, dict):
                 self._pending.extend(self._inspect(message))
             else:
-                self._refused["not an object"] += 1
+                self._dropped[FRAME, "not an object"] += 1
         return self._pending.popleft()
 
 
@@ -73,12 +77,12 @@ class FeedInspector:
         self,
         channels: dict[int, str],
         fields: dict[str, list[str]],
-        refused: Counter[str],
+        dropped: Tally,
         on_channel_closed: Callable[[str], None],
     ) -> None:
         self._channels = channels
         self._fields = fields
-        self._refused = refused
+        self._dropped = dropped
         self._on_channel_closed = on_channel_closed
         self._auth_sent = False
         self._authorized = False
@@ -107,7 +111,7 @@ class FeedInspector:
             case "ERROR":
                 raise _error(message)
             case _:
-                self._refused["unknown message type"] += 1
+                self._dropped[FRAME, "unknown message"] += 1
                 return []
 
     def _auth_state(self, message: dict[str, Any]) -> list[Any]:
@@ -121,12 +125,14 @@ class FeedInspector:
         if state == "AUTHORIZED" and not self._authorized:
             self._authorized = True
             return [message]
+        if state != "AUTHORIZED":
+            self._dropped[FRAME, "unknown state"] += 1
         return []
 
     def _channel_opened(self, message: dict[str, Any]) -> list[Any]:
         name = self._name(message)
         if name is None or name in self._open:
-            self._refused["unknown channel"] += 1
+            self._dropped[FRAME, "unknown channel"] += 1
             return []
         self._open.add(name)
         return [message]
@@ -134,6 +140,7 @@ class FeedInspector:
     def _channel_closed(self, message: dict[str, Any]) -> list[Any]:
         name = self._name(message)
         if name is None or name not in self._open:
+            self._dropped[FRAME, "unknown channel"] += 1
             return []
         self._open.discard(name)
         self._on_channel_closed(name)
@@ -142,37 +149,58 @@ class FeedInspector:
     def _feed_data(self, message: dict[str, Any]) -> list[Any]:
         name = self._name(message)
         data = message.get("data")
-        if name is None or not isinstance(data, list) or not data:
-            self._refused["malformed data"] += 1
+        if name is None:
+            self._dropped[FRAME, "unknown channel"] += 1
+            return []
+        if not isinstance(data, list) or not data:
+            self._dropped[name, "malformed"] += 1
             return []
         if isinstance(data[0], dict):
-            rows = [
-                row
-                for row in data
-                if isinstance(row, dict)
-                and row.get("eventSymbol")
-                and row.get("eventType", name) == name
-                and _is_flat(row.values())
-            ]
-            self._refused["malformed data"] += len(data) - len(rows)
+            rows = [row for row in data if self._is_readable(name, row)]
             return [{**message, "data": rows}] if rows else []
         # COMPACT. The SDK reads only the first pair of a message, so each gets its own.
-        fields = self._fields.get(name, [])
         found = []
         for event_type, values in zip(data[::2], data[1::2], strict=False):
-            if (
-                event_type == name
-                and isinstance(values, list)
-                and values
-                and _is_flat(values)
-                and (not fields or len(values) % len(fields) == 0)
-            ):
-                found.append({**message, "data": [event_type, values]})
-            else:
-                self._refused["malformed data"] += 1
+            if kept := self._compact(name, event_type, values):
+                found.append({**message, "data": [event_type, kept]})
         if len(data) % 2:
-            self._refused["malformed data"] += 1
+            self._dropped[name, "malformed"] += 1
         return found
+
+    def _is_readable(self, name: str, row: Any) -> bool:
+        """Whether the SDK can read a row of the FULL format."""
+        reason = None
+        if not isinstance(row, dict) or not _is_flat(row.values()):
+            reason = "malformed"
+        elif row.get("eventType", name) != name:
+            reason = "unknown type"
+        elif not _is_symbol(row.get("eventSymbol")):
+            reason = "no symbol"
+        if reason is not None:
+            self._dropped[name, reason] += 1
+        return reason is None
+
+    def _compact(self, name: str, event_type: Any, values: Any) -> list[Any]:
+        """The values of those rows of a pair that the SDK can read."""
+        if event_type != name:
+            self._dropped[name, "unknown type"] += 1
+            return []
+        width = len(self._fields.get(name, ())) or 1
+        if not isinstance(values, list) or not values or len(values) % width:
+            self._dropped[name, "malformed"] += 1
+            return []
+        if _is_flat(values) and all(map(_is_symbol, values[::width])):
+            return values
+        kept: list[Any] = []
+        for begin in range(0, len(values), width):
+            row = values[begin : begin + width]
+            if not _is_flat(row):
+                self._dropped[name, "malformed"] += 1
+            elif not _is_symbol(row[0]):
+                self._dropped[name, "no symbol"] += 1
+            else:
+                kept += row
+        return kept
 
     def _name(self, message: dict[str, Any]) -> str | None:
         """The event type of the message's channel."""
@@ -192,6 +220,11 @@ def _is_flat(values: Iterable[Any]) -> bool:
     return _NESTED.isdisjoint(map(type, values))
 
 
+def _is_symbol(value: Any) -> bool:
+    """Whether it can name an instrument; the SDK makes no event of a row without a name."""
+    return isinstance(value, str) and value not in _NO_SYMBOLS
+
+
 def _error(message: dict[str, Any]) -> UpstreamError:
     kind = str(message.get("error") or "UNKNOWN")[:40]
     words = str(message.get("message") or "no reason given")[:120]
@@ -205,8 +238,8 @@ def _error(message: dict[str, Any]) -> UpstreamError:
 class AccountInspector:
     """Looks at account stream messages; lets through acks and what `wanted` accepts."""
 
-    def __init__(self, refused: Counter[str], wanted: Callable[[dict[str, Any]], bool]) -> None:
-        self._refused = refused
+    def __init__(self, dropped: Tally, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        self._dropped = dropped
         self._wanted = wanted
 
     def inspect(self, message: dict[str, Any]) -> list[Any]:
@@ -218,13 +251,16 @@ class AccountInspector:
         if isinstance(message.get("results"), list):
             found: list[Any] = []
             for each in message["results"]:
-                found += self.inspect(each) if isinstance(each, dict) else []
+                if isinstance(each, dict):
+                    found += self.inspect(each)
+                else:
+                    self._dropped[FRAME, "malformed"] += 1
             return found
         if message.get("status") == "error":
             raise _refusal(message)
         if message.get("type") is None:
             if not _is_request_id(message.get("request-id")):
-                self._refused["malformed ack"] += 1
+                self._dropped[FRAME, "malformed"] += 1
                 return []
             return [message]
         return [message] if self._wanted(message) else []

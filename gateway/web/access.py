@@ -25,6 +25,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.types import Scope
 
+from gateway.clock import SteadyWall
 from gateway.settings import Settings, is_loopback
 from gateway.streams.events import ConfigurationError
 from gateway.web.logins import LOGIN_IDLE_S, LOGIN_LIFE_S, Login, Logins
@@ -91,12 +92,13 @@ class Access:
         idle_s: float = LOGIN_IDLE_S,
         life_s: float = LOGIN_LIFE_S,
         siblings: "Siblings | None" = None,
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float] | None = None,
     ) -> None:
         self._token = token
         self.is_generated = is_generated
         self.throttle = Throttle()
-        self.logins = Logins(token, idle_s=idle_s, life_s=life_s, now_s=now_s)
+        # A clock that is set must neither end logins nor bring back one that was signed out.
+        self.logins = Logins(token, idle_s=idle_s, life_s=life_s, now_s=now_s or SteadyWall())
         self._siblings = siblings
         # Of this process alone: what is kept of tokens is worth nothing outside it.
         self._digest_key = secrets.token_bytes(32)

@@ -1,5 +1,6 @@
 """What every route is given: one object made in `app.py`, so that nothing is global."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ class Context:
     `report` returns what `/status` tells of the upstreams: plain JSON values, no secrets.
     `figures` are those of the backplane, None without one.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
+    `started_s` is of the monotonic clock.
     `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.stream`.
     """
 
@@ -26,7 +28,7 @@ class Context:
     report: Callable[[], dict[str, Any]] = field(default=dict)
     figures: Callable[[], BackplaneFigures | None] = field(default=lambda: None)
     find_trouble: Callable[[], str | None] = field(default=lambda: None)
-    started_at_ms: int = 0
+    started_s: float = field(default_factory=time.monotonic)
     streams: int = 0
     streams_opened: int = 0
     streams_evicted: int = 0

@@ -49,16 +49,17 @@ def find_reasons(context: Context) -> list[str]:
     return [f"{each.upstream} is {each.state}" for each in statuses] or ["nothing has arrived yet"]
 
 
-def report_status(context: Context, versions: dict[str, str], now_ms: int) -> dict[str, Any]:
+def report_status(context: Context, versions: dict[str, str]) -> dict[str, Any]:
     """All that an operator asks first; no secrets, no balances."""
-    hub = context.hub
+    hub, upstream = context.hub, context.report()
     return {
         "version": __version__,
         "epoch": hub.epoch,
-        "uptime_s": round((now_ms - context.started_at_ms) / 1000, 1),
+        "uptime_s": round(time.monotonic() - context.started_s, 1),
         "ready": not find_reasons(context),
         "statuses": {each.upstream: each for each in hub.statuses()},
-        "upstream": context.report(),
+        "left_out": describe_left_out(context, upstream),
+        "upstream": upstream,
         "streams": {
             "open": context.streams,
             "max": context.settings.max_streams,
@@ -79,6 +80,21 @@ def report_status(context: Context, versions: dict[str, str], now_ms: int) -> di
         "event_loop_lag_s": round(context.loop_lag_s, 4),
         "versions": versions,
     }
+
+
+def describe_left_out(context: Context, upstream: dict[str, Any]) -> list[str]:
+    """Sentences about everything that did not reach a viewer; empty when all did."""
+    hub = context.hub
+    own = [
+        (
+            hub.conflated,
+            "updates were left out for slow readers, who got the newest",
+        ),
+        (context.streams_evicted, "streams were ended because nothing was read from them"),
+        (context.streams_refused, "streams were refused because there was no room"),
+    ]
+    said = [f"{count:,} {words}." for count, words in own if count]
+    return said + list(upstream.get("left_out", {}).get("in_words", ()))
 
 
 def _respond(document: object, status: int = 200) -> Response:
@@ -102,4 +118,4 @@ async def _readyz(context: Context, request: Request) -> Response:
 
 
 async def _status(context: Context, versions: dict[str, str], request: Request) -> Response:
-    return _respond(report_status(context, versions, time.time_ns() // 1_000_000))
+    return _respond(report_status(context, versions))

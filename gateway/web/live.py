@@ -181,7 +181,10 @@ class Live:
         except ParameterError as error:
             raise Problem(400, str(error), parameter=error.name) from None
         except PageError as error:
-            raise Problem(400, str(error)) from None
+            # The page was described without them when it was loaded, so they are what is wrong.
+            name = ", ".join(sorted(maker.parameters.keys() & given.keys())) or None
+            words = f"{name}: {error}" if name else str(error)
+            raise Problem(400, words, parameter=name) from None
         except Exception as error:
             logger.exception("the page %s cannot be described", maker.path)
             raise Problem(500, f"This page has a mistake. {find_mistake(error)}") from error

@@ -57,8 +57,9 @@ class _Gateway(Collector):
             float("nan") if hub.age_s is None else hub.age_s,
         )
         yield _gauge(
-            "gateway_uptime_seconds", "Since the start", time.time() - context.started_at_ms / 1000
+            "gateway_uptime_seconds", "Since the start", time.monotonic() - context.started_s
         )
+        yield from _left_out(context)
         yield self._states()
         info = GaugeMetricFamily("gateway_info", "The version, always 1", labels=["version"])
         info.add_metric([__version__], 1)
@@ -72,6 +73,27 @@ class _Gateway(Collector):
             for state in STATES:
                 family.add_metric([status.upstream, state], float(status.state == state))
         return family
+
+
+LEFT_OUT = {
+    "dropped": ("gateway_records_dropped", "Messages and rows that led to nothing"),
+    "nulled": ("gateway_values_nulled", "Values replaced by null"),
+    "suspicious": ("gateway_records_suspicious", "Records passed on that look wrong"),
+}
+
+
+def _left_out(context: Context) -> Iterator[Metric]:
+    """What was left out between upstream and hub, by type and reason; see `gateway.streams.tally`.
+
+    With REDIS_URL it is what the feed process tells.
+    """
+    counts = context.report().get("left_out", {}).get("counts", ())
+    for fate, (name, text) in LEFT_OUT.items():
+        family = CounterMetricFamily(name, text, labels=["type", "reason"])
+        for found, kind, reason, count in counts:
+            if found == fate:
+                family.add_metric([kind, reason], count)
+        yield family
 
 
 def routes(context: Context) -> list[BaseRoute]:

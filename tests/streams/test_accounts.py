@@ -96,7 +96,7 @@ async def test_a_missing_value_is_null_and_never_zero(simulator: Simulator) -> N
         seen = balance(up, account)
         # After two rounds of polls that began behind the switch, still nothing new.
         await eventually(lambda: up.upstream.accounts.polls >= polls + 4, 10)
-        dropped = up.upstream.accounts.refused["balance without a value"]
+        dropped = up.upstream.accounts.dropped["AccountBalance", "no value"]
         assert dropped > 0
         later = balance(up, account)
         assert seen is not None

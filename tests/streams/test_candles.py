@@ -128,9 +128,12 @@ def make_event(time_ms: Any, flags: int = 0, close: Any = "450.25") -> Any:
 
 def test_records_are_the_history_and_the_newest() -> None:
     normalizer = Normalizer()
+    assert not normalizer.is_loading("QQQ{=5m}")
     assert normalizer.normalize(make_event(600_000, 4), NOW_MS) == []
+    assert normalizer.is_loading("QQQ{=5m}")
     assert normalizer.normalize(make_event(300_000, 0, "NaN"), NOW_MS) == []
     history, newest = normalizer.normalize(make_event(1, 8), NOW_MS)
+    assert not normalizer.is_loading("QQQ{=5m}")
     assert isinstance(history, CandleHistory)
     assert history.key == ("candle_history", "QQQ{=5m}")
     assert history.time == (1, 300_000)

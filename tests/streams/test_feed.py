@@ -5,6 +5,7 @@ Every test ends by checking that no task of the upstream half is left.
 
 import asyncio
 import logging
+import math
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,19 +15,23 @@ import pytest
 
 from gateway.simulator.universe import list_universe
 from gateway.streams import feed as feed_module
+from gateway.streams import freshness
 from gateway.streams.backoff import Backoff
 from gateway.streams.events import (
     MARKET_TYPES,
     MarketRecord,
     MarketUpdate,
     RateLimited,
+    Record,
     SessionLimit,
     Status,
     UpstreamError,
 )
 from gateway.streams.feed import LIMIT_PAUSE_S, MAX_RESTARTS, StageFailed
+from gateway.streams.hours import MarketHours
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
+from gateway.streams.markets import MARKETS, Market, Phase
 from gateway.streams.subscription import Subscription, subscription_for
 from gateway.streams.symbols import event_types, is_option
 from gateway.streams.upstream import Upstream
@@ -37,6 +42,15 @@ from tests.waiting import eventually, scaled
 UNIVERSE = list_universe(datetime.now(UTC).date())
 OPTIONS = sorted(UNIVERSE.options)
 ALL_MARKET = subscription_for(types=MARKET_TYPES)
+
+
+NEVER_S = float("inf")
+
+
+def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge sooner than in earnest, and oftener wrong."""
+    monkeypatch.setattr(freshness, "CHANCE", math.log(1e-3))
+    monkeypatch.setattr(freshness, "MIN_MOMENTS", 6)
 
 
 async def held_upstream(simulator: Simulator) -> dict[str, set[str]]:
@@ -223,6 +237,119 @@ async def test_a_closed_market_is_no_fault(
         await simulator.control("market", open=True)
 
 
+async def test_a_stuck_feed_is_not_taken_for_live_when_it_answers(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives what it had on every subscription, and nothing moves: no price of it is live."""
+    monkeypatch.setattr(feed_module, "NO_DATA_S", 1.0)
+    symbols = ["SPY", "QQQ", "SPX"]
+    seen: list[bool] = []
+    async with running(simulator.settings(stale_s=0.5)) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("freeze", symbols=symbols)
+        await eventually(lambda: up.status().state == "stale", 5)
+        publish = up.hub.publish
+
+        def watch(record: Record) -> int:
+            if isinstance(record, MarketRecord):
+                seen.append(record.stale)
+            return publish(record)
+
+        monkeypatch.setattr(up.hub, "publish", watch)
+        await eventually(lambda: up.upstream.feed.connects >= 2, 15)
+        await eventually(lambda: len(seen) >= 6)
+        assert all(seen), "what it had is told, as what it is"
+        assert up.status().state == "stale"
+        monkeypatch.setattr(up.hub, "publish", publish)
+        await simulator.control("freeze", symbols=symbols, frozen=False)
+        await eventually(up.is_live, 10)
+
+
+async def test_one_symbol_that_stops_is_stale_and_no_other(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasten(monkeypatch)
+    async with running(simulator.settings(stale_s=0.5)) as up:
+        await eventually(up.is_live, 10)
+        paces = up.upstream.feed._freshness._paces
+        await eventually(lambda: (p := paces.get("QQQ")) and p.limit_s < NEVER_S, 10)
+        await simulator.control("freeze", symbols=["QQQ"])
+        await eventually(lambda: (q := up.quote("QQQ")) and q.stale, 10)
+        assert up.status().state == "live"
+        assert up.upstream.report()["feed"]["silent_symbols"] >= 1
+        await simulator.control("freeze", symbols=["QQQ"], frozen=False)
+        await eventually(lambda: (q := up.quote("QQQ")) and not q.stale, 10)
+        assert up.upstream.feed.connects == 1
+
+
+async def test_at_night_silence_is_a_fault_of_what_is_open_and_of_nothing_else(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasten(monkeypatch)
+    closed: dict[Market, Phase | None] = dict.fromkeys(MARKETS, "closed")
+    night: dict[Market, Phase | None] = {**closed, "index futures": "open", "crypto": "open"}
+    monkeypatch.setattr(MarketHours, "read", lambda _: night)
+    future = next(each for each in UNIVERSE.instruments if each.startswith("/ES"))
+    open_ones = [future, "BTC/USD:CXTALP"]
+    async with running(simulator.settings(symbols=("SPY", *open_ones), stale_s=0.5)) as up:
+        await eventually(lambda: up.is_live("SPY", *open_ones), 10)
+        judge = up.upstream.feed._freshness
+        await eventually(lambda: judge._all.limit_s < NEVER_S, 10)
+        await simulator.control("mute", keepalive=True)
+        await eventually(lambda: up.status().state == "stale", 10)
+        quotes = {each: up.quote(each) for each in ("SPY", *open_ones)}
+        assert {(q.market, q.stale) for each in open_ones if (q := quotes[each])} == {
+            ("open", True)
+        }
+        spy = quotes["SPY"]
+        assert spy is not None
+        assert (spy.market, spy.stale) == ("closed", False)
+        await simulator.control("unmute")
+        await eventually(lambda: up.is_live("SPY", *open_ones), 10)
+
+
+async def test_quotes_say_when_their_market_opens_and_closes(simulator: Simulator) -> None:
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        await simulator.control("freeze", symbols=["QQQ"])
+        assert {q.market for s in ("SPY", "QQQ") if (q := up.quote(s))} == {"open"}
+        up.upstream._hours.mode = "closed"
+        await eventually(lambda: (q := up.quote("SPY")) and q.market == "closed")
+        await eventually(lambda: (q := up.quote("QQQ")) and q.market == "closed")
+        await eventually(lambda: up.status().market == "closed")
+        quote = up.quote("QQQ")
+        assert quote is not None
+        assert not quote.stale, "closed is not stale"
+
+
+async def test_a_quote_is_stale_until_all_its_parts_have_come_again(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a cut a bid is new and the last price may be an hour old: it is one record."""
+    monkeypatch.setattr(feed_module, "AUDIT_S", (0.5, 1.0))
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        before = up.quote("QQQ")
+        assert before is not None
+        assert before.last is not None
+        await simulator.control("mute", types=["Trade"])
+        await simulator.control("cut", target="feed")
+        await eventually(lambda: up.upstream.feed.connects == 2, 10)
+        merged = up.upstream.feed.normalizer._merged["QQQ"]
+        await eventually(lambda: merged.old == {"Trade"}, 5)
+        quote = up.quote("QQQ")
+        assert quote is not None
+        assert quote.stale
+        assert quote.last is not None
+        await eventually(lambda: (q := up.quote("QQQ")) and not q.stale, 5)
+        quote = up.quote("QQQ")
+        assert quote is not None
+        assert quote.last is None, "what did not come again is not known"
+        assert quote.bid is not None
+        await simulator.control("unmute")
+        await eventually(lambda: (q := up.quote("QQQ")) and q.last, 5)
+
+
 async def test_a_closed_channel_is_opened_again(simulator: Simulator) -> None:
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
@@ -248,7 +375,7 @@ async def test_bad_frames_are_survived(simulator: Simulator, kind: str) -> None:
         await eventually(lambda: (q := up.quote("QQQ")) and q.bid == Decimal("450.10"))
         assert up.upstream.feed.connects == 1
         if kind != "nan":
-            assert sum(up.upstream.feed.report()["dropped"].values()) > 0
+            assert up.upstream.feed.dropped.total() > 0
         await simulator.control("freeze", symbols=["QQQ"], frozen=False)
 
 
@@ -311,12 +438,12 @@ async def test_a_poison_event_restarts_one_pump(
         normalize = normalizer.normalize
         poisoned = 0
 
-        def poison(event: Any, now_ms: int) -> list[MarketUpdate]:
+        def poison(event: Any, now_ms: int, **how: Any) -> list[MarketUpdate]:
             nonlocal poisoned
             if type(event).__name__ == "Trade" and poisoned < 2:
                 poisoned += 1
                 raise ZeroDivisionError("poison")
-            return normalize(event, now_ms)
+            return normalize(event, now_ms, **how)
 
         monkeypatch.setattr(normalizer, "normalize", poison)
         # The drain keeps its own reference: a reconnect makes it look again.
@@ -325,7 +452,7 @@ async def test_a_poison_event_restarts_one_pump(
         connects = up.upstream.feed.connects
         await eventually(up.is_live, 5)
         assert up.upstream.feed.connects == connects
-        assert up.upstream.feed.dropped["Trade failed"] == 2
+        assert up.upstream.feed.dropped["Trade", "failed"] == 2
         assert "pump of Trade failed" in caplog.text
 
 
@@ -334,7 +461,7 @@ async def test_a_stage_that_cannot_be_kept_alive_ends_the_run(
 ) -> None:
     caplog.set_level(logging.CRITICAL, logger="gateway")
 
-    def poison(event: Any, now_ms: int) -> list[MarketUpdate]:
+    def poison(event: Any, now_ms: int, **how: Any) -> list[MarketUpdate]:
         raise ZeroDivisionError("poison")
 
     async with running(simulator.settings()) as up:

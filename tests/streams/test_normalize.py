@@ -15,6 +15,7 @@ from tastytrade.account import AccountBalance
 from tastytrade.dxfeed.event import NAN_VALUES, REMOVE_EVENT
 from tastytrade.streamer import MAP_ALERTS, MAP_EVENTS
 
+from gateway.streams import normalize as normalize_module
 from gateway.streams.events import (
     GreeksUpdate,
     MarketUpdate,
@@ -35,6 +36,7 @@ from gateway.streams.normalize import (
     parse_balance,
     wire_fields,
 )
+from gateway.streams.tally import Tally
 
 NOW_MS = 1_795_188_600_123
 OPTION = ".SPXW260318C7015"
@@ -260,10 +262,87 @@ def test_impossible_values_become_null_and_are_counted() -> None:
     assert known(record) == {"ask_size": 5}
     record = normalize(normalizer, "Underlying", callVolume=-1, putVolume=10**30)
     assert known(record) == {}
-    assert normalizer.refused == {"negative price": 1, "too large": 2, "negative size": 2}
+    assert normalizer.refused == {
+        ("Quote", "negative price"): 1,
+        ("Quote", "too large"): 1,
+        ("Quote", "negative size"): 1,
+        ("Underlying", "negative size"): 1,
+        ("Underlying", "too large"): 1,
+    }
     (event,) = make_events("Quote")
     event = event.model_copy(update={"bid_price": Decimal("NaN"), "ask_size": Decimal("Infinity")})
     assert known(Normalizer().normalize(event, NOW_MS)[0]) == {}
+
+
+def test_each_value_is_counted_once_however_often_its_record_goes_out() -> None:
+    """A quote is one record of three events: what one of them brought is not counted with each."""
+    normalizer = Normalizer()
+    normalize(normalizer, "Quote", bidPrice=-1, askPrice=2)
+    normalize(normalizer, "Trade", price=-3, dayVolume=-4)
+    normalize(normalizer, "Summary", dayHighPrice=-5, openInterest=-6)
+    for _ in range(10):
+        normalize(normalizer, "Quote", bidPrice=1, askPrice=2)
+    assert normalizer.refused == {
+        ("Quote", "negative price"): 1,
+        ("Trade", "negative price"): 1,
+        ("Trade", "negative size"): 1,
+        ("Summary", "negative price"): 1,
+        ("Summary", "negative size"): 1,
+    }
+    normalize(normalizer, "Quote", bidPrice=3, askPrice=2)
+    assert normalizer.suspicious == {("Quote", "crossed"): 1}
+
+
+def test_what_the_lenient_classes_replace_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(normalize_module, "nulled", Tally())
+    values = ["NaN", "Infinity", "-Infinity", "abc", [], True, None, 5]
+    row: list[Any] = [OPTION, 0, 0, 0, 0, "", 0, "", 1, 0.05, 2, 3]
+    for value in values:
+        EVENT_CLASSES["Quote"].from_stream([*row[:8], value, *row[9:]])
+    assert normalize_module.nulled == {
+        ("Quote", "unknown"): 1,
+        ("Quote", "not finite"): 2,
+        ("Quote", "unreadable"): 3,
+    }
+
+
+@pytest.mark.parametrize("event_type", ["Quote", "Trade", "Summary"])
+def test_after_a_restart_a_quote_is_stale_until_every_part_has_come(event_type: str) -> None:
+    normalizer = Normalizer()
+    parts: dict[str, dict[str, Any]] = {
+        "Quote": {"bidPrice": 1},
+        "Trade": {"price": 2},
+        "Summary": {"dayOpenPrice": 3},
+    }
+
+    def take(name: str) -> QuoteUpdate:
+        (event,) = make_events(name, **parts[name])
+        quote = normalizer.normalize(event, NOW_MS)[0]
+        assert isinstance(quote, QuoteUpdate)
+        return quote
+
+    for name in parts:
+        assert not take(name).stale
+    normalizer.restart()
+    assert normalizer.is_old("SPY")
+    for name in set(parts) - {event_type}:
+        assert take(name).stale
+    assert not normalizer.give_up("Greeks", ["SPY", "never seen"], NOW_MS, stale=())
+    (given_up,) = normalizer.give_up(event_type, ["SPY"], NOW_MS, stale=())
+    assert not given_up.stale
+    assert not normalizer.is_old("SPY")
+    expected = {"bid": 1, "last": 2, "open": 3}
+    del expected[{"Quote": "bid", "Trade": "last", "Summary": "open"}[event_type]]
+    assert known(given_up) == expected
+    assert not take(event_type).stale
+
+
+def test_every_record_says_when_its_event_proves_nothing() -> None:
+    for event_type in LONE_TYPES:
+        for stale in (True, False):
+            (event,) = make_events(event_type)
+            records = Normalizer().normalize(event, NOW_MS, stale=stale)
+            assert {each.stale for each in records} == {stale}
 
 
 def test_futures_trade_below_zero_and_a_crossed_quote_is_passed_on() -> None:
@@ -421,7 +500,8 @@ def test_ten_thousand_plausible_rows() -> None:
             if isinstance(record, QuoteUpdate) and record.last is None:
                 assert record.change is record.change_pct is None
     assert count > 10_000
-    assert set(normalizer.refused) == {"negative price", "negative size", "too large"}
+    reasons = {reason for _, reason in normalizer.refused}
+    assert reasons == {"negative price", "negative size", "too large"}
 
 
 # Balances

@@ -1,7 +1,7 @@
 """Frames on their way to the SDK: what it can read passes, the rest is counted or raised."""
 
 import json
-from collections import Counter, deque
+from collections import deque
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tastytrade import logger as sdk_logger
 from tastytrade.streamer import MAP_EVENTS, DXLinkStreamer
 
-from gateway.streams.events import SessionLimit, Unauthorized, UpstreamError
+from gateway.streams.events import SessionLimit, Unauthorized, UpstreamError, encode
 from gateway.streams.normalize import EVENT_CLASSES, EVENT_TYPES, Normalizer, wire_fields
+from gateway.streams.tally import Tally
 from gateway.streams.wire import AccountInspector, FeedInspector, GuardedSocket
 from tests.streams.virtual_time import run
 
@@ -48,15 +49,15 @@ class Wire:
     """A guard before a fake socket, with everything that it can tell."""
 
     def __init__(self, *frames: Any) -> None:
-        self.refused: Counter[str] = Counter()
+        self.dropped: Tally = Tally()
         self.closed: list[str] = []
         self.frames = 0
-        self.inspector = FeedInspector(CHANNELS, FIELDS, self.refused, self.closed.append)
+        self.inspector = FeedInspector(CHANNELS, FIELDS, self.dropped, self.closed.append)
         encode = msgspec.json.Encoder(decimal_format="number").encode
         texts = [each if isinstance(each, str) else encode(each).decode() for each in frames]
         self.socket = FakeSocket(texts)
         socket: Any = self.socket
-        self.guard = GuardedSocket(socket, self.inspector.inspect, self.refused, self.count)
+        self.guard = GuardedSocket(socket, self.inspector.inspect, self.dropped, self.count)
 
     def count(self) -> None:
         self.frames += 1
@@ -95,7 +96,42 @@ def test_a_good_frame_keeps_its_digits() -> None:
     assert message == feed_data("Quote", QUOTE)
     assert str(message["data"][1][8]) == "450.20"
     assert wire.frames == 1
-    assert not +wire.refused
+    assert not +wire.dropped
+
+
+NUMBERS = {
+    "Quote": ("bidPrice", "askPrice", "bidSize", "askSize"),
+    "Trade": ("price", "size", "dayVolume", "dayTurnover"),
+    "Summary": ("dayOpenPrice", "dayHighPrice", "dayLowPrice", "prevDayClosePrice"),
+    "Greeks": ("price", "volatility", "delta", "vega"),
+    "Candle": ("open", "high", "low", "close", "volume", "vwap"),
+}
+
+
+@given(
+    event_type=st.sampled_from(sorted(NUMBERS)),
+    numbers=st.lists(st.decimals(0, 10**15, places=None), min_size=6, max_size=6),
+)
+def test_what_leaves_the_gateway_has_the_digits_of_the_wire(
+    event_type: str, numbers: list[Decimal]
+) -> None:
+    """Through the guard, the SDK's own code, the normalizer, JSON, and a decoder beyond it."""
+    fields = FIELDS[event_type]
+    values = dict.fromkeys(fields, "0")
+    values |= {"eventSymbol": '"SPY"', "time": "1795188600000"}
+    texts = dict(zip(NUMBERS[event_type], map(str, numbers), strict=False))
+    row = ",".join((values | texts)[name] for name in fields)
+    channel = next(number for number, name in CHANNELS.items() if name == event_type)
+    frame = f'{{"type":"FEED_DATA","channel":{channel},"data":["{event_type}",[{row}]]}}'
+    (message,), _ = receive(frame)
+    (event,) = read_as_the_sdk(message)
+    record = Normalizer().normalize(event, 1)[-1]
+    body = encode(record)
+    found = json.loads(body, parse_float=str, parse_int=str)
+    shown = {str(each) for each in found.values()}
+    assert set(texts.values()) <= shown
+    assert msgspec.json.decode(body, type=type(record)) == record
+    assert encode(msgspec.json.decode(body, type=type(record))) == body
 
 
 def test_sending_passes_through() -> None:
@@ -109,7 +145,7 @@ def test_several_pairs_become_several_messages_in_order() -> None:
     other = ["QQQ", *QUOTE[1:]]
     found, wire = receive(feed_data("Quote", QUOTE, "Quote", [*other, *QUOTE]))
     assert found == [feed_data("Quote", QUOTE), feed_data("Quote", [*other, *QUOTE])]
-    assert not +wire.refused
+    assert not +wire.dropped
 
 
 def test_one_bad_pair_costs_no_good_one() -> None:
@@ -117,7 +153,8 @@ def test_one_bad_pair_costs_no_good_one() -> None:
         feed_data("Quote", QUOTE[:-1], "Quote", QUOTE, "Trade", QUOTE, "Quote", [], "Quote")
     )
     assert found == [feed_data("Quote", QUOTE)]
-    assert wire.refused == {"malformed data": 4}
+    counts = {("Quote", "malformed"): 3, ("Quote", "unknown type"): 1}
+    assert wire.dropped == counts
 
 
 @pytest.mark.parametrize(
@@ -149,14 +186,14 @@ def test_one_bad_pair_costs_no_good_one() -> None:
 def test_malformed_data_is_dropped_and_counted(message: Any) -> None:
     found, wire = receive(message, feed_data("Quote", QUOTE))
     assert found == [feed_data("Quote", QUOTE)]
-    assert wire.refused["malformed data"] >= 1
+    assert wire.dropped.total() >= 1
 
 
 def test_full_format_rows_pass_one_by_one() -> None:
     rows = [{"eventType": "Quote", "eventSymbol": "SPY", "bidPrice": 1}, {"eventSymbol": "QQQ"}]
     found, wire = receive(feed_data(rows[0], "x", rows[1], {"eventSymbol": None}))
     assert found == [feed_data(*rows)]
-    assert wire.refused["malformed data"] == 2
+    assert wire.dropped == {("Quote", "malformed"): 1, ("Quote", "no symbol"): 1}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +215,7 @@ def test_full_format_rows_pass_one_by_one() -> None:
 def test_what_is_no_json_is_dropped_and_counted(text: str) -> None:
     found, wire = receive(text, feed_data("Quote", QUOTE))
     assert found == [feed_data("Quote", QUOTE)]
-    assert wire.refused == {"not JSON": 1}
+    assert wire.dropped == {("frame", "not JSON"): 1}
     assert wire.frames == 2
 
 
@@ -186,7 +223,7 @@ def test_what_is_no_json_is_dropped_and_counted(text: str) -> None:
 def test_what_is_no_object_is_dropped_and_counted(text: str) -> None:
     found, wire = receive(text)
     assert found == []
-    assert wire.refused == {"not an object": 1}
+    assert wire.dropped == {("frame", "not an object"): 1}
 
 
 def auth_state(state: Any) -> dict[str, Any]:
@@ -203,6 +240,7 @@ def test_the_greeting_passes_and_a_refusal_is_raised() -> None:
 def test_the_end_of_a_token_is_raised_and_a_second_welcome_dropped() -> None:
     wire = Wire(*map(auth_state, ["UNAUTHORIZED", "AUTHORIZED", "AUTHORIZED", "?", None]))
     assert run(wire.receive_all()) == [auth_state("UNAUTHORIZED"), auth_state("AUTHORIZED")]
+    assert wire.dropped == {("frame", "unknown state"): 2}
     wire.socket.texts.append(json.dumps(auth_state("UNAUTHORIZED")))
     with pytest.raises(Unauthorized):
         run(wire.guard.receive_json())
@@ -219,7 +257,8 @@ def test_channels_open_once_and_their_end_is_told() -> None:
     # A close of what is not open would end the SDK's reader with a KeyError.
     assert found == [opened, closed, opened]
     assert wire.closed == ["Quote"]
-    assert wire.refused == {"unknown channel": 5}
+    twice = 3  # one opening and two closings
+    assert wire.dropped == {("frame", "unknown channel"): twice + len(strange)}
 
 
 def test_fields_in_another_order_are_refused() -> None:
@@ -230,7 +269,7 @@ def test_fields_in_another_order_are_refused() -> None:
     good: list[Any] = [{"Quote": order}, {"Other": ["x"]}, {}, None, [], "Quote", 5]
     found, wire = receive({"type": "FEED_CONFIG", "channel": 1}, *map(config, good))
     assert found == []
-    assert not +wire.refused
+    assert not +wire.dropped
     for bad in (order[::-1], order[:-1], [*order, "x"], [], None):
         with pytest.raises(UpstreamError, match="fields of Quote in another order"):
             receive(config({"Quote": bad}))
@@ -260,7 +299,7 @@ def test_an_error_is_raised_in_few_words(error: Any, message: Any, kind: type[Ex
 def test_unknown_types_are_dropped_and_counted() -> None:
     found, wire = receive({"type": "NEWS"}, {"type": None}, {"type": []}, {}, {"type": {}})
     assert found == []
-    assert wire.refused == {"unknown message type": 5}
+    assert wire.dropped == {("frame", "unknown message"): 5}
     setup = [{"type": "SETUP", "channel": 0}, {"type": "KEEPALIVE", "channel": 0}]
     assert receive(*setup)[0] == setup
 
@@ -336,9 +375,9 @@ def account_wire(*frames: Any, wanted: bool = True) -> tuple[Wire, list[Any]]:
         asked.append(message)
         return wanted
 
-    inspector = AccountInspector(wire.refused, is_wanted)
+    inspector = AccountInspector(wire.dropped, is_wanted)
     socket: Any = wire.socket
-    wire.guard = GuardedSocket(socket, inspector.inspect, wire.refused, wire.count)
+    wire.guard = GuardedSocket(socket, inspector.inspect, wire.dropped, wire.count)
     return wire, asked
 
 
@@ -362,6 +401,7 @@ def test_batches_are_taken_apart() -> None:
         {"results": [one, "x", None, {"results": [two]}, three, {"results": []}]}
     )
     assert run(wire.receive_all()) == [one, two, three]
+    assert wire.dropped == {("frame", "malformed"): 2}
 
 
 @pytest.mark.parametrize("value", ["abc", "", "1.5", "²", "9" * 5_000, [], [1], {}, 1.5])
@@ -369,7 +409,7 @@ def test_an_ack_that_the_sdk_cannot_read_is_dropped(value: Any) -> None:
     """It says `int(request_id)`; an error there would end its reader."""
     wire, _ = account_wire({"status": "ok", "action": "heartbeat", "request-id": value})
     assert run(wire.receive_all()) == []
-    assert wire.refused == {"malformed ack": 1}
+    assert wire.dropped == {("frame", "malformed"): 1}
 
 
 @pytest.mark.parametrize(

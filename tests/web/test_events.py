@@ -33,7 +33,7 @@ from tests.web.running import (
 
 ALL = (
     "type symbol last bid ask bid_size ask_size change change_pct open high low prev_close volume "
-    "updated_at source stale"
+    "market updated_at source stale"
 )
 
 

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
 from gateway.streams.figures import BackplaneFigures, LeaderFigures
+from gateway.streams.tally import REASONS, Fate, Tally, report_tallies
 from tests.web.running import (
     Reader,
     Running,
@@ -20,6 +21,12 @@ from tests.web.running import (
     open_gateway,
     post,
 )
+
+TALLIES: dict[Fate, Tally] = {
+    "dropped": Tally({("frame", "not JSON"): 7, ("Quote", "no symbol"): 0}),
+    "nulled": Tally({("Quote", "unknown"): 1200}),
+    "suspicious": Tally({("Quote", "crossed"): 2}),
+}
 
 
 def test_healthz_tells_that_the_loop_turns(running: Running) -> None:
@@ -47,7 +54,9 @@ def test_readiness_follows_what_there_is_to_serve() -> None:
 def test_status_tells_an_operator_what_there_is() -> None:
     with open_gateway(make_settings(max_streams=7)) as gateway:
         context = gateway.context
-        context.report = lambda: {"feed": {"symbols": 2}}
+        upstream = {"feed": {"symbols": 2}, "left_out": report_tallies(TALLIES)}
+        context.report = lambda: upstream
+        context.streams_refused = 3
         assert get(f"{gateway.url}/status").json()["events"]["last_age_s"] is None
         gateway.publish(make_status(), make_quote(), make_balance(balance="123456.78"))
         with Reader(gateway.port) as reader:
@@ -61,13 +70,19 @@ def test_status_tells_an_operator_what_there_is() -> None:
         assert status["ready"] is True
         assert status["statuses"]["feed"]["state"] == "live"
         assert status["statuses"]["feed"]["since"].endswith("Z")
-        assert status["upstream"] == {"feed": {"symbols": 2}}
+        assert status["upstream"]["feed"] == {"symbols": 2}
+        assert status["left_out"] == [
+            "3 streams were refused because there was no room.",
+            f"1,200 values of type Quote {REASONS['unknown']} and are shown as unknown.",
+            "7 messages or rows of type frame could not be read as JSON and were dropped.",
+            "2 records of type Quote had a bid above the ask and were passed on as they came.",
+        ]
         assert status["streams"] == {
             "open": 1,
             "max": 7,
             "opened": 1,
             "evicted": 0,
-            "refused": 0,
+            "refused": 3,
             "subscribers": 1,
         }
         assert status["symbols_wanted"] == 2
@@ -79,6 +94,7 @@ def test_status_tells_an_operator_what_there_is() -> None:
 
 def test_metrics_are_prometheus_text() -> None:
     with open_gateway() as gateway:
+        gateway.context.report = lambda: {"left_out": report_tallies(TALLIES)}
         gateway.publish(make_status("stale"), make_quote(), make_quote())
         with Reader(gateway.port) as reader:
             reader.read_until("snapshot_end")
@@ -101,6 +117,9 @@ def test_metrics_are_prometheus_text() -> None:
         assert found["gateway_upstream_state", "feed", "stale"] == 1
         assert found["gateway_upstream_state", "feed", "live"] == 0
         assert found["gateway_info", __version__] == 1
+        assert found["gateway_values_nulled_total", "Quote", "unknown"] == 1200
+        assert found["gateway_records_dropped_total", "frame", "not JSON"] == 7
+        assert found["gateway_records_suspicious_total", "Quote", "crossed"] == 2
         assert found["process_open_fds",] > 0
 
 

@@ -1,0 +1,34 @@
+"""A time that is not set under a running process."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.clock import SteadyWall, read_steady_s
+
+moves = st.lists(st.tuples(st.sampled_from(["pass", "set"]), st.integers(-7200, 7200)), max_size=9)
+
+
+@given(moves)
+def test_only_passing_time_moves_it(moves: list[tuple[str, int]]) -> None:
+    wall_s, steady_s, passed_s = 1_795_188_600, 50, 0
+    clock = SteadyWall(lambda: wall_s, lambda: steady_s)
+    for kind, seconds in moves:
+        if kind == "pass":
+            passed_s += abs(seconds)
+            steady_s += abs(seconds)
+            wall_s += abs(seconds)
+        else:
+            wall_s += seconds
+        assert clock() == 1_795_188_600 + passed_s
+    clock.believe()
+    assert clock() == wall_s
+
+
+def test_as_long_as_nobody_sets_it_it_is_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert abs(SteadyWall()() - time.time()) < 1
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
+    before_s = time.monotonic()
+    assert before_s <= read_steady_s() <= time.monotonic()
