@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tastytrade import logger as sdk_logger
 from tastytrade.streamer import MAP_EVENTS, DXLinkStreamer
+from wsproto.utilities import LocalProtocolError
 
 from gateway.streams.events import SessionLimit, Unauthorized, UpstreamError
 from gateway.streams.normalize import EVENT_CLASSES, EVENT_TYPES, Normalizer, wire_fields
@@ -34,6 +35,7 @@ class FakeSocket:
     def __init__(self, texts: list[str]) -> None:
         self.texts = deque(texts)
         self.sent: list[Any] = []
+        self.is_closed = False
 
     async def receive_text(self) -> str:
         if not self.texts:
@@ -41,6 +43,8 @@ class FakeSocket:
         return self.texts.popleft()
 
     async def send_json(self, data: Any) -> None:
+        if self.is_closed:
+            raise LocalProtocolError("cannot be sent in state CLOSED")
         self.sent.append(data)
 
 
@@ -102,6 +106,9 @@ def test_sending_passes_through() -> None:
     wire = Wire()
     run(wire.guard.send_json({"type": "KEEPALIVE", "channel": 0}))
     assert wire.socket.sent == [{"type": "KEEPALIVE", "channel": 0}]
+    wire.socket.is_closed = True
+    with pytest.raises(UpstreamError, match="connection was lost"):
+        run(wire.guard.send_json({}))
 
 
 def test_several_pairs_become_several_messages_in_order() -> None:
@@ -203,6 +210,7 @@ def test_the_greeting_passes_and_a_refusal_is_raised() -> None:
 def test_the_end_of_a_token_is_raised_and_a_second_welcome_dropped() -> None:
     wire = Wire(*map(auth_state, ["UNAUTHORIZED", "AUTHORIZED", "AUTHORIZED", "?", None]))
     assert run(wire.receive_all()) == [auth_state("UNAUTHORIZED"), auth_state("AUTHORIZED")]
+    assert wire.refused == {"unknown state": 2}
     wire.socket.texts.append(json.dumps(auth_state("UNAUTHORIZED")))
     with pytest.raises(Unauthorized):
         run(wire.guard.receive_json())
@@ -219,7 +227,7 @@ def test_channels_open_once_and_their_end_is_told() -> None:
     # A close of what is not open would end the SDK's reader with a KeyError.
     assert found == [opened, closed, opened]
     assert wire.closed == ["Quote"]
-    assert wire.refused == {"unknown channel": 5}
+    assert wire.refused == {"unknown channel": 11}
 
 
 def test_fields_in_another_order_are_refused() -> None:
