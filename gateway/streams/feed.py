@@ -52,8 +52,8 @@ CANARY = "SPY"
 """Always subscribed: if this one does not move in regular hours, the feed is mute."""
 
 CONNECT_TIMEOUT_S = 15.0
-NO_FRAME_S = 35.0
-"""Without any frame, keepalives included, the socket is dead."""
+NO_FRAME_S = 34.0
+"""Without any frame, keepalives included, the socket is dead: upstream sends one every 30 s."""
 NO_DATA_S = 9.0
 """Without an event in regular hours the feed is mute, whatever else the socket says."""
 QUIET_S = 15.0
