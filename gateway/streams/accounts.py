@@ -117,8 +117,7 @@ class Accounts:
         backoff = Backoff()
         while True:
             try:
-                data = await self._session.call(_get_accounts)
-                return [*select_accounts(data, self._settings)]
+                return await self._session.call(lambda sdk: _get_accounts(sdk, self._settings))
             except NETWORK_TROUBLE as error:
                 logger.warning("reading the accounts failed: %s", type(error).__name__)
                 self._tell("degraded", "the accounts cannot be read; trying again")
@@ -238,8 +237,8 @@ class Accounts:
         tell_status(self._publisher, "accounts", state, reason, now_ms=now_ms)
 
 
-async def _get_accounts(sdk: Session) -> dict[str, Any]:
-    return await sdk._get("/customers/me/accounts")
+async def _get_accounts(sdk: Session, settings: Settings) -> list[str]:
+    return select_accounts(await sdk._get("/customers/me/accounts"), settings)
 
 
 async def _get_balance(sdk: Session, number: str) -> dict[str, Any]:

@@ -52,6 +52,9 @@ RETRY_CAP_S = 60.0
 
 T = TypeVar("T")
 
+STRANGE_ANSWER = (LookupError, ValueError, TypeError, AttributeError)
+"""What comes of an answer that is no JSON, or not of the shape that tastytrade 13.2.3 takes."""
+
 NETWORK_ERRORS = (httpx2.HTTPError, TastytradeError, OSError, TimeoutError)
 """What a request to Tastytrade may raise besides our own errors."""
 
@@ -221,14 +224,14 @@ class BrokerSession:
         sdk = await self.ready()
         generation = self.generation
         try:
-            return await request(sdk)
+            return await _ask(request, sdk)
         except Unauthorized:
             try:
                 await self.renew(generation)
             except Exception:
                 self._trouble.set()  # do not leave it until the next period
                 raise
-            return await request(await self.ready())
+            return await _ask(request, await self.ready())
 
     async def renew(self, generation: int) -> None:
         """A token newer than `generation`; those who ask at the same time share one refresh.
@@ -259,8 +262,7 @@ class BrokerSession:
             if self._sdk is None or self._replace:
                 await self._open()
             else:
-                async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
-                    await self._sdk.refresh(force=True)
+                await _refresh(self._sdk)
         except GrantRevoked as error:
             self._refusals += 1
             self._refused_at_s = self._clock()
@@ -280,8 +282,7 @@ class BrokerSession:
         try:
             await asyncio.to_thread(load_tls)
             sdk = await stack.enter_async_context(self._make(self._settings))
-            async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
-                await sdk.refresh(force=True)
+            await _refresh(sdk)
         except BaseException:
             await stack.aclose()
             raise
@@ -315,6 +316,20 @@ class BrokerSession:
     def _tell(self, state: State, reason: str | None) -> None:
         now_ms = int(self._wall() * 1000)
         tell_status(self._publisher, "session", state, reason, now_ms=now_ms)
+
+
+async def _refresh(sdk: Session) -> None:
+    async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
+        await _ask(lambda sdk: sdk.refresh(force=True), sdk)
+
+
+async def _ask(request: Callable[[Session], Awaitable[T]], sdk: Session) -> T:
+    try:
+        return await request(sdk)
+    except STRANGE_ANSWER as error:
+        raise UpstreamError(
+            f"Tastytrade's answer is not readable ({type(error).__name__})"
+        ) from error
 
 
 def _words(error: BaseException) -> str:
