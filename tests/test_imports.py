@@ -26,7 +26,7 @@ STAGES = [
     {"gateway.settings", "gateway.streams.events", "gateway.streams.symbols"},
     {
         f"gateway.streams.{name}"
-        for name in ("candles", "normalize", "interest", "backoff", "hours", "publisher")
+        for name in ("candles", "normalize", "interest", "backoff", "hours", "publisher", "stages")
     },
     {"gateway.streams.session", "gateway.streams.wire"},
     {"gateway.streams.feed", "gateway.streams.accounts"},

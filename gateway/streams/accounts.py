@@ -38,7 +38,15 @@ HEARTBEAT_S = 20.0
 """The account socket wants one every 2 to 60 s; its ack is the proof of life."""
 RETRY_S = 2.0
 """Between two tries of a poll that failed; the interval itself when polling is faster."""
-NETWORK_TROUBLE = (UpstreamError, HTTPXWSException, ValidationError, *NETWORK_ERRORS)
+NETWORK_TROUBLE = (
+    UpstreamError,
+    HTTPXWSException,
+    ValidationError,
+    anyio.ClosedResourceError,
+    anyio.BrokenResourceError,
+    anyio.EndOfStream,
+    *NETWORK_ERRORS,
+)
 
 
 class _Streamer(AlertStreamer):
@@ -164,7 +172,7 @@ class Accounts:
                     await self._serve(streamer)
             except (*NETWORK_TROUBLE, BaseExceptionGroup) as error:
                 cause = _first_cause(error)
-                if not isinstance(cause, Exception):
+                if not isinstance(cause, NETWORK_TROUBLE):
                     raise
                 if self.pushes > pushes:
                     backoff.reset()

@@ -6,10 +6,11 @@ connection ends here.
 """
 
 import asyncio
+import functools
 import logging
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,6 +44,7 @@ from gateway.streams.normalize import (
 )
 from gateway.streams.publisher import Publisher, tell_status
 from gateway.streams.session import NETWORK_ERRORS, BrokerSession
+from gateway.streams.stages import Restarts, StageFailed, keep
 from gateway.streams.symbols import event_types
 from gateway.streams.wire import FeedInspector, GuardedSocket
 
@@ -67,12 +69,7 @@ BATCH = 256
 """Events handled before other tasks get a turn."""
 LIMIT_PAUSE_S = 30.0
 """After a refusal by a cap, trying again at once makes it worse."""
-MAX_RESTARTS = 5
-RESTARTS_WITHIN_S = 60.0
-
-
-class StageFailed(GatewayError):
-    """A stage failed again and again; only a person can mend it, so the process ends."""
+CONNECTION_LOST = (UpstreamError, HTTPXWSException, *NETWORK_ERRORS)
 
 
 class _Streamer(DXLinkStreamer):
@@ -173,7 +170,7 @@ class Feed:
         self._changed = asyncio.Event()
         self._seen: dict[str, set[str]] = {name: set() for name in EVENT_TYPES}
         self._lost: set[str] = set()
-        self._restarts: deque[float] = deque(maxlen=MAX_RESTARTS)
+        self._restarts = Restarts(clock)
 
     async def run(self) -> None:
         """Stay connected until cancelled.
@@ -184,7 +181,7 @@ class Feed:
         self._interest.on_change = self._wake
         self._tell("connecting", None)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._linger, name="feed linger")
+            tasks.start_soon(self._keep, "the linger of symbols", self._linger, name="feed linger")
             await self._stay_connected()
 
     def report(self) -> dict[str, Any]:
@@ -227,9 +224,9 @@ class Feed:
                     raise
                 if isinstance(cause, StageFailed):
                     raise cause from None
-                if not isinstance(cause, (UpstreamError, HTTPXWSException, *NETWORK_ERRORS)):
+                if not isinstance(cause, CONNECTION_LOST):
                     logger.exception("the market data connection ended in an unexpected way")
-                if self._flowed:
+                elif self._flowed:
                     backoff.reset()
                 delay_s = self._delay_s(cause, backoff)
                 self._lose(cause)
@@ -269,10 +266,17 @@ class Feed:
         async with anyio.create_task_group() as tasks:
             for event_type in EVENT_TYPES:
                 tasks.start_soon(
-                    self._follow, streamer, event_type, name=f"subscriptions {event_type}"
+                    self._keep,
+                    f"the subscriptions of {event_type}",
+                    functools.partial(self._follow, streamer, event_type),
+                    name=f"subscriptions {event_type}",
                 )
                 tasks.start_soon(self._pump, streamer, event_type, name=f"pump {event_type}")
-            tasks.start_soon(self._watch, name="feed watchdog")
+            tasks.start_soon(self._keep, "the watchdog", self._watch, name="feed watchdog")
+
+    async def _keep(self, stage: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep a stage alive; what the network does ends the connection instead."""
+        await keep(stage, run, self._restarts, passes=CONNECTION_LOST)
 
     async def _pump(self, streamer: _Streamer, event_type: str) -> None:
         """Move events of one type to the hub; a failure restarts this pump and no other."""
@@ -285,16 +289,7 @@ class Feed:
                 # A bug or an event nobody thought of: the other types must not pay for it.
                 logger.exception("the pump of %s failed and is restarted", event_type)
                 self.dropped[f"{event_type} failed"] += 1
-                now_s = self._clock()
-                if (
-                    len(self._restarts) == MAX_RESTARTS
-                    and now_s - self._restarts[0] < RESTARTS_WITHIN_S
-                ):
-                    raise StageFailed(
-                        f"the pump of {event_type} failed {MAX_RESTARTS + 1} times within "
-                        f"{RESTARTS_WITHIN_S:.0f} s ({type(error).__name__})"
-                    ) from error
-                self._restarts.append(now_s)
+                self._restarts.count(f"the pump of {event_type}", error)
 
     async def _drain(self, streamer: _Streamer, event_type: str) -> None:
         cls = MAP_EVENTS[event_type]

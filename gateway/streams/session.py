@@ -30,6 +30,7 @@ from gateway.streams.events import (
     UpstreamError,
 )
 from gateway.streams.publisher import Publisher, tell_status
+from gateway.streams.stages import Restarts, keep
 
 logger = logging.getLogger(__name__)
 
@@ -184,30 +185,38 @@ class BrokerSession:
         self.refreshes = 0
 
     async def run(self) -> None:
-        """Open the session and keep it fresh until cancelled."""
-        backoff = Backoff(initial_s=0.5, cap_s=RETRY_CAP_S)
+        """Open the session and keep it fresh until cancelled.
+
+        Raises:
+            StageFailed: when that fails in ways that nobody thought of, again and again.
+        """
         self._tell("connecting", None)
         try:
-            while True:
-                try:
-                    await self.renew(self.generation)
-                except GrantRevoked as error:
-                    delay_s = self._refused_delay_s(backoff)
-                    logger.error("sign in again with a new refresh token: %s", error)
-                except (UpstreamError, *NETWORK_ERRORS) as error:
-                    delay_s = backoff.next_delay_s()
-                    self._replace = backoff.failures >= TRIES_BEFORE_NEW_SESSION
-                    logger.warning("refreshing the session failed: %s", _words(error))
-                    self._tell("degraded", f"the session cannot be refreshed: {_words(error)}")
-                else:
-                    backoff.reset()
-                    await self._rest()
-                    continue
-                await self._sleep(delay_s)
+            # The session stays open meanwhile: others are at work with it.
+            await keep("the session", self._keep_fresh, Restarts(self._clock))
         finally:
             if self._renewal is not None:
                 self._renewal.cancel()
             await self._stack.aclose()
+
+    async def _keep_fresh(self) -> None:
+        backoff = Backoff(initial_s=0.5, cap_s=RETRY_CAP_S)
+        while True:
+            try:
+                await self.renew(self.generation)
+            except GrantRevoked as error:
+                delay_s = self._refused_delay_s(backoff)
+                logger.error("sign in again with a new refresh token: %s", error)
+            except (UpstreamError, *NETWORK_ERRORS) as error:
+                delay_s = backoff.next_delay_s()
+                self._replace = backoff.failures >= TRIES_BEFORE_NEW_SESSION
+                logger.warning("refreshing the session failed: %s", _words(error))
+                self._tell("degraded", f"the session cannot be refreshed: {_words(error)}")
+            else:
+                backoff.reset()
+                await self._rest()
+                continue
+            await self._sleep(delay_s)
 
     async def ready(self) -> Session:
         """The session, as soon as it holds a token."""

@@ -24,9 +24,10 @@ from gateway.streams.events import (
     Status,
     UpstreamError,
 )
-from gateway.streams.feed import LIMIT_PAUSE_S, MAX_RESTARTS, StageFailed
+from gateway.streams.feed import LIMIT_PAUSE_S
 from gateway.streams.hub import Hub, Subscription, subscription_for
 from gateway.streams.interest import Interest
+from gateway.streams.stages import MAX_RESTARTS, StageFailed
 from gateway.streams.symbols import event_types, is_option
 from gateway.streams.upstream import Upstream
 from tests.simulation import Simulator
@@ -105,6 +106,7 @@ async def test_the_set_upstream_follows_the_wanted_set(simulator: Simulator) -> 
         assert up.quote("SPY") is not None
 
 
+@pytest.mark.fault(6)
 async def test_five_hundred_symbols_in_chunks(simulator: Simulator) -> None:
     wanted = OPTIONS[:500]
     async with running(simulator.settings()) as up:
@@ -120,6 +122,7 @@ async def test_five_hundred_symbols_in_chunks(simulator: Simulator) -> None:
         assert up.upstream.feed.connects == 1
 
 
+@pytest.mark.fault(6)
 async def test_lost_additions_are_made_again(simulator: Simulator) -> None:
     wanted = [option for option in OPTIONS if is_option(option)][:60]
     async with running(simulator.settings()) as up:
@@ -169,6 +172,7 @@ async def test_down_and_up_again(simulator: Simulator) -> None:
         await eventually(up.is_live, 10)
 
 
+@pytest.mark.fault(1)
 async def test_a_mute_feed_is_stale_then_left(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +188,7 @@ async def test_a_mute_feed_is_stale_then_left(
         await eventually(up.is_live, 10)
 
 
+@pytest.mark.fault(1)
 async def test_a_short_silence_ends_without_reconnecting(simulator: Simulator) -> None:
     async with running(simulator.settings(stale_s=0.5)) as up:
         await eventually(up.is_live, 10)
@@ -194,6 +199,7 @@ async def test_a_short_silence_ends_without_reconnecting(simulator: Simulator) -
         assert up.upstream.feed.connects == 1
 
 
+@pytest.mark.fault(1)
 async def test_no_frame_at_all_ends_the_connection_even_when_closed(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +210,7 @@ async def test_no_frame_at_all_ends_the_connection_even_when_closed(
         await eventually(lambda: up.upstream.feed.connects >= 2, 10)
 
 
+@pytest.mark.fault(1)
 async def test_a_closed_market_is_no_fault(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +229,7 @@ async def test_a_closed_market_is_no_fault(
         await simulator.control("market", open=True)
 
 
+@pytest.mark.fault(6)
 async def test_a_closed_channel_is_opened_again(simulator: Simulator) -> None:
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
@@ -238,6 +246,7 @@ async def test_a_closed_channel_is_opened_again(simulator: Simulator) -> None:
         await simulator.control("freeze", symbols=["SPY"], frozen=False)
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("kind", ["nan", "garbage", "arity", "empty", "unknown"])
 async def test_bad_frames_are_survived(simulator: Simulator, kind: str) -> None:
     async with running(simulator.settings()) as up:
@@ -251,6 +260,7 @@ async def test_bad_frames_are_survived(simulator: Simulator, kind: str) -> None:
         await simulator.control("freeze", symbols=["QQQ"], frozen=False)
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("kind", ["oversized", "error"])
 async def test_frames_that_end_a_connection_lead_to_another(
     simulator: Simulator, kind: str
@@ -262,6 +272,7 @@ async def test_frames_that_end_a_connection_lead_to_another(
         await eventually(up.is_live, 10)
 
 
+@pytest.mark.fault(17)
 async def test_a_quote_token_that_ends_in_mid_stream(simulator: Simulator) -> None:
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
@@ -271,6 +282,7 @@ async def test_a_quote_token_that_ends_in_mid_stream(simulator: Simulator) -> No
         assert up.upstream.feed.last_error == "the market data feed refused the quote token"
 
 
+@pytest.mark.fault(17)
 async def test_a_refused_quote_token_is_not_sent_in_a_loop(simulator: Simulator) -> None:
     """Refused without a close: the SDK alone would send it 4,000 times a second."""
     await simulator.control("quote_tokens", refuse="silent")
@@ -281,6 +293,7 @@ async def test_a_refused_quote_token_is_not_sent_in_a_loop(simulator: Simulator)
         await eventually(up.is_live, 15)
 
 
+@pytest.mark.fault(17)
 async def test_bad_gateway_on_the_upgrade(simulator: Simulator) -> None:
     await simulator.control("upgrade", status=502, count=3, target="feed")
     async with running(simulator.settings()) as up:
@@ -301,6 +314,7 @@ async def test_a_server_that_never_answers(
         await eventually(up.is_live, 15)
 
 
+@pytest.mark.fault(19)
 async def test_a_poison_event_restarts_one_pump(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -328,6 +342,7 @@ async def test_a_poison_event_restarts_one_pump(
         assert "pump of Trade failed" in caplog.text
 
 
+@pytest.mark.fault(19)
 async def test_a_stage_that_cannot_be_kept_alive_ends_the_run(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -344,6 +359,7 @@ async def test_a_stage_that_cannot_be_kept_alive_ends_the_run(
         assert caught.group_contains(StageFailed, match=f"failed {MAX_RESTARTS + 1} times")
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("error", [SessionLimit("no"), RateLimited("slow down")])
 async def test_a_cap_is_met_with_a_long_pause(simulator: Simulator, error: UpstreamError) -> None:
     upstream = Upstream(simulator.settings(), Hub(epoch="t"), Interest(now_s=time.monotonic))
