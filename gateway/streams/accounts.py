@@ -36,8 +36,6 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 15.0
 HEARTBEAT_S = 20.0
 """The account socket wants one every 2 to 60 s; its ack is the proof of life."""
-RETRY_S = 2.0
-"""Between two tries of a poll that failed; the interval itself when polling is faster."""
 NETWORK_TROUBLE = (
     UpstreamError,
     HTTPXWSException,
@@ -132,6 +130,7 @@ class Accounts:
                 await asyncio.sleep(backoff.next_delay_s())
 
     async def _poll(self, numbers: list[str]) -> None:
+        backoff = Backoff()
         while True:
             self._poll_now.clear()
             failed = False
@@ -140,8 +139,12 @@ class Accounts:
             self._polled = not failed
             self._judge()
             pause_s = self._settings.balance_poll_s
+            if failed:
+                pause_s = min(backoff.next_delay_s(), pause_s)
+            else:
+                backoff.reset()
             try:
-                async with asyncio.timeout(min(RETRY_S, pause_s) if failed else pause_s):
+                async with asyncio.timeout(pause_s):
                     await self._poll_now.wait()
             except TimeoutError:
                 continue
