@@ -19,7 +19,7 @@ from tastytrade import AlertStreamer, Session
 from tastytrade.streamer import SubscriptionType
 
 from gateway.settings import Settings
-from gateway.streams.backoff import Backoff
+from gateway.streams.backoff import PLATEAU_S, Backoff
 from gateway.streams.events import State, Unauthorized, UpstreamError
 from gateway.streams.normalize import (
     LenientBalance,
@@ -165,6 +165,7 @@ class Accounts:
 
     async def _stream(self, numbers: list[str]) -> None:
         backoff = Backoff()
+        is_refused = False
         while True:
             generation = self._session.generation
             pushes = self.pushes
@@ -183,10 +184,14 @@ class Accounts:
                 words = str(cause) if isinstance(cause, UpstreamError) else "the connection ended"
                 logger.warning("account stream disconnected: %s", words)
                 self._judge()
-                if isinstance(cause, Unauthorized):
-                    await self._renew(generation)
+                delay_s = backoff.next_delay_s()
+                is_first, is_refused = not is_refused, isinstance(cause, Unauthorized)
+                if is_refused:
+                    if await self._renew(generation) and is_first:
+                        # The token ended, in an outage perhaps; refused again, the new one waits.
+                        delay_s = min(delay_s, PLATEAU_S)
                     self._poll_now.set()
-                await asyncio.sleep(backoff.next_delay_s())
+                await asyncio.sleep(delay_s)
 
     async def _serve(self, streamer: _Streamer) -> None:
         self.connects += 1
@@ -217,11 +222,14 @@ class Accounts:
         finally:
             await streamer.close_queues()
 
-    async def _renew(self, generation: int) -> None:
+    async def _renew(self, generation: int) -> bool:
+        """Whether there is a newer token."""
         try:
             await self._session.renew(generation)
         except NETWORK_TROUBLE as error:
             logger.warning("renewing the session failed: %s", type(error).__name__)
+            return False
+        return True
 
     def _publish(self, data: Any, source: str) -> None:
         balance = data if isinstance(data, LenientBalance) else parse_balance(data)

@@ -22,7 +22,7 @@ from tastytrade.dxfeed import Event
 from tastytrade.streamer import MAP_EVENTS
 
 from gateway.settings import Settings
-from gateway.streams.backoff import Backoff
+from gateway.streams.backoff import PLATEAU_S, Backoff
 from gateway.streams.candles import history_s, split_candle
 from gateway.streams.events import (
     FeedSilent,
@@ -213,6 +213,7 @@ class Feed:
             generation = self._session.generation
             self._flowed = False
             try:
+        is_refused = False
                 sdk = await self._session.ready()
                 async with self._connection(sdk) as streamer:
                     await self._serve(streamer)
@@ -230,15 +231,18 @@ class Feed:
                     backoff.reset()
                 delay_s = self._delay_s(cause, backoff)
                 self._lose(cause)
-                if isinstance(cause, Unauthorized):
-                    await self._renew(generation)
+                is_first, is_refused = not is_refused, isinstance(cause, Unauthorized)
+                if is_refused and await self._renew(generation) and is_first:
+                    # The token ended, in an outage perhaps; refused again, the new one waits.
+                    delay_s = min(delay_s, PLATEAU_S)
                 await asyncio.sleep(delay_s)
 
     def _delay_s(self, cause: Exception, backoff: Backoff) -> float:
         delay_s = backoff.next_delay_s()
         return delay_s + LIMIT_PAUSE_S if isinstance(cause, SessionLimit | RateLimited) else delay_s
 
-    async def _renew(self, generation: int) -> None:
+    async def _renew(self, generation: int) -> bool:
+        """Whether there is a newer token."""
         try:
             await self._session.renew(generation)
         except (UpstreamError, *NETWORK_ERRORS) as error:
@@ -247,6 +251,8 @@ class Feed:
     @asynccontextmanager
     async def _connection(self, sdk: Session) -> AsyncIterator[_Streamer]:
         """An open, authorized streamer; entering has a time limit, which the SDK has not."""
+            return False
+        return True
         streamer = _Streamer(sdk, self.refused, self)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S) as limit, streamer:
