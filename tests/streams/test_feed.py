@@ -6,11 +6,14 @@ Every test ends by checking that no task of the upstream half is left.
 import asyncio
 import logging
 import time
+from collections import deque
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.simulator.universe import list_universe
 from gateway.streams import feed as feed_module
@@ -24,7 +27,7 @@ from gateway.streams.events import (
     Status,
     UpstreamError,
 )
-from gateway.streams.feed import LIMIT_PAUSE_S
+from gateway.streams.feed import AUDIT_S, AUDIT_STEP_S, LIMIT_PAUSE_S, merge_audits
 from gateway.streams.hub import Hub, Subscription, subscription_for
 from gateway.streams.interest import Interest
 from gateway.streams.stages import MAX_RESTARTS, StageFailed
@@ -120,6 +123,25 @@ async def test_five_hundred_symbols_in_chunks(simulator: Simulator) -> None:
             await eventually(all_held, 10)
             await eventually(lambda: all(up.quote(symbol) for symbol in wanted), 10)
         assert up.upstream.feed.connects == 1
+
+
+@given(st.lists(st.floats(0, 2), min_size=1, max_size=60))
+def test_audits_are_neither_put_off_nor_heaped_up(steps: list[float]) -> None:
+    """However additions come and go, each is looked at soon after each of its offsets."""
+    now_s = 0.0
+    audits: deque[float] = deque()
+    held: list[float] = []
+    wanted: list[float] = []
+    for step_s in steps:
+        now_s += step_s
+        while audits and audits[0] <= now_s:
+            held.append(audits.popleft())
+        audits = merge_audits(audits, now_s)
+        wanted += [now_s + each for each in AUDIT_S]
+        assert len(audits) <= AUDIT_S[-1] / AUDIT_STEP_S + 1
+    held += audits
+    for at_s in wanted:
+        assert any(at_s <= each < at_s + AUDIT_STEP_S for each in held), at_s
 
 
 @pytest.mark.fault(6)
