@@ -14,6 +14,7 @@ import pytest
 
 from tests.faults.observer import Observer, observe
 from tests.faults.proxy import Proxy, open_proxy
+from tests.faults.test_refusals import reach
 from tests.faults.trial import Trial
 from tests.processes import open_served
 from tests.simulation import Simulator, open_simulator
@@ -130,9 +131,9 @@ async def test_cuts_leave_no_task_behind(trial: Trial, caplog: pytest.LogCapture
         async with running(simulator.settings()) as up:
             await eventually(up.is_live, 10)
             before = sorted(task.get_name() for task in asyncio.all_tasks())
-            for _ in range(trial.count(3, 20)):
+            for connects in range(2, trial.count(3, 20) + 2):
                 proxy.cut()
-                await eventually(lambda: not up.is_live(), 10)
+                await reach(up, connects)
                 await eventually(up.is_live, 10)
             await eventually(
                 lambda: sorted(task.get_name() for task in asyncio.all_tasks()) == before
