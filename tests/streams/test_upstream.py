@@ -46,7 +46,7 @@ async def test_refreshed_in_time_nothing_is_ever_refused(
 ) -> None:
     """Over five token lives: no unauthorized answer, one connection, no gap in the quotes."""
     await simulator.control("tokens", told_s=900, honoured_s=LIFE_S)
-    settings = simulator.settings(refresh_s=1.2, balance_poll_s=1)
+    settings = simulator.settings(refresh_s=1, balance_poll_s=1)
     async with running(settings) as up:
         await eventually(up.is_live, 10)
         before = await unauthorized(simulator)
