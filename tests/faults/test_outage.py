@@ -49,6 +49,7 @@ class Broker:
         self._honoured_until_s = 0.0
         self.session_expiration = 0.0
         self.attempts: dict[str, list[float]] = {}
+        """Those that came to nothing, by kind."""
         self.answered: dict[str, list[float]] = {}
 
     def now_s(self) -> float:
@@ -77,6 +78,7 @@ class Broker:
             self._ask(kind)
         await self.refresh()
         if self.now_s() > self._honoured_until_s:
+            self.attempts.setdefault(kind, []).append(self.now_s())
             raise Unauthorized("401")
         self._ask(kind)
         number = path.split("/")[2] if kind == "accounts" else "5WX00001"
