@@ -28,7 +28,7 @@ STAGES = [
         f"gateway.streams.{name}"
         for name in (
             *("candles", "normalize", "interest", "backoff", "hours", "publisher"),
-            *("markets", "freshness", "tally", "figures"),
+            *("stages", "markets", "freshness", "tally", "figures"),
         )
     },
     {"gateway.streams.session", "gateway.streams.wire"},

@@ -172,6 +172,7 @@ def test_sigint_ends_in_order_too() -> None:
         assert not [line for line in gateway.log if "Traceback" in line]
 
 
+@pytest.mark.fault(19)
 def test_an_upstream_half_that_crashes_ends_the_process_with_the_reason() -> None:
     """
     1. A client opens `/events`.

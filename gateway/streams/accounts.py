@@ -18,7 +18,7 @@ from tastytrade import AlertStreamer, Session
 from tastytrade.streamer import SubscriptionType
 
 from gateway.settings import Settings
-from gateway.streams.backoff import Backoff
+from gateway.streams.backoff import PLATEAU_S, Backoff
 from gateway.streams.events import State, Unauthorized, UpstreamError
 from gateway.streams.normalize import (
     LenientBalance,
@@ -36,9 +36,15 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 15.0
 HEARTBEAT_S = 20.0
 """The account socket wants one every 2 to 60 s; its ack is the proof of life."""
-RETRY_S = 2.0
-"""Between two tries of a poll that failed; the interval itself when polling is faster."""
-NETWORK_TROUBLE = (UpstreamError, HTTPXWSException, ValidationError, *NETWORK_ERRORS)
+NETWORK_TROUBLE = (
+    UpstreamError,
+    HTTPXWSException,
+    ValidationError,
+    anyio.ClosedResourceError,
+    anyio.BrokenResourceError,
+    anyio.EndOfStream,
+    *NETWORK_ERRORS,
+)
 
 
 class _Streamer(AlertStreamer):
@@ -116,14 +122,14 @@ class Accounts:
         backoff = Backoff()
         while True:
             try:
-                data = await self._session.call(_get_accounts)
-                return [*select_accounts(data, self._settings)]
+                return await self._session.call(lambda sdk: _get_accounts(sdk, self._settings))
             except NETWORK_TROUBLE as error:
                 logger.warning("reading the accounts failed: %s", type(error).__name__)
                 self._tell("degraded", "the accounts cannot be read; trying again")
                 await asyncio.sleep(backoff.next_delay_s())
 
     async def _poll(self, numbers: list[str]) -> None:
+        backoff = Backoff()
         while True:
             self._poll_now.clear()
             failed = False
@@ -132,8 +138,12 @@ class Accounts:
             self._polled = not failed
             self._judge()
             pause_s = self._settings.balance_poll_s
+            if failed:
+                pause_s = min(backoff.next_delay_s(), pause_s)
+            else:
+                backoff.reset()
             try:
-                async with asyncio.timeout(min(RETRY_S, pause_s) if failed else pause_s):
+                async with asyncio.timeout(pause_s):
                     await self._poll_now.wait()
             except TimeoutError:
                 continue
@@ -154,6 +164,7 @@ class Accounts:
 
     async def _stream(self, numbers: list[str]) -> None:
         backoff = Backoff()
+        is_refused = False
         while True:
             generation = self._session.generation
             pushes = self.pushes
@@ -164,7 +175,7 @@ class Accounts:
                     await self._serve(streamer)
             except (*NETWORK_TROUBLE, BaseExceptionGroup) as error:
                 cause = _first_cause(error)
-                if not isinstance(cause, Exception):
+                if not isinstance(cause, NETWORK_TROUBLE):
                     raise
                 if self.pushes > pushes:
                     backoff.reset()
@@ -172,10 +183,14 @@ class Accounts:
                 words = str(cause) if isinstance(cause, UpstreamError) else "the connection ended"
                 logger.warning("account stream disconnected: %s", words)
                 self._judge()
-                if isinstance(cause, Unauthorized):
-                    await self._renew(generation)
+                delay_s = backoff.next_delay_s()
+                is_first, is_refused = not is_refused, isinstance(cause, Unauthorized)
+                if is_refused:
+                    if await self._renew(generation) and is_first:
+                        # The token ended, in an outage perhaps; refused again, the new one waits.
+                        delay_s = min(delay_s, PLATEAU_S)
                     self._poll_now.set()
-                await asyncio.sleep(backoff.next_delay_s())
+                await asyncio.sleep(delay_s)
 
     async def _serve(self, streamer: _Streamer) -> None:
         self.connects += 1
@@ -206,11 +221,14 @@ class Accounts:
         finally:
             await streamer.close_queues()
 
-    async def _renew(self, generation: int) -> None:
+    async def _renew(self, generation: int) -> bool:
+        """Whether there is a newer token."""
         try:
             await self._session.renew(generation)
         except NETWORK_TROUBLE as error:
             logger.warning("renewing the session failed: %s", type(error).__name__)
+            return False
+        return True
 
     def _publish(self, data: Any, source: str) -> None:
         balance = data if isinstance(data, LenientBalance) else parse_balance(data)
@@ -237,8 +255,8 @@ class Accounts:
         tell_status(self._publisher, "accounts", state, reason, now_ms=now_ms)
 
 
-async def _get_accounts(sdk: Session) -> dict[str, Any]:
-    return await sdk._get("/customers/me/accounts")
+async def _get_accounts(sdk: Session, settings: Settings) -> list[str]:
+    return select_accounts(await sdk._get("/customers/me/accounts"), settings)
 
 
 async def _get_balance(sdk: Session, number: str) -> dict[str, Any]:

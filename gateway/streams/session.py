@@ -30,6 +30,7 @@ from gateway.streams.events import (
     UpstreamError,
 )
 from gateway.streams.publisher import Publisher, tell_status
+from gateway.streams.stages import Restarts, keep
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,9 @@ REFUSED_PAUSE_S = 300.0
 RETRY_CAP_S = 60.0
 
 T = TypeVar("T")
+
+STRANGE_ANSWER = (LookupError, ValueError, TypeError, AttributeError)
+"""What comes of an answer that is no JSON, or not of the shape that tastytrade 13.2.3 takes."""
 
 NETWORK_ERRORS = (httpx2.HTTPError, TastytradeError, OSError, TimeoutError)
 """What a request to Tastytrade may raise besides our own errors."""
@@ -181,30 +185,38 @@ class BrokerSession:
         self.refreshes = 0
 
     async def run(self) -> None:
-        """Open the session and keep it fresh until cancelled."""
-        backoff = Backoff(initial_s=0.5, cap_s=RETRY_CAP_S)
+        """Open the session and keep it fresh until cancelled.
+
+        Raises:
+            StageFailed: when that fails in ways that nobody thought of, again and again.
+        """
         self._tell("connecting", None)
         try:
-            while True:
-                try:
-                    await self.renew(self.generation)
-                except GrantRevoked as error:
-                    delay_s = self._refused_delay_s(backoff)
-                    logger.error("sign in again with a new refresh token: %s", error)
-                except (UpstreamError, *NETWORK_ERRORS) as error:
-                    delay_s = backoff.next_delay_s()
-                    self._replace = backoff.failures >= TRIES_BEFORE_NEW_SESSION
-                    logger.warning("refreshing the session failed: %s", _words(error))
-                    self._tell("degraded", f"the session cannot be refreshed: {_words(error)}")
-                else:
-                    backoff.reset()
-                    await self._rest()
-                    continue
-                await self._sleep(delay_s)
+            # The session stays open meanwhile: others are at work with it.
+            await keep("the session", self._keep_fresh, Restarts(self._clock))
         finally:
             if self._renewal is not None:
                 self._renewal.cancel()
             await self._stack.aclose()
+
+    async def _keep_fresh(self) -> None:
+        backoff = Backoff(initial_s=0.5, cap_s=RETRY_CAP_S)
+        while True:
+            try:
+                await self.renew(self.generation)
+            except GrantRevoked as error:
+                delay_s = self._refused_delay_s(backoff)
+                logger.error("sign in again with a new refresh token: %s", error)
+            except (UpstreamError, *NETWORK_ERRORS) as error:
+                delay_s = backoff.next_delay_s()
+                self._replace = backoff.failures >= TRIES_BEFORE_NEW_SESSION
+                logger.warning("refreshing the session failed: %s", _words(error))
+                self._tell("degraded", f"the session cannot be refreshed: {_words(error)}")
+            else:
+                backoff.reset()
+                await self._rest()
+                continue
+            await self._sleep(delay_s)
 
     async def ready(self) -> Session:
         """The session, as soon as it holds a token."""
@@ -221,14 +233,14 @@ class BrokerSession:
         sdk = await self.ready()
         generation = self.generation
         try:
-            return await request(sdk)
+            return await _ask(request, sdk)
         except Unauthorized:
             try:
                 await self.renew(generation)
             except Exception:
                 self._trouble.set()  # do not leave it until the next period
                 raise
-            return await request(await self.ready())
+            return await _ask(request, await self.ready())
 
     async def renew(self, generation: int) -> None:
         """A token newer than `generation`; those who ask at the same time share one refresh.
@@ -259,8 +271,7 @@ class BrokerSession:
             if self._sdk is None or self._replace:
                 await self._open()
             else:
-                async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
-                    await self._sdk.refresh(force=True)
+                await _refresh(self._sdk)
         except GrantRevoked as error:
             self._refusals += 1
             self._refused_at_s = self._clock()
@@ -280,8 +291,7 @@ class BrokerSession:
         try:
             await asyncio.to_thread(load_tls)
             sdk = await stack.enter_async_context(self._make(self._settings))
-            async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
-                await sdk.refresh(force=True)
+            await _refresh(sdk)
         except BaseException:
             await stack.aclose()
             raise
@@ -315,6 +325,20 @@ class BrokerSession:
     def _tell(self, state: State, reason: str | None) -> None:
         now_ms = int(self._wall() * 1000)
         tell_status(self._publisher, "session", state, reason, now_ms=now_ms)
+
+
+async def _refresh(sdk: Session) -> None:
+    async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
+        await _ask(lambda sdk: sdk.refresh(force=True), sdk)
+
+
+async def _ask(request: Callable[[Session], Awaitable[T]], sdk: Session) -> T:
+    try:
+        return await request(sdk)
+    except STRANGE_ANSWER as error:
+        raise UpstreamError(
+            f"Tastytrade's answer is not readable ({type(error).__name__})"
+        ) from error
 
 
 def _words(error: BaseException) -> str:

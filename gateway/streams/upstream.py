@@ -10,6 +10,7 @@ from gateway.streams.hours import MarketHours
 from gateway.streams.interest import Interest
 from gateway.streams.publisher import Publisher
 from gateway.streams.session import BrokerSession
+from gateway.streams.stages import Restarts, keep
 from gateway.streams.tally import Fate, Tally, report_tallies
 
 
@@ -29,10 +30,12 @@ class Upstream:
             ExceptionGroup: when a stage cannot be kept alive; the process should end then.
         """
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._hours.run(), name="market hours")
+            tasks.create_task(
+                keep("the market hours", self._hours.run, Restarts()), name="market hours"
+            )
             tasks.create_task(self.session.run(), name="session")
             tasks.create_task(self.feed.run(), name="feed")
-            tasks.create_task(self.accounts.run(), name="accounts")
+            tasks.create_task(keep("the balances", self.accounts.run, Restarts()), name="accounts")
 
     def report(self) -> dict[str, Any]:
         """What `/status` tells: plain JSON values, no secrets."""

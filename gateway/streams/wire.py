@@ -12,13 +12,18 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
+import anyio
 import msgspec
 from httpx2.websockets import AsyncWebSocketSession
+from wsproto.utilities import LocalProtocolError
 
 from gateway.streams.events import SessionLimit, Unauthorized, UpstreamError
 from gateway.streams.tally import FRAME, Tally
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+SOCKET_CLOSED = (LocalProtocolError, anyio.ClosedResourceError, anyio.BrokenResourceError)
+"""What httpx2 2.16.2 lets through when it is told to send on a socket that has just been closed."""
 
 _NESTED = frozenset({list, dict})
 
@@ -45,8 +50,15 @@ class GuardedSocket:
         self._pending: deque[Any] = deque()
 
     async def send_json(self, data: Any) -> None:
-        """Pass a message on."""
-        await self._socket.send_json(data)
+        """Pass a message on.
+
+        Raises:
+            UpstreamError: when the socket is closed, which its reader may not have noticed yet.
+        """
+        try:
+            await self._socket.send_json(data)
+        except SOCKET_CLOSED as error:
+            raise UpstreamError("the connection was lost") from error
 
     async def receive_json(self) -> Any:
         """The next message that the SDK can read.

@@ -82,6 +82,17 @@ class Observer:
         """Return when so many events of this kind have come."""
         eventually_sync(lambda: sum(each.kind == kind for each in self.seen) >= count, timeout_s)
 
+    def wait_for_words(self, words: str, after_ns: int, timeout_s: float = 10.0) -> Seen:
+        """The first event since then whose text holds these words; of pages too."""
+
+        def find() -> Seen | None:
+            found = (each for each in list(self.seen) if each.at_ns > after_ns)
+            return next((each for each in found if words in each.event.data), None)
+
+        found = eventually_sync(find, timeout_s)
+        assert found
+        return found
+
     def quotes(self, symbol: str) -> list[Seen]:
         """The records of this symbol, in the order of arrival."""
         return [
@@ -202,8 +213,7 @@ class Observer:
             for body in _dechunk(rest, pieces):
                 at_ns = time.monotonic_ns()
                 for event in parser.feed(body):
-                    data = json.loads(event.data, parse_float=Decimal, parse_int=_integer)
-                    self._take(Seen(at_ns, connection, event, data))
+                    self._take(Seen(at_ns, connection, event, _read_data(event.data)))
 
     def _take(self, seen: Seen) -> None:
         self.seen.append(seen)
@@ -272,6 +282,14 @@ def _runs(items: Iterable[str]) -> Iterator[str]:
         if item != previous:
             yield item
         previous = item
+
+
+def _read_data(text: str) -> dict[str, Any]:
+    """What an event says; nothing when it is a piece of a page."""
+    if not text.startswith("{"):
+        return {}
+    data: dict[str, Any] = json.loads(text, parse_float=Decimal, parse_int=_integer)
+    return data
 
 
 def _integer(text: str) -> Decimal:

@@ -7,6 +7,7 @@ import asyncio
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class Proxy:
 
     def __init__(self, port: int) -> None:
         self.weather = Weather()
-        self.accepted = 0
+        self.accepted_ns: list[int] = []
+        """When each connection was accepted, on the monotonic clock."""
         self.port = 0
         self._target = ("127.0.0.1", port)
         self._loop = asyncio.new_event_loop()
@@ -48,6 +50,11 @@ class Proxy:
         self._thread = threading.Thread(target=self._run_loop, name="proxy", daemon=True)
         self._thread.start()
         assert self._started.wait(scaled(5))
+
+    @property
+    def accepted(self) -> int:
+        """How many connections there have been."""
+        return len(self.accepted_ns)
 
     @property
     def connections(self) -> int:
@@ -102,7 +109,7 @@ class Proxy:
             await self._stop.wait()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
+        self.accepted_ns.append(time.monotonic_ns())
         if self.weather.is_refusing:
             writer.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, LINGER_OFF

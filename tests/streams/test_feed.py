@@ -7,11 +7,14 @@ import asyncio
 import logging
 import math
 import time
+from collections import deque
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.simulator.universe import list_universe
 from gateway.streams import feed as feed_module
@@ -27,11 +30,12 @@ from gateway.streams.events import (
     Status,
     UpstreamError,
 )
-from gateway.streams.feed import LIMIT_PAUSE_S, MAX_RESTARTS, StageFailed
+from gateway.streams.feed import AUDIT_S, AUDIT_STEP_S, LIMIT_PAUSE_S, merge_audits
 from gateway.streams.hours import MarketHours
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
 from gateway.streams.markets import MARKETS, Market, Phase
+from gateway.streams.stages import MAX_RESTARTS, StageFailed
 from gateway.streams.subscription import Subscription, subscription_for
 from gateway.streams.symbols import event_types, is_option
 from gateway.streams.upstream import Upstream
@@ -120,6 +124,7 @@ async def test_the_set_upstream_follows_the_wanted_set(simulator: Simulator) -> 
         assert up.quote("SPY") is not None
 
 
+@pytest.mark.fault(6)
 async def test_five_hundred_symbols_in_chunks(simulator: Simulator) -> None:
     wanted = OPTIONS[:500]
     async with running(simulator.settings()) as up:
@@ -135,6 +140,26 @@ async def test_five_hundred_symbols_in_chunks(simulator: Simulator) -> None:
         assert up.upstream.feed.connects == 1
 
 
+@given(st.lists(st.floats(0, 2), min_size=1, max_size=60))
+def test_audits_are_neither_put_off_nor_heaped_up(steps: list[float]) -> None:
+    """However additions come and go, each is looked at soon after each of its offsets."""
+    now_s = 0.0
+    audits: deque[float] = deque()
+    held: list[float] = []
+    wanted: list[float] = []
+    for step_s in steps:
+        now_s += step_s
+        while audits and audits[0] <= now_s:
+            held.append(audits.popleft())
+        audits = merge_audits(audits, now_s)
+        wanted += [now_s + each for each in AUDIT_S]
+        assert len(audits) <= AUDIT_S[-1] / AUDIT_STEP_S + 1
+    held += audits
+    for at_s in wanted:
+        assert any(at_s <= each < at_s + AUDIT_STEP_S for each in held), at_s
+
+
+@pytest.mark.fault(6)
 async def test_lost_additions_are_made_again(simulator: Simulator) -> None:
     wanted = [option for option in OPTIONS if is_option(option)][:60]
     async with running(simulator.settings()) as up:
@@ -184,6 +209,7 @@ async def test_down_and_up_again(simulator: Simulator) -> None:
         await eventually(up.is_live, 10)
 
 
+@pytest.mark.fault(1)
 async def test_a_mute_feed_is_stale_then_left(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +225,7 @@ async def test_a_mute_feed_is_stale_then_left(
         await eventually(up.is_live, 10)
 
 
+@pytest.mark.fault(1)
 async def test_a_short_silence_ends_without_reconnecting(simulator: Simulator) -> None:
     async with running(simulator.settings(stale_s=0.5)) as up:
         await eventually(up.is_live, 10)
@@ -209,6 +236,7 @@ async def test_a_short_silence_ends_without_reconnecting(simulator: Simulator) -
         assert up.upstream.feed.connects == 1
 
 
+@pytest.mark.fault(1)
 async def test_no_frame_at_all_ends_the_connection_even_when_closed(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +247,7 @@ async def test_no_frame_at_all_ends_the_connection_even_when_closed(
         await eventually(lambda: up.upstream.feed.connects >= 2, 10)
 
 
+@pytest.mark.fault(1)
 async def test_a_closed_market_is_no_fault(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +379,7 @@ async def test_a_quote_is_stale_until_all_its_parts_have_come_again(
         await eventually(lambda: (q := up.quote("QQQ")) and q.last, 5)
 
 
+@pytest.mark.fault(6)
 async def test_a_closed_channel_is_opened_again(simulator: Simulator) -> None:
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
@@ -366,6 +396,7 @@ async def test_a_closed_channel_is_opened_again(simulator: Simulator) -> None:
         await simulator.control("freeze", symbols=["SPY"], frozen=False)
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("kind", ["nan", "garbage", "arity", "empty", "unknown"])
 async def test_bad_frames_are_survived(simulator: Simulator, kind: str) -> None:
     async with running(simulator.settings()) as up:
@@ -379,6 +410,7 @@ async def test_bad_frames_are_survived(simulator: Simulator, kind: str) -> None:
         await simulator.control("freeze", symbols=["QQQ"], frozen=False)
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("kind", ["oversized", "error"])
 async def test_frames_that_end_a_connection_lead_to_another(
     simulator: Simulator, kind: str
@@ -390,6 +422,7 @@ async def test_frames_that_end_a_connection_lead_to_another(
         await eventually(up.is_live, 10)
 
 
+@pytest.mark.fault(17)
 async def test_a_quote_token_that_ends_in_mid_stream(simulator: Simulator) -> None:
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
@@ -399,6 +432,7 @@ async def test_a_quote_token_that_ends_in_mid_stream(simulator: Simulator) -> No
         assert up.upstream.feed.last_error == "the market data feed refused the quote token"
 
 
+@pytest.mark.fault(17)
 async def test_a_refused_quote_token_is_not_sent_in_a_loop(simulator: Simulator) -> None:
     """Refused without a close: the SDK alone would send it 4,000 times a second."""
     await simulator.control("quote_tokens", refuse="silent")
@@ -409,6 +443,7 @@ async def test_a_refused_quote_token_is_not_sent_in_a_loop(simulator: Simulator)
         await eventually(up.is_live, 15)
 
 
+@pytest.mark.fault(17)
 async def test_bad_gateway_on_the_upgrade(simulator: Simulator) -> None:
     await simulator.control("upgrade", status=502, count=3, target="feed")
     async with running(simulator.settings()) as up:
@@ -429,6 +464,7 @@ async def test_a_server_that_never_answers(
         await eventually(up.is_live, 15)
 
 
+@pytest.mark.fault(19)
 async def test_a_poison_event_restarts_one_pump(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -456,6 +492,7 @@ async def test_a_poison_event_restarts_one_pump(
         assert "pump of Trade failed" in caplog.text
 
 
+@pytest.mark.fault(19)
 async def test_a_stage_that_cannot_be_kept_alive_ends_the_run(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -472,6 +509,7 @@ async def test_a_stage_that_cannot_be_kept_alive_ends_the_run(
         assert caught.group_contains(StageFailed, match=f"failed {MAX_RESTARTS + 1} times")
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("error", [SessionLimit("no"), RateLimited("slow down")])
 async def test_a_cap_is_met_with_a_long_pause(simulator: Simulator, error: UpstreamError) -> None:
     upstream = Upstream(simulator.settings(), Hub(epoch="t"), Interest(now_s=time.monotonic))

@@ -20,6 +20,7 @@ from gateway.streams.session import (
     check_login,
     open_sdk_session,
 )
+from tests.faults.trial import Trial
 from tests.simulation import Simulator
 from tests.waiting import eventually
 
@@ -65,17 +66,24 @@ async def test_a_fresh_token_at_once(simulator: Simulator) -> None:
         assert session.report()["token_expires_in_s"] > 800
 
 
-async def test_one_refresh_for_a_hundred_unauthorized_calls(simulator: Simulator) -> None:
+@pytest.mark.fault(16)
+async def test_one_refresh_for_a_hundred_unauthorized_calls(
+    simulator: Simulator, trial: Trial
+) -> None:
+    turns = trial.count(1, 20)
     async with running(BrokerSession(simulator.settings(), make_hub())) as session:
         await session.ready()
         before = await refreshes(simulator)
-        await simulator.control("tokens", expire=True)
-        answers = await asyncio.gather(*(session.call(get_accounts) for _ in range(100)))
-        assert all(len(answer["items"]) == 2 for answer in answers)
-        assert await refreshes(simulator) == before + 1
-        assert session.generation == 2
+        for turn in range(1, turns + 1):
+            await simulator.control("tokens", expire=True)
+            answers = await asyncio.gather(*(session.call(get_accounts) for _ in range(100)))
+            assert all(len(answer["items"]) == 2 for answer in answers)
+            assert await refreshes(simulator) == before + turn
+            assert session.generation == turn + 1
+    trial.tell(f"{turns} refreshes for {turns} times 100 waiting calls, none of which failed")
 
 
+@pytest.mark.fault(15)
 async def test_a_failing_refresh_is_tried_again_then_replaced(simulator: Simulator) -> None:
     """OAuth answers 503 four times: the old token serves meanwhile, then a new session is there."""
     made: list[Session] = []
@@ -104,6 +112,7 @@ async def test_a_failing_refresh_is_tried_again_then_replaced(simulator: Simulat
         assert status.state == "live"
 
 
+@pytest.mark.fault(15)
 async def test_a_revoked_grant_stops_the_trying(simulator: Simulator) -> None:
     """Three refusals, then pauses of five minutes; the status tells what to do."""
     delays: list[float] = []
@@ -184,6 +193,44 @@ async def test_the_schedule_over_two_hours(life_s: float, period_s: float) -> No
             await over.wait()
     expected = [1_000_000.0 + i * period_s for i in range(int(7200 // period_s) + 1)]
     assert fake.refreshed_at == expected
+
+
+@pytest.mark.fault(15)
+@pytest.mark.parametrize("error", [KeyError("access_token"), ValueError("not JSON"), TypeError()])
+async def test_an_answer_that_cannot_be_read_is_no_reason_to_stop(error: Exception) -> None:
+    """The login server says something else than a token; half a minute later it mends itself."""
+    now_s = 1_000_000.0
+    over = asyncio.Event()
+
+    class Strange(FakeSdk):
+        async def refresh(self, force: bool = False) -> None:
+            if now_s < 1_000_030.0:
+                raise error
+            await super().refresh(force)
+            over.set()
+
+    async def sleep(delay_s: float) -> None:
+        nonlocal now_s
+        now_s += delay_s
+        if over.is_set():
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+    hub = make_hub()
+    session = BrokerSession(
+        Settings(_env_file=None, tt_secret="s", tt_refresh="r"),
+        hub,
+        make=lambda _: Strange(lambda: now_s, 900.0),  # type: ignore[arg-type, return-value]
+        sleep=sleep,
+        wall=lambda: now_s,
+    )
+    async with running(session):
+        async with asyncio.timeout(5):
+            await session.ready()
+        status = hub.latest("status", "session")
+        assert isinstance(status, Status)
+        assert status.state == "live"
+        assert now_s < 1_000_100.0
 
 
 async def test_no_period_means_no_refresh_until_it_is_needed(simulator: Simulator) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.streams.events import MarketRecord, QuoteUpdate, Record, Status
 from gateway.streams.subscription import subscription_for
+from tests.faults.trial import Trial
 from tests.simulation import Simulator
 from tests.streams.running import Running, running
 from tests.waiting import eventually
@@ -40,10 +41,13 @@ async def longest_gap_s(up: Running, lives: int) -> float:
     return longest_s
 
 
-async def test_refreshed_in_time_nothing_is_ever_refused(simulator: Simulator) -> None:
+@pytest.mark.fault(16)
+async def test_refreshed_in_time_nothing_is_ever_refused(
+    simulator: Simulator, trial: Trial
+) -> None:
     """Over five token lives: no unauthorized answer, one connection, no gap in the quotes."""
     await simulator.control("tokens", told_s=900, honoured_s=LIFE_S)
-    settings = simulator.settings(refresh_s=1.2, balance_poll_s=1)
+    settings = simulator.settings(refresh_s=1, balance_poll_s=1)
     async with running(settings) as up:
         await eventually(up.is_live, 10)
         before = await unauthorized(simulator)
@@ -52,8 +56,10 @@ async def test_refreshed_in_time_nothing_is_ever_refused(simulator: Simulator) -
         assert up.upstream.session.refreshes >= 7
         assert up.upstream.feed.connects == 1
         assert gap_s < settings.stale_s
+    trial.tell("refreshed in time over 5 lives of a token: nothing refused, no gap in the quotes")
 
 
+@pytest.mark.fault(16)
 async def test_without_a_period_each_refusal_costs_one_refresh(simulator: Simulator) -> None:
     """Over three token lives: as many refreshes as refusals, and no poll is lost."""
     async with running(simulator.settings(refresh_s=0, balance_poll_s=1)) as up:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tastytrade import logger as sdk_logger
 from tastytrade.streamer import MAP_EVENTS, DXLinkStreamer
+from wsproto.utilities import LocalProtocolError
 
 from gateway.streams.events import SessionLimit, Unauthorized, UpstreamError, encode
 from gateway.streams.normalize import EVENT_CLASSES, EVENT_TYPES, Normalizer, wire_fields
@@ -35,6 +36,7 @@ class FakeSocket:
     def __init__(self, texts: list[str]) -> None:
         self.texts = deque(texts)
         self.sent: list[Any] = []
+        self.is_closed = False
 
     async def receive_text(self) -> str:
         if not self.texts:
@@ -42,6 +44,8 @@ class FakeSocket:
         return self.texts.popleft()
 
     async def send_json(self, data: Any) -> None:
+        if self.is_closed:
+            raise LocalProtocolError("cannot be sent in state CLOSED")
         self.sent.append(data)
 
 
@@ -138,6 +142,9 @@ def test_sending_passes_through() -> None:
     wire = Wire()
     run(wire.guard.send_json({"type": "KEEPALIVE", "channel": 0}))
     assert wire.socket.sent == [{"type": "KEEPALIVE", "channel": 0}]
+    wire.socket.is_closed = True
+    with pytest.raises(UpstreamError, match="connection was lost"):
+        run(wire.guard.send_json({}))
 
 
 def test_several_pairs_become_several_messages_in_order() -> None:
