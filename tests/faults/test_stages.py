@@ -35,7 +35,7 @@ STAGES = {
     },
     "publish": (hub.Hub, "publish", "QuoteUpdate"),
     "subscriptions": (feed._Streamer, "follow", None),
-    "watchdog": (hours.MarketHours, "is_open", None),
+    "watchdog": (hours.MarketHours, "read", None),
     "linger": (interest.Interest, "expire", None),
     "balance poll": (accounts.Accounts, "_poll_one", None),
     "balance push": (accounts.Accounts, "_publish", None),
