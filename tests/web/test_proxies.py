@@ -97,6 +97,7 @@ def test_with_tls_outside_the_cookie_is_bound_to_the_host(behind: Running) -> No
     assert get(f"{behind.url}/status", headers=renamed).status_code == 401
 
 
+@pytest.mark.fault(24)
 def test_the_throttle_counts_the_client_and_not_the_proxy(behind: Running) -> None:
     def guess(address: str) -> int:
         data, headers = {"token": "wrong"}, from_client(address)
