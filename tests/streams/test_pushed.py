@@ -64,6 +64,7 @@ STEPS = st.lists(
         st.integers(0, 5),
         st.integers(0, 2),
     ),
+    min_size=20,  # the usual length is twice that
     max_size=60,
 )
 

@@ -141,7 +141,9 @@ class Play:
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(KINDS), st.integers(0, 8), st.integers(0, 31)), max_size=60
+    st.tuples(st.sampled_from(KINDS), st.integers(0, 8), st.integers(0, 31)),
+    min_size=20,  # the usual length is twice that
+    max_size=60,
 )
 
 
