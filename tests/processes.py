@@ -46,8 +46,13 @@ class Process:
 
     def wait_for(self, words: str, timeout_s: float = 10.0) -> str:
         """The first line with these words."""
-        eventually_sync(lambda: self.says(words), timeout_s)
-        return next(line for line in self.log if words in line)
+
+        def find() -> str:
+            found = next((line for line in list(self.log) if words in line), "")
+            assert found, f"never said {words!r}, but: {''.join(self.log[-20:])}"
+            return found
+
+        return eventually_sync(find, timeout_s)
 
     def send(self, number: int) -> None:
         self.popen.send_signal(number)

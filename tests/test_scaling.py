@@ -16,7 +16,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from gateway.streams.events import parse_event_id
@@ -136,7 +135,7 @@ class World:
 
     def connections(self) -> int:
         """How many are upstream for market data."""
-        answer = httpx.get(self.simulator.hello["control"], trust_env=False)
+        answer = get(self.simulator.hello["control"])
         count: int = answer.json()["connections"]["feed"]
         return count
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,10 @@ def accounts_of(observer: Observer) -> set[str]:
     return {each.data["account"] for each in observer.seen if each.kind == "balance_update"}
 
 
+def is_told_more(observer: Observer, count: int) -> bool:
+    return count_frames(observer) > count
+
+
 def count_frames(observer: Observer) -> int:
     return sum(each.kind == "balance_update" for each in observer.seen)
 
@@ -80,12 +85,12 @@ def test_a_grant_that_is_taken_back_ends_the_stream(
         watchers = [come(gateway, stack, number, PATH) for number in range(4)]
         for number in range(4, 4 + rounds):
             before = count_frames(owner)
-            eventually_sync(lambda before=before: count_frames(owner) > before)
+            eventually_sync(partial(is_told_more, owner, before))
             watcher = watchers.pop(trial.rng.randrange(len(watchers)))
             remove_viewer(viewers, watcher.name)
             removed_ns = time.monotonic_ns()
             observer = watcher.observer
-            eventually_sync(lambda observer=observer: observer.lost_ns)
+            eventually_sync(partial(getattr, observer, "lost_ns"))
             took_s.append((observer.lost_ns[0] - removed_ns) / 1e9)
             assert observer.seen[-1].data["reason"] == ACCESS_CHANGED
             headers = {"Authorization": f"Bearer {watcher.token}"}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -35,6 +36,10 @@ def log_in(gateway: Gateway, before: str | None = None) -> str:
     return f"{COOKIE}={answer.cookies[COOKIE]}"
 
 
+def is_refused(browser: Observer) -> bool:
+    return 401 in browser.statuses
+
+
 def ask(gateway: Gateway, cookie: str) -> int:
     return get(f"{gateway.url}/status", headers={"Cookie": cookie}).status_code
 
@@ -61,7 +66,7 @@ def test_a_stream_ends_with_its_login(trial: Trial, simulator: Simulator, name: 
             time.sleep(trial.rng.random() / 5)
         late_s = []
         for cookie, browser in browsers:
-            eventually_sync(lambda browser=browser: 401 in browser.statuses, 2 * LIFE_S + 2)
+            eventually_sync(partial(is_refused, browser), 2 * LIFE_S + 2)
             [bye] = [each for each in browser.seen if each.kind == "bye"]
             assert browser.seen[-1] is bye
             assert bye.data["reason"] == SIGNED_OUT
