@@ -185,7 +185,10 @@ class Feed:
         self._tell("connecting", None)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._linger, name="feed linger")
-            await self._stay_connected()
+            # A child of the group, which cancels it until it has ended. Told once, as a task is,
+            # it went on when a connection failed in the same instant: the groups inside kept the
+            # failure and dropped the cancellation (anyio 4.16).
+            tasks.start_soon(self._stay_connected, name="feed connection")
 
     def report(self) -> dict[str, Any]:
         """What `/status` tells: counts, ages in seconds, the last error."""

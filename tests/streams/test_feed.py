@@ -17,6 +17,7 @@ from gateway.streams import feed as feed_module
 from gateway.streams.backoff import Backoff
 from gateway.streams.events import (
     MARKET_TYPES,
+    FeedSilent,
     MarketRecord,
     MarketUpdate,
     RateLimited,
@@ -24,7 +25,7 @@ from gateway.streams.events import (
     Status,
     UpstreamError,
 )
-from gateway.streams.feed import LIMIT_PAUSE_S, MAX_RESTARTS, StageFailed
+from gateway.streams.feed import LIMIT_PAUSE_S, MAX_RESTARTS, Feed, StageFailed
 from gateway.streams.hub import Hub, Subscription, subscription_for
 from gateway.streams.interest import Interest
 from gateway.streams.symbols import event_types, is_option
@@ -369,3 +370,25 @@ async def test_no_secret_is_logged_even_at_debug(
         await eventually(lambda: up.upstream.feed.connects == 2, 10)
     for secret in [*secrets, balance]:
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_end_that_comes_together_with_a_fault_is_not_lost(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """As when a process wakes up that slept: its lease is lost, and its feed was silent."""
+    fault = asyncio.Event()
+
+    async def watch(feed: Feed) -> None:
+        await fault.wait()
+        raise FeedSilent("nothing has come for a while")
+
+    monkeypatch.setattr(Feed, "_watch", watch)
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        fault.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        up.task.cancel()
+        await asyncio.wait([up.task], timeout=scaled(5))
+        assert up.task.done()
