@@ -14,7 +14,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gateway.pages.balance import BalancePanel
 from gateway.pages.building import open_builder
@@ -164,6 +164,8 @@ def test_a_hostile_word_is_shown_and_does_nothing(trial: Trial) -> None:
             assert (event.event, event.id, event.retry) == ("message", None, None)
             assert event.data == re.sub(r"\r\n?", "\n", partial)
             shown += 1
+        [event] = parse(encode_message(str(escape(word))))
+        assert event.data == re.sub(r"\r\n?", "\n", str(escape(word)))
 
     try_one()
     trial.tell(f"{shown:,} panels and pages with hostile words: read back as text, one frame each")
