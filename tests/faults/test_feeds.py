@@ -52,8 +52,9 @@ class Stage:
         eventually_sync(lambda: self.world.valkey.redis.exists("{gateway}:standby"), 10)
 
         def find() -> Process:
-            [leader] = [each for each in self.feeds if is_leading(each)]
-            return leader
+            found = [each for each in self.feeds if is_leading(each)]
+            assert len(found) == 1
+            return found[0]
 
         leader = eventually_sync(find)
         self.feeds.remove(leader)
