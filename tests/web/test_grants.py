@@ -149,7 +149,7 @@ steps = st.lists(
 
 @pytest.mark.fault(2)
 def test_no_order_of_events_shows_what_is_not_granted(trial: Trial) -> None:
-    @settings(max_examples=trial.count(200, 2000))
+    @settings(max_examples=trial.count(200, 1000))
     @given(steps)
     def try_one(steps: list[Step]) -> None:
         Play().run(steps)
