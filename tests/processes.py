@@ -21,11 +21,18 @@ def clean_environment(**variables_set: str) -> dict[str, str]:
     return kept | variables_set
 
 
+SECRETS = ("TT_SECRET", "TT_REFRESH", "GATEWAY_TOKEN")
+
+
 class Process:
-    """A `gateway` command; its log is read as it comes, so that it never waits for us."""
+    """A `gateway` command; its log is read as it comes, so that it never waits for us.
+
+    Every one of them, in whatever test, is looked at for the secrets that it was given.
+    """
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         self.log: list[str] = []
+        self._secrets = [environment[name] for name in SECRETS if environment.get(name)]
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "gateway", *arguments],
             stderr=subprocess.PIPE,
@@ -33,6 +40,7 @@ class Process:
             env=clean_environment(**environment),
             cwd=ROOT,
         )
+        self._has_leaked = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -40,14 +48,20 @@ class Process:
         assert self.popen.stderr is not None
         for line in self.popen.stderr:
             self.log.append(line)
+            self._has_leaked |= any(secret in line for secret in self._secrets)
 
     def says(self, words: str) -> bool:
         return any(words in line for line in self.log)
 
     def wait_for(self, words: str, timeout_s: float = 10.0) -> str:
         """The first line with these words."""
-        eventually_sync(lambda: self.says(words), timeout_s)
-        return next(line for line in self.log if words in line)
+
+        def find() -> str:
+            found = next((line for line in list(self.log) if words in line), "")
+            assert found, f"never said {words!r}, but: {''.join(self.log[-20:])}"
+            return found
+
+        return eventually_sync(find, timeout_s)
 
     def send(self, number: int) -> None:
         self.popen.send_signal(number)
@@ -70,6 +84,7 @@ class Process:
         self._reader.join(scaled(5))
         assert self.popen.stderr is not None
         self.popen.stderr.close()
+        assert not self._has_leaked, "a secret is in the log"
 
 
 class Gateway(Process):

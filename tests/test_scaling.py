@@ -1,17 +1,15 @@
 """Two feeds and two web processes over a real server, and everything that can happen to them.
 
 Real processes, killed, stopped and started; the leases are short here so that the tests are, too.
-Fifty rounds of each: `python -m tests.test_scaling`.
+Many rounds of each are in `tests/faults/test_feeds.py`.
 """
 
 import html
 import json
 import os
-import random
 import re
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -51,6 +49,7 @@ def kill_the_leader(world: World, webs: list[Web], leader: Process, standby: Pro
     return time.monotonic() - begun_s
 
 
+@pytest.mark.fault(13)
 def test_a_leader_that_is_killed(world: World) -> None:
     """
     1. Two feeds and two web processes run; a viewer follows each web process.
@@ -115,6 +114,7 @@ def stop_the_leader_for_a_while(world: World, leader: Process, standby: Process)
     return left_s
 
 
+@pytest.mark.fault(5)
 def test_a_leader_that_sleeps_and_wakes_up(world: World) -> None:
     """
     1. Two feeds and a web process run; a viewer follows.
@@ -159,6 +159,7 @@ def wipe(world: World, webs: list[Web]) -> float:
     return take_s(lambda: eventually_sync(lambda: all(each.is_live() for each in webs), 10))
 
 
+@pytest.mark.fault(12)
 def test_a_server_that_is_killed_and_comes_back_empty(world: World) -> None:
     """
     1. A feed and two web processes run; a viewer follows each web process.
@@ -339,44 +340,3 @@ def test_a_server_that_is_not_there_at_the_start(tmp_path: Path) -> None:
             assert len([line for line in process.log if words in line]) == 1
             assert process.stop() == 0
             assert not process.says("hidden-word")
-
-
-def main() -> int:
-    """Fifty kills, fifty sleeps and twenty wipes; prints what they took."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    with open_world() as world:
-        feeds = [world.open_leader()]
-        webs = [world.open_web(), world.open_web()]
-        eventually_sync(lambda: all(each.is_live() for each in webs), 10)
-        feeds.append(world.open_feed())
-        followers = [world.follow(each) for each in webs]
-        killed, slept, wiped = list[float](), list[float](), list[float]()
-        for _ in range(rounds):
-            eventually_sync(lambda: world.valkey.redis.exists("{gateway}:standby"))
-            time.sleep(random.random() * LEASE_S)  # at any moment of a lease
-            leader, standby = feeds
-            killed.append(kill_the_leader(world, webs, leader, standby))
-            feeds = [standby, world.open_feed()]
-        for _ in range(rounds):
-            eventually_sync(lambda: world.valkey.redis.exists("{gateway}:standby"))
-            leader, standby = feeds
-            slept.append(stop_the_leader_for_a_while(world, leader, standby))
-            eventually_sync(lambda: all(each.is_live() for each in webs))
-            epochs = world.epochs()
-            assert epochs == sorted(epochs)
-            feeds.reverse()
-        wiped += [wipe(world, webs) for _ in range(2 * rounds // 5)]
-        for follower in followers:
-            follower.check()
-    for name, times in (("kill", killed), ("left upstream", slept), ("wipe", wiped)):
-        times.sort()
-        if times:
-            middle = times[len(times) // 2]
-            sys.stdout.write(
-                f"{name}: {len(times)} rounds, median {middle:.2f} s, longest {times[-1]:.2f} s\n"
-            )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -198,7 +198,10 @@ class Feed:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep, "the market hours", self._follow_hours, name="feed hours")
             tasks.start_soon(self._keep, "the linger of symbols", self._linger, name="feed linger")
-            await self._stay_connected()
+            # A child of the group, which cancels it until it has ended. Told once, as a task is,
+            # it went on when a connection failed in the same instant: the groups inside kept the
+            # failure and dropped the cancellation (anyio 4.16).
+            tasks.start_soon(self._stay_connected, name="feed connection")
 
     def report(self) -> dict[str, Any]:
         """What `/status` tells: counts, ages in seconds, the last error."""

@@ -49,9 +49,10 @@ class TrustProxies:
             return
         if address is not None:
             scope["client"] = (address, 0)
-        schemes = [each.strip() for each in headers.get("x-forwarded-proto", "").split(",")]
-        if schemes[-1].lower() in {"http", "https"}:
-            scope["scheme"] = schemes[-1].lower()
+        # The last, also over several lines: the ones before are the client's to write.
+        schemes = ",".join(headers.getlist("x-forwarded-proto")).split(",")
+        if (scheme := schemes[-1].strip().lower()) in {"http", "https"}:
+            scope["scheme"] = scheme
         await self._app(scope, receive, send)
 
     def is_trusted(self, address: str) -> bool:

@@ -54,7 +54,15 @@ class Painted:
 class Observer:
     """Watches one stream until it is closed; may be read from other threads meanwhile."""
 
-    def __init__(self, port: int, path: str, *, token: str = "", retry_s: float | None = None):
+    def __init__(
+        self,
+        port: int,
+        path: str,
+        *,
+        token: str = "",
+        cookie: str = "",
+        retry_s: float | None = None,
+    ) -> None:
         self.port = port
         self.seen: list[Seen] = []
         self.statuses: list[int] = []
@@ -67,6 +75,7 @@ class Observer:
         self._screens: dict[str, list[Painted]] = {}
         self._path = path
         self._token = token
+        self._cookie = cookie
         self._retry_s = retry_s
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
@@ -199,6 +208,8 @@ class Observer:
         ]
         if self._token:
             lines.append(f"Authorization: Bearer {self._token}")
+        if self._cookie:
+            lines.append(f"Cookie: {self._cookie}")
         if self.last_event_id:
             lines.append(f"Last-Event-ID: {self.last_event_id}")
         with socket.create_connection(("127.0.0.1", self.port), scaled(5)) as connected:
@@ -244,10 +255,15 @@ class Observer:
 
 @contextmanager
 def observe(
-    port: int, path: str, *, token: str = "", retry_s: float | None = None
+    port: int,
+    path: str,
+    *,
+    token: str = "",
+    cookie: str = "",
+    retry_s: float | None = None,
 ) -> Iterator[Observer]:
-    """An observer, closed on leaving."""
-    observer = Observer(port, path, token=token, retry_s=retry_s)
+    """An observer, closed on leaving; `cookie` is `name=value`."""
+    observer = Observer(port, path, token=token, cookie=cookie, retry_s=retry_s)
     try:
         yield observer
     finally:

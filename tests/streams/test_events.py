@@ -50,6 +50,7 @@ PRICES = [each for each in QuoteUpdate.__struct_fields__ if each not in ("symbol
 PRICES = [each for each in PRICES if each not in ("source", "stale", "market")]
 
 
+@pytest.mark.fault(27)
 @given(symbol=HOSTILE, data=st.data())
 def test_a_frame_is_one_event_whatever_is_in_it(symbol: str, data: st.DataObject) -> None:
     values = {name: data.draw(st.none() | NUMBERS) for name in PRICES}
@@ -68,6 +69,7 @@ def test_a_frame_is_one_event_whatever_is_in_it(symbol: str, data: st.DataObject
     assert event.data.encode() == encode(record)
 
 
+@pytest.mark.fault(27)
 @given(reason=HOSTILE)
 def test_words_break_no_frame(reason: str) -> None:
     records: list[Any] = [make_status(reason=reason), Gap(skipped=None, reason=reason)]

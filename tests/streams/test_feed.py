@@ -22,6 +22,7 @@ from gateway.streams import freshness
 from gateway.streams.backoff import Backoff
 from gateway.streams.events import (
     MARKET_TYPES,
+    FeedSilent,
     MarketRecord,
     MarketUpdate,
     RateLimited,
@@ -30,7 +31,13 @@ from gateway.streams.events import (
     Status,
     UpstreamError,
 )
-from gateway.streams.feed import AUDIT_S, AUDIT_STEP_S, LIMIT_PAUSE_S, merge_audits
+from gateway.streams.feed import (
+    AUDIT_S,
+    AUDIT_STEP_S,
+    LIMIT_PAUSE_S,
+    Feed,
+    merge_audits,
+)
 from gateway.streams.hours import MarketHours
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
@@ -535,3 +542,25 @@ async def test_no_secret_is_logged_even_at_debug(
         await eventually(lambda: up.upstream.feed.connects == 2, 10)
     for secret in [*secrets, balance]:
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_end_that_comes_together_with_a_fault_is_not_lost(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """As when a process wakes up that slept: its lease is lost, and its feed was silent."""
+    fault = asyncio.Event()
+
+    async def watch(feed: Feed) -> None:
+        await fault.wait()
+        raise FeedSilent("nothing has come for a while")
+
+    monkeypatch.setattr(Feed, "_watch", watch)
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        fault.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        up.task.cancel()
+        await asyncio.wait([up.task], timeout=scaled(5))
+        assert up.task.done()

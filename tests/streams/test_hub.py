@@ -12,7 +12,13 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from gateway.streams.cursors import Subscriber
 from gateway.streams.entries import count_data
@@ -29,9 +35,11 @@ from gateway.streams.events import (
 )
 from gateway.streams.hub import Hub, Mode, opening
 from gateway.streams.subscription import Subscription, subscription_for
+from tests.faults.trial import Trial
 from tests.sse import parse
 from tests.streams.samples import make_balance, make_quote, make_status, make_trade
 from tests.streams.virtual_time import VirtualLoop, run
+from tests.waiting import scaled
 
 EPOCH = "k3f9"
 SYMBOLS = ["SPY", "QQQ", "/ESZ26:XCME", ".SPY261218C600"]
@@ -441,13 +449,20 @@ def subject(body: dict[str, Any]) -> str:
     return str(body.get("symbol") or body.get("account") or body.get("upstream") or "")
 
 
-TestHubMachine = HubMachine.TestCase
-TestHubMachine.settings = settings(
-    max_examples=150,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@pytest.mark.fault(4)
+@pytest.mark.timeout(scaled(180))
+def test_the_hub_keeps_its_promises(trial: Trial) -> None:
+    runs, steps = trial.count(150, 1500), 40
+    run_state_machine_as_test(
+        HubMachine,
+        settings=settings(
+            max_examples=runs,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
+    trial.tell(f"the hub: {runs:,} runs of up to {steps} steps in any order")
 
 
 def test_equal_subscriptions_share_one_object() -> None:
@@ -876,6 +891,7 @@ def test_look_ups() -> None:
     ]
 
 
+@pytest.mark.fault(10)
 @given(
     st.text(max_size=70)
     | st.from_regex(r"(k3f9|zzzz)-[0-9]{1,3}", fullmatch=True)
@@ -897,6 +913,7 @@ def test_a_forged_id_leads_to_a_snapshot_or_to_the_exact_rest(last_event_id: str
     assert cursor == 7
 
 
+@pytest.mark.fault(10)
 def test_nothing_is_provable_right_after_something_was_forgotten() -> None:
     hub = Hub(epoch=EPOCH)
     hub.publish(make_quote("SPY", 1))

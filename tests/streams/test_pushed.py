@@ -3,13 +3,15 @@
 import re
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.streams.cursors import Pushed
 from gateway.streams.events import DEFAULT_TYPES
 from gateway.streams.hub import Hub, opening
 from gateway.streams.subscription import Subscription, subscription_for
+from tests.faults.trial import Trial
 from tests.sse import parse
 from tests.streams.samples import make_quote
 
@@ -64,12 +66,26 @@ STEPS = st.lists(
         st.integers(0, 5),
         st.integers(0, 2),
     ),
+    min_size=20,  # the usual length is twice that
     max_size=60,
 )
 
 
-@given(steps=STEPS, history=st.sampled_from([4, 64]))
-def test_order_no_doubles_and_the_newest_always(steps: list[Step], history: int) -> None:
+@pytest.mark.fault(4)
+def test_order_no_doubles_and_the_newest_always(trial: Trial) -> None:
+    runs = trial.count(100, 2000)
+
+    @settings(max_examples=runs)
+    @given(steps=STEPS, history=st.sampled_from([4, 64]))
+    def try_one(steps: list[Step], history: int) -> None:
+        check_streams(steps, history)
+
+    try_one()
+    trial.tell(f"pushed streams: {runs:,} runs of up to 60 steps")
+
+
+def check_streams(steps: list[Step], history: int) -> None:
+    """Do the steps; whoever is there at the end has everything once, in order."""
     now_s = 0.0
     hub = Hub(epoch=EPOCH, history_events=history, clock=lambda: now_s)
     subscriptions = [subscription_for(symbols=[each]) for each in SYMBOLS]

@@ -158,6 +158,7 @@ async def test_a_viewer_who_is_removed_meanwhile_does_not_come_in() -> None:
     assert await access.recognize(ALICE_TOKEN, "") is None
 
 
+@pytest.mark.fault(24)
 async def test_guesses_lock_out_who_guesses_and_nobody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -178,6 +179,7 @@ async def test_guesses_lock_out_who_guesses_and_nobody_else(
     assert await access.recognize(ALICE_TOKEN, "192.0.2.1") == ALICE, "known by now"
 
 
+@pytest.mark.fault(24)
 async def test_who_came_in_before_is_not_locked_out_by_a_neighbour() -> None:
     access = Access(TOKEN, viewers=VIEWERS)
     assert await access.recognize(TOKEN, "192.0.2.1") == OWNER
@@ -191,6 +193,7 @@ async def test_who_came_in_before_is_not_locked_out_by_a_neighbour() -> None:
     assert await access.recognize(ALICE_TOKEN, "192.0.2.1") == ALICE
 
 
+@pytest.mark.fault(24)
 async def test_a_token_that_nobody_guesses_is_never_locked_out() -> None:
     access = Access("x" * 32)
     for _ in range(5):

@@ -22,6 +22,7 @@ from gateway.web.auth import (
 )
 from gateway.web.logins import LOGIN_IDLE_S
 from gateway.web.throttle import Throttle
+from tests.faults.trial import Trial
 from tests.web.running import (
     TLS,
     TOKEN,
@@ -78,12 +79,15 @@ def list_requests() -> list[tuple[str, str, str]]:
 REQUESTS = list_requests()
 
 
-def test_the_whole_route_table_is_walked() -> None:
+@pytest.mark.fault(26)
+def test_the_whole_route_table_is_walked(trial: Trial) -> None:
     templates = {template for template, _, _ in REQUESTS}
     assert templates > PUBLIC
     assert {"/", "/events", "/api/snapshot", "/live/{view}", "/status", "/metrics"} <= templates
+    trial.tell(f"{len(REQUESTS)} requests to {len(templates)} routes, {len(PUBLIC)} public by name")
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(("template", "path", "method"), REQUESTS)
 def test_every_route_is_public_by_name_or_wants_a_viewer(
     protected: Running, template: str, path: str, method: str
@@ -113,6 +117,7 @@ def test_every_route_is_public_by_name_or_wants_a_viewer(
         assert ask_status(protected, method, path, headers) not in {401, 403, 303}, headers
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("path", ["/nothing", "/static", "/healthz/", "/events/", "/Static/x"])
 def test_what_no_public_route_answers_is_not_even_looked_up(protected: Running, path: str) -> None:
     assert ask_status(protected, "GET", path, {}) == 401
@@ -175,6 +180,7 @@ def test_a_wrong_token_gets_the_form_again(fresh: Running) -> None:
     assert 'value="/status"' in answer.text
 
 
+@pytest.mark.fault(28)
 def test_logout_ends_the_cookie_even_when_it_is_sent_again(fresh: Running) -> None:
     cookie = log_in(fresh).cookies[COOKIE]
     headers = {"Cookie": f"{COOKIE}={cookie}"}
@@ -187,6 +193,7 @@ def test_logout_ends_the_cookie_even_when_it_is_sent_again(fresh: Running) -> No
     assert answer.status_code == 303
 
 
+@pytest.mark.fault(24)
 def test_the_sixth_guess_has_to_wait(fresh: Running) -> None:
     forged = {"X-Forwarded-For": "10.1.2.3"}
     right = {"Authorization": f"Bearer {TOKEN}"}
@@ -204,6 +211,7 @@ def test_the_sixth_guess_has_to_wait(fresh: Running) -> None:
     assert ask_status(fresh, "GET", "/status", right) == 429, "nor by another way in"
 
 
+@pytest.mark.fault(24)
 def test_guesses_lock_nobody_out_who_came_in_from_there_before(fresh: Running) -> None:
     right = {"Authorization": f"Bearer {TOKEN}"}
     cookie = {"Cookie": f"{COOKIE}={log_in(fresh).cookies[COOKIE]}"}
@@ -215,6 +223,7 @@ def test_guesses_lock_nobody_out_who_came_in_from_there_before(fresh: Running) -
     assert log_in(fresh).status_code == 303
 
 
+@pytest.mark.fault(24)
 def test_guessing_by_bearer_counts_too(fresh: Running) -> None:
     wrong = {"Authorization": "Bearer wrong"}
     statuses = [ask_status(fresh, "GET", "/status", wrong) for _ in range(7)]
@@ -303,6 +312,7 @@ async def nothing(request: Request) -> Response:
     return Response()
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(
     "route", [Route("/new", nothing), Mount("/new", app=Response())], ids=["route", "mount"]
 )
@@ -314,6 +324,7 @@ def test_a_route_without_a_rule_stops_the_start(route: BaseRoute) -> None:
         rules.check([*known, route])
 
 
+@pytest.mark.fault(26)
 async def test_the_app_does_not_start_with_such_a_route(app: Starlette) -> None:
     app.router.routes.append(Route("/new", nothing))
     with pytest.raises(ConfigurationError, match="/new"):

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -27,7 +26,6 @@ from tests.web.running import (
     make_settings,
     make_status,
     open_gateway,
-    parse_frames,
     read_stream,
 )
 
@@ -203,35 +201,7 @@ def test_the_parameter_resumes_like_the_header(running: Running) -> None:
     assert frames[1].data["mode"] == "resume"
 
 
-FORGED = st.one_of(
-    st.text(max_size=200),
-    st.binary(max_size=200).map(lambda each: each.decode("latin-1")),
-    st.integers(-5, 10**20).map(lambda seq: f"EPOCH-{seq}"),
-    st.integers(0, 10).map(lambda seq: f"other-{seq}"),
-    st.sampled_from(["x" * 10_000, "\0", "EPOCH-\0", "EPOCH", "EPOCH-1-1", "EPOCH--1", "٣-٣"]),
-)
-
-
-@given(FORGED)
-def test_a_forged_id_is_never_answered_in_part(running: Running, forged: str) -> None:
-    hub = running.context.hub
-    text = forged.replace("EPOCH", hub.epoch)
-    answer = get(f"{running.url}/events?snapshot=only&last_event_id={quote(text)}")
-    assert answer.status_code == 200
-    frames = parse_frames(answer.content)
-    sent = {each.id for each in frames if each.id is not None}
-    known = {f"{hub.epoch}-{seq}" for seq in range(hub.seq - 10, hub.seq + 1)}
-    seq = hub.can_resume(text)
-    if seq is None:
-        assert frames[1].data["mode"] == "snapshot"
-        assert symbols(frames) == {"SPY", "QQQ"}
-        assert frames[-1].data["count"] == 3
-    else:
-        assert frames[1].data["mode"] == "resume"
-        assert sent <= known
-        assert all(int(each.partition("-")[2]) > seq for each in sent)
-
-
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"x" * 10_000, b"-", b"\x80-1"])
 def test_a_forged_header_gets_a_full_snapshot(running: Running, value: bytes) -> None:
     frames = read_stream(running.url, snapshot="only", headers={b"Last-Event-ID": value})

@@ -21,6 +21,7 @@ from gateway.web.guard import (
 )
 from gateway.web.throttle import Throttle
 from gateway.web.viewers import OWNER
+from tests.faults.trial import Trial
 from tests.waiting import scaled
 from tests.web.running import (
     TOKEN,
@@ -68,6 +69,7 @@ def test_own_names_are_answered(running: Running, host: str) -> None:
     assert get(f"{running.url}/healthz", headers=headers).status_code == 200
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("host", FOREIGN)
 def test_foreign_names_are_refused_by_every_route(running: Running, host: str) -> None:
     headers = {"Host": host.format(port=running.port)}
@@ -78,6 +80,7 @@ def test_foreign_names_are_refused_by_every_route(running: Running, host: str) -
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.fault(25)
 def test_no_host_and_two_hosts_are_refused(running: Running) -> None:
     assert b" 421 " in ask_raw(running, "GET /healthz HTTP/1.0\n\n")
     two = "GET /healthz HTTP/1.0\nHost: localhost\nHost: localhost\n\n"
@@ -145,8 +148,11 @@ def list_paths(app: Starlette) -> list[str]:
     return sorted(paths)
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("accept", ["*/*", "text/html"])
-async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(accept: str) -> None:
+async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(
+    accept: str, trial: Trial
+) -> None:
     """Every route x method x host x site x origin x credentials, as with a real login."""
     context = create_context(make_protected(token=TOKEN))
     context.hub.publish(make_balance(balance="987654.00"))
@@ -158,6 +164,7 @@ async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(accep
     as_owner: list[dict[str, str]] = [
         {"Authorization": f"Bearer {TOKEN}"},
         {"Cookie": f"{COOKIE}={cookie}"},
+        {"Authorization": f"Bearer {TOKEN}", "Cookie": f"{COOKIE}={cookie}"},
     ]
     as_nobody: list[dict[str, str]] = [
         {},
@@ -207,8 +214,10 @@ async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(accep
     assert asked > 10_000
     assert answered > 50, "with a token there is something to read"
     assert access.read_cookie(cookie) is not None
+    trial.tell(f"{asked:,} requests as {accept}: nothing read or changed from elsewhere")
 
 
+@pytest.mark.fault(25)
 async def test_another_site_signs_nobody_out() -> None:
     app = await asyncio.to_thread(build_app, create_context(make_protected(token=TOKEN)), idle)
     access = app.state.access
@@ -279,6 +288,7 @@ def test_malformed_hosts_have_no_name(text: str) -> None:
     assert split_host(text)[0] not in {"localhost", "127.0.0.1", "::1"} or text == "localhost:"
 
 
+@pytest.mark.fault(25, 27)
 @pytest.mark.parametrize("path", ["/", "/login", "/healthz", "/nothing", "/events?snapshot=only"])
 @pytest.mark.parametrize("host", ["localhost", "evil.example"])
 def test_every_answer_has_the_headers(running: Running, path: str, host: str) -> None:

@@ -1,6 +1,6 @@
 """Forwarded headers: believed from the configured proxies, from nobody else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import httpx
 import pytest
@@ -20,15 +20,19 @@ async def tell(request: Request) -> Response:
 
 
 async def ask(peer: str, proxies: str = PROXIES, **headers: str) -> httpx.Response:
+    named = [(f"X-Forwarded-{name}", value) for name, value in headers.items()]
+    return await ask_lines(peer, proxies, named)
+
+
+async def ask_lines(peer: str, proxies: str, lines: Sequence[tuple[str, str]]) -> httpx.Response:
     networks = make_protected(trusted_proxies=proxies).trusted_proxies
 
     async def app(scope, receive, send):  # type: ignore[no-untyped-def]
         await (await tell(Request(scope)))(scope, receive, send)
 
     transport = httpx.ASGITransport(TrustProxies(app, networks=networks), client=(peer, 1))
-    named = {f"X-Forwarded-{name}": value for name, value in headers.items()}
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        return await client.get("/", headers=named)
+        return await client.get("/", headers=lines)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,16 @@ async def ask(peer: str, proxies: str = PROXIES, **headers: str) -> httpx.Respon
 async def test_a_proxy_is_believed(headers: dict[str, str], expected: list[str]) -> None:
     answer = await ask("10.1.2.3", **headers)
     assert answer.json() == expected
+
+
+async def test_of_several_lines_the_last_counts() -> None:
+    lines = [
+        ("x-forwarded-for", "203.0.113.9"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-forwarded-proto", "https"),
+    ]
+    assert (await ask_lines("10.1.2.3", PROXIES, lines)).json() == ["192.0.2.7", "https"]
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "192.0.2.7,", "192.0.2.7, unknown"])
@@ -97,6 +111,7 @@ def test_with_tls_outside_the_cookie_is_bound_to_the_host(behind: Running) -> No
     assert get(f"{behind.url}/status", headers=renamed).status_code == 401
 
 
+@pytest.mark.fault(24)
 def test_the_throttle_counts_the_client_and_not_the_proxy(behind: Running) -> None:
     def guess(address: str) -> int:
         data, headers = {"token": "wrong"}, from_client(address)
