@@ -11,8 +11,8 @@ import gateway.pages
 from gateway.pages.chart import HOURS, INTERVALS, KINDS
 from gateway.pages.describing import PageMaker
 from gateway.pages.loading import load_pages
-from gateway.pages.quote_table import COLUMNS, SORTS
 from gateway.pages.templating import FILTERS
+from gateway.pages.watchlist import COLUMNS, SORTS
 from gateway.streams.events import Record
 from tests.pages.reading import make_balance, make_quote
 from tests.pages.test_panels import render

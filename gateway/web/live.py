@@ -21,7 +21,8 @@ from gateway.pages.layout import render_tree
 from gateway.pages.library import Library
 from gateway.pages.loading import find_mistake
 from gateway.pages.panel import Page
-from gateway.pages.view import Viewer, Views, encode_message, render_partial
+from gateway.pages.parts import encode_message, render_partial
+from gateway.pages.view import Viewer, Views
 from gateway.pages.watchlist import WatchlistPanel
 from gateway.streams.events import Bye, encode_frame
 from gateway.streams.interest import TooManySymbols
