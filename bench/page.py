@@ -8,6 +8,7 @@ does other things as well vary: rows of one run compare, rows of two runs do not
 
 import argparse
 import json
+import multiprocessing
 import select
 import socket
 import statistics
@@ -200,23 +201,44 @@ def measure_viewers(port: int, pid: int, row: str, paths: Sequence[str], seconds
 
 
 def measure_sends(size: int, seconds: float) -> Result:
-    """What the kernel alone takes to write so many bytes to each viewer, as often."""
+    """What the kernel alone takes to write so many bytes to each viewer, as often.
+
+    The viewers wait in another process, as they do when the gateway is measured: waking them is a
+    part of it.
+    """
     listener = socket.create_server(("127.0.0.1", 0), backlog=VIEWERS)
-    ends = [socket.create_connection(listener.getsockname()) for _ in range(VIEWERS)]
-    sockets = [listener.accept()[0] for _ in ends]
+    readers = multiprocessing.get_context("spawn").Process(
+        target=_read_to_the_end, args=(listener.getsockname(),), name="viewers"
+    )
+    listener.settimeout(10)
+    readers.start()
+    sockets = [listener.accept()[0] for _ in range(VIEWERS)]
     chunk, end_s, cpu_s = bytes(size), time.monotonic() + seconds, 0.0
     while time.monotonic() < end_s:
         begun_s = time.thread_time()
         for each in sockets:
             each.send(chunk)
         cpu_s += time.thread_time() - begun_s
-        for each in ends:
-            each.recv(size)
         time.sleep(1 / RATE)
-    for each in [*sockets, *ends, listener]:
+    for each in [*sockets, listener]:
         each.close()
+    readers.join(10)
     row = f"floor: {RATE:g} bare send() a second to each of {VIEWERS}, {size} bytes"
     return Result(row, viewers_ms=1000 * cpu_s / seconds / VIEWERS)
+
+
+def _read_to_the_end(address: tuple[str, int]) -> None:
+    """Read all viewers' sockets until they are closed."""
+    sockets = {}
+    poll = select.epoll()
+    for _ in range(VIEWERS):
+        each = socket.create_connection(address)
+        poll.register(each, select.EPOLLIN)
+        sockets[each.fileno()] = each
+    while sockets:
+        for descriptor, _ in poll.poll():
+            if not sockets[descriptor].recv(READ_BYTES):
+                sockets.pop(descriptor).close()
 
 
 def _read_for(poll: select.epoll, sockets: dict[int, socket.socket], seconds: float) -> int:

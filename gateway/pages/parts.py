@@ -115,7 +115,7 @@ class Row:
         self._key = key
         self._latest = sources.hub.latest
         self._is_missing = sources.is_overdue
-        self._tags = panel.cell_tags
+        self._tags = [(f"<{tag}", f"</{tag.partition(' ')[0]}>") for tag in panel.cell_tags]
         self._codes = [code for place in range(1, len(self._tags) + 1) for code in (-place, place)]
         self._cells: Cells = ()
         self._value: object = None
@@ -146,14 +146,15 @@ class Row:
 
     def render(self, inlay: str = "") -> str:
         """All cells as HTML; `inlay` is for the one that is kept and has no content of its own."""
-        html = []
-        classes, contents = self._cells[::2], self._cells[1::2]
-        for tag, css, content in zip(self._tags, classes, contents, strict=True):
-            if css == KEEP and not content:
-                content = inlay
-            mark = f' class="{css}"' if css else ""
-            html.append(f"<{tag}{mark}>{content}</{tag.partition(' ')[0]}>")
-        return "".join(html)
+        cells = iter(self._cells)
+        return "".join(
+            [
+                f'{begin} class="{css}">{content or (inlay if css == KEEP else "")}{end}'
+                if css
+                else f"{begin}>{content}{end}"
+                for (begin, end), css, content in zip(self._tags, cells, cells, strict=True)
+            ]
+        )
 
 
 class Parts:

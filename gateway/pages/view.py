@@ -364,29 +364,34 @@ class Views:
     ) -> list[PanelHtml]:
         """Every panel of the page with its present values; `variables` are for the frames."""
         return [
-            PanelHtml(panel.slot, self._render_frame(panel, accounts, variables))
+            PanelHtml(
+                panel.slot,
+                self._render_frame(panel, self.render_live(panel, accounts), variables),
+            )
             for panel in page.panels
         ]
+
+    def render_frames(self, page: Page, variables: Mapping[str, Any]) -> list[Markup]:
+        """Every panel of the page without any value."""
+        return [self._render_frame(panel, Markup(""), variables) for panel in page.panels]
 
     def render_live(self, panel: Panel, accounts: Accounts) -> Markup:
         """What stands in the panel's live element at this moment."""
         # Of its own, because whoever looks at rows between two ticks would take their flashes.
-        channel = Channel([panel], self._sources._replace(parts=Parts()), accounts)
-        finish(channel.work(0, self.accounts(accounts) if panel.is_private else ()))
-        (element,) = channel.elements
-        if isinstance(element, TableElement):
-            inlays = {
-                key: self.render_live(inlay, accounts)
-                for key, inlay in element.panel.inlays.items()
-            }
-            return Markup(element.render(inlays))
-        return Markup(element.html)
+        element = create_element(panel, self._sources._replace(parts=Parts()), accounts)
+        if isinstance(element, FragmentElement):
+            known = self.accounts(accounts) if panel.is_private else ()
+            element.fragment.refresh(0, known)
+            return Markup(element.html)
+        for row in element.rows:
+            row.refresh(0)
+        inlays = element.panel.inlays.items()
+        return Markup(
+            element.render({key: self.render_live(each, accounts) for key, each in inlays})
+        )
 
-    def _render_frame(
-        self, panel: Panel, accounts: Accounts, variables: Mapping[str, Any]
-    ) -> Markup:
+    def _render_frame(self, panel: Panel, live: Markup, variables: Mapping[str, Any]) -> Markup:
         frame = self._environment.get_template(panel.frame)
-        live = self.render_live(panel, accounts)
         return Markup(frame.render(variables, panel=panel, live=live))
 
     def accounts(self, allowed: Accounts) -> tuple[str, ...]:
