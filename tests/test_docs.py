@@ -81,6 +81,14 @@ def code(text: str) -> set[str]:
     return set(re.findall(r"`([^`]+)`", outside))
 
 
+def test_every_panel_has_its_picture() -> None:
+    pictures = re.findall(r"^!\[.*\]\((pictures/.*)\)$", TEXT, re.MULTILINE)
+    assert all((ROOT / "docs" / each).is_file() for each in pictures)
+    others = {"PageError", "Symbols", "columns", "page", "panel", "section", "tabs"}
+    shown = {Path(each).stem for each in pictures}
+    assert shown == {*gateway.pages.__all__, "desk", "panels"} - others
+
+
 def test_every_panel_is_named() -> None:
     rows = re.findall(r"^\| (`.*?) \|", TEXT, re.MULTILINE)
     named = {each.partition("(")[0] for row in rows for each in code(row)}
