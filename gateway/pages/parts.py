@@ -249,15 +249,15 @@ class TableElement:
                 found.append(begins[index] + row.changes)
                 # Nobody watched for a while: what changed meanwhile is not known any more.
                 is_whole |= behind > 1
-        if self._is_sorted and found and self._sort():
+        if self._is_sorted and found and self.sort():
             is_whole = True
         if is_whole:
             return self.snapshot()
         cells += found
         return ""
 
-    def _sort(self) -> bool:
-        """Whether a row stands elsewhere now."""
+    def sort(self) -> bool:
+        """Put the rows in their order; whether one stands elsewhere now."""
         order = self.panel.order([row.record for row in self.rows])
         if order is None or list(order) == list(self._order):
             return False

@@ -385,6 +385,7 @@ class Views:
             return Markup(element.html)
         for row in element.rows:
             row.refresh(0)
+        element.sort()
         inlays = element.panel.inlays.items()
         return Markup(
             element.render({key: self.render_live(each, accounts) for key, each in inlays})

@@ -80,6 +80,9 @@ def test_a_page_is_written_edited_broken_and_mended(screen: Screen, folder: Path
     screen.wait_for_change("#watchlist-SPY .c-last")
     page.wait_for_selector(".chart canvas")
     screen.wait_for_change("#chart-now data")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.evaluate("window.card = document.querySelector('#metric')")
 
     saved_s = write(file, EXAMPLE.replace('metric("QQQ")', 'metric("QQQ")\n        metric("IWM")'))
