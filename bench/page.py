@@ -8,6 +8,7 @@ does other things as well vary: rows of one run compare, rows of two runs do not
 
 import argparse
 import json
+import multiprocessing
 import select
 import socket
 import statistics
@@ -37,15 +38,23 @@ UNIVERSE = 480
 
 READ_BYTES = 1 << 16
 
+KINDS = ("page", "paint", "heap", "viewers", "references")
+"""What can be measured."""
+
+REFERENCES = ("streamlit", "nicegui")
+REFERENCE_VIEWERS = 4
+"""As many as one core bears of the dearest."""
+REFERENCE_START_S = 30.0
+
 PAINTED = """
 () => Math.max(...performance.getEntriesByType("paint").map((each) => each.startTime))
 """
 HAS_VALUES = "() => /[0-9]/.test(document.querySelector('.quotes tbody td').textContent)"
 CHANGES = """
-() => new Promise((resolve) => {
+(selector) => new Promise((resolve) => {
   let count = 0;
   const seen = new MutationObserver(() => { count += 1; });
-  const row = document.querySelector(".quotes tbody tr");
+  const row = document.querySelector(selector);
   seen.observe(row, { childList: true, characterData: true, subtree: true });
   setTimeout(() => resolve(count), 2000);
 })
@@ -117,7 +126,7 @@ def measure_page(browser: Browser, url: str, pid: int, row: str, seconds: float)
         page.wait_for_timeout(seconds * 1000)
         ended, took_s = read_metrics(session), time.monotonic() - begun_s
         cpu_s = on_cpu_s(pid) - cpu_s
-        changes = page.evaluate(CHANGES)
+        changes = page.evaluate(CHANGES, ".quotes tbody tr")
 
     def share(name: str) -> float:
         return 100 * (ended[name] - begun[name]) / took_s
@@ -200,23 +209,89 @@ def measure_viewers(port: int, pid: int, row: str, paths: Sequence[str], seconds
 
 
 def measure_sends(size: int, seconds: float) -> Result:
-    """What the kernel alone takes to write so many bytes to each viewer, as often."""
+    """What the kernel alone takes to write so many bytes to each viewer, as often.
+
+    The viewers wait in another process, as they do when the gateway is measured: waking them is a
+    part of it.
+    """
     listener = socket.create_server(("127.0.0.1", 0), backlog=VIEWERS)
-    ends = [socket.create_connection(listener.getsockname()) for _ in range(VIEWERS)]
-    sockets = [listener.accept()[0] for _ in ends]
+    readers = multiprocessing.get_context("spawn").Process(
+        target=_read_to_the_end, args=(listener.getsockname(),), name="viewers"
+    )
+    listener.settimeout(10)
+    readers.start()
+    sockets = [listener.accept()[0] for _ in range(VIEWERS)]
     chunk, end_s, cpu_s = bytes(size), time.monotonic() + seconds, 0.0
     while time.monotonic() < end_s:
         begun_s = time.thread_time()
         for each in sockets:
             each.send(chunk)
         cpu_s += time.thread_time() - begun_s
-        for each in ends:
-            each.recv(size)
         time.sleep(1 / RATE)
-    for each in [*sockets, *ends, listener]:
+    for each in [*sockets, listener]:
         each.close()
+    readers.join(10)
     row = f"floor: {RATE:g} bare send() a second to each of {VIEWERS}, {size} bytes"
     return Result(row, viewers_ms=1000 * cpu_s / seconds / VIEWERS)
+
+
+@contextmanager
+def open_reference(name: str) -> Iterator[tuple[int, int]]:
+    """The process and the port of the same desk in another framework."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = f"bench/reference_{name}.py"
+    command = [sys.executable, script, str(port)]
+    if name == "streamlit":
+        options = ("--server.headless=true", "--browser.gatherUsageStats=false")
+        command = [sys.executable, "-m", "streamlit", "run", script, f"--server.port={port}"]
+        command += ["--server.address=127.0.0.1", *options]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        end_s = time.monotonic() + REFERENCE_START_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > end_s:
+                    raise RuntimeError(f"{name} did not start") from None
+                time.sleep(0.2)
+        yield process.pid, port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def measure_reference(browser: Browser, name: str, seconds: float) -> Result:
+    """What some windows of the same desk cost a server in another framework."""
+    with open_reference(name) as (pid, port), browser.new_context() as context:
+        for _ in range(REFERENCE_VIEWERS):
+            page = context.new_page()
+            page.goto(f"http://127.0.0.1:{port}", wait_until="load")
+            page.get_by_text("S000").first.wait_for(timeout=REFERENCE_START_S * 1000)
+        context.pages[0].wait_for_timeout(WARM_S * 1000)
+        begun_s, cpu_s = time.monotonic(), on_cpu_s(pid)
+        context.pages[0].wait_for_timeout(seconds * 1000)
+        took_s, cpu_s = time.monotonic() - begun_s, on_cpu_s(pid) - cpu_s
+        changes = context.pages[0].evaluate(CHANGES, "body")
+    row = f"{name}: {REFERENCE_VIEWERS} viewers, {ROWS} rows and {METRICS} metrics"
+    server_ms = 1000 * cpu_s / took_s / REFERENCE_VIEWERS
+    return Result(row, server_ms=server_ms, updates_per_s=changes / 2)
+
+
+def _read_to_the_end(address: tuple[str, int]) -> None:
+    """Read all viewers' sockets until they are closed."""
+    sockets = {}
+    poll = select.epoll()
+    for _ in range(VIEWERS):
+        each = socket.create_connection(address)
+        poll.register(each, select.EPOLLIN)
+        sockets[each.fileno()] = each
+    while sockets:
+        for descriptor, _ in poll.poll():
+            if not sockets[descriptor].recv(READ_BYTES):
+                sockets.pop(descriptor).close()
 
 
 def _read_for(poll: select.epoll, sockets: dict[int, socket.socket], seconds: float) -> int:
@@ -275,8 +350,8 @@ def run(browser: Browser, options: argparse.Namespace) -> Iterator[Result]:
                 yield msgspec.structs.replace(found, target="" if name else "< 300 ms")
     if "heap" in rows:
         with open_server(100) as (_, port):
-            row = f"heap over {options.minutes:g} min, 100 rows"
-            found = measure_heap(browser, f"http://127.0.0.1:{port}/", row, options.minutes)
+            row = f"heap over {options.heap_minutes:g} min, 100 rows"
+            found = measure_heap(browser, f"http://127.0.0.1:{port}/", row, options.heap_minutes)
             yield msgspec.structs.replace(found, target="flat")
     for is_same, target in ((True, "< 0.05 ms"), (False, "< 0.5 ms")):
         for name, root in roots:
@@ -290,6 +365,9 @@ def run(browser: Browser, options: argparse.Namespace) -> Iterator[Result]:
                 yield msgspec.structs.replace(found, target="" if name else target)
                 if is_same and not name:
                     yield measure_sends(int((found.kb_per_s or 0) * 1000 / RATE), seconds)
+    for name in REFERENCES if "references" in rows else ():
+        if find_spec(name) is not None:
+            yield measure_reference(browser, name, seconds)
 
 
 COLUMNS: tuple[tuple[str, Callable[[Result], str]], ...] = (
@@ -314,8 +392,10 @@ def main() -> int:
     """The exit status; the table is on the standard output."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
-    parser.add_argument("--minutes", type=float, default=1.0, help="of the heap's")
-    parser.add_argument("--rows", nargs="+", default=["page", "paint", "heap", "viewers"])
+    parser.add_argument(
+        "--heap-minutes", type=float, default=1.0, help="the heap is watched so long"
+    )
+    parser.add_argument("--rows", nargs="+", default=list(KINDS))
     parser.add_argument("--before", type=Path, help="another checkout, measured in the same run")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     options = parser.parse_args()
@@ -335,9 +415,9 @@ def main() -> int:
         browser.close()
     if not options.json:
         print_table(found)
-        for name in ("streamlit", "nicegui"):
-            if find_spec(name) is None:
-                print(f"{name} is not installed here: left out")
+    for name in REFERENCES if "references" in options.rows else ():
+        if find_spec(name) is None:
+            print(f"{name} is not installed here: left out", file=sys.stderr)
     return 0
 
 

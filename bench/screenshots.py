@@ -15,7 +15,9 @@ from gateway.simulator.universe import list_universe
 from tests.browser.driving import Gateway, Screen, find_chromium, open_chromium
 from tests.simulation import ROOT, open_simulator
 
-SIZES = {"desk": (1280, 760), "phone": (390, 844)}
+DOCS = ROOT / "docs" / "pictures"
+
+SIZES = {"desk": (1280, 760), "phone": (390, 844), "wide": (2560, 1000)}
 SCHEMES = ("light", "dark")
 SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
 MOVED = "() => document.querySelectorAll('[class*=flash], polyline').length > 1"
@@ -25,6 +27,17 @@ DRAWN = (
 
 PICTURES = {"example-desk-light": "desk", "panels-desk-dark": "panels"}
 """Those of the README and the tutorial."""
+
+PANELS = {
+    "metric": "#page > .columns > div:first-child .metric",
+    "watchlist": ".tab .list-card",
+    "chart": ".chart:has-text('Bitcoin')",
+    "greeks": ".list-card:has(.greeks)",
+    "balance": ".accounts .tile",
+    "status": ".upstreams",
+    "text": "#page > .text",
+}
+"""Of the tutorial, a picture a panel, by what it is on the page of all panels."""
 
 PAGES = '''
 from gateway.pages import (
@@ -97,9 +110,7 @@ def main(folder: Path) -> int:
                         picture = folder / f"{name}.png"
                         _take(browser, f"{gateway.url}/{page}", size, scheme, picture)
                         if name in PICTURES:
-                            shutil.copy(
-                                picture, ROOT / "docs" / "pictures" / f"{PICTURES[name]}.png"
-                            )
+                            shutil.copy(picture, DOCS / f"{PICTURES[name]}.png")
         finally:
             gateway.stop()
     return 0
@@ -118,7 +129,7 @@ def _take(browser: Browser, url: str, size: str, scheme: str, picture: Path) -> 
         else:
             screen.open()
             screen.wait_for(MOVED)
-            screen.wait_for(DRAWN)
+            screen.wait_for(DRAWN, timeout_s=40)
             if url.endswith("/wrong"):
                 screen.wait_for("() => document.querySelector('.mistake-box')")
         # Not as a full page: what is off the screen is not laid out.
@@ -129,6 +140,9 @@ def _take(browser: Browser, url: str, size: str, scheme: str, picture: Path) -> 
             screen.wait_for_change("#status time")
         page.screenshot(path=picture)
         print(picture)
+        if picture.stem == "panels-desk-light":
+            for name, selector in PANELS.items():
+                page.locator(selector).first.screenshot(path=DOCS / f"{name}.png")
 
 
 if __name__ == "__main__":

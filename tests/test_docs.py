@@ -11,8 +11,8 @@ import gateway.pages
 from gateway.pages.chart import HOURS, INTERVALS, KINDS
 from gateway.pages.describing import PageMaker
 from gateway.pages.loading import load_pages
-from gateway.pages.quote_table import COLUMNS, SORTS
 from gateway.pages.templating import FILTERS
+from gateway.pages.watchlist import COLUMNS, SORTS
 from gateway.streams.events import Record
 from tests.pages.reading import make_balance, make_quote
 from tests.pages.test_panels import render
@@ -79,6 +79,14 @@ def test_the_share_of_cash(tmp_path: Path) -> None:
 def code(text: str) -> set[str]:
     outside = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     return set(re.findall(r"`([^`]+)`", outside))
+
+
+def test_every_panel_has_its_picture() -> None:
+    pictures = re.findall(r"^!\[.*\]\((pictures/.*)\)$", TEXT, re.MULTILINE)
+    assert all((ROOT / "docs" / each).is_file() for each in pictures)
+    others = {"PageError", "Symbols", "columns", "page", "panel", "section", "tabs"}
+    shown = {Path(each).stem for each in pictures}
+    assert shown == {*gateway.pages.__all__, "desk", "panels"} - others
 
 
 def test_every_panel_is_named() -> None:

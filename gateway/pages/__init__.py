@@ -11,9 +11,9 @@ from gateway.pages.describing import Symbols, page
 from gateway.pages.greeks import greeks
 from gateway.pages.metric import metric
 from gateway.pages.own import panel
-from gateway.pages.quote_table import watchlist
 from gateway.pages.status import status
 from gateway.pages.text import text
+from gateway.pages.watchlist import watchlist
 
 __all__ = [
     "PageError",

@@ -1,7 +1,8 @@
 """Reads page files: runs them, collects their pages, and says where a mistake stands.
 
 A folder's files are all read, except those whose name begins with `_` or `.`, which the others may
-import. Everything is run anew each time; modules of the folder that were imported are forgotten.
+import, also later, within a page's function. Everything is run anew each time: before, modules of
+the folder that were imported are forgotten.
 """
 
 import importlib
@@ -123,10 +124,23 @@ def _run(file: Path) -> None:
         del sys.modules[name]
 
 
+_opened: set[Path] = set()
+"""Folders that pages were read from."""
+
+
 @contextmanager
 def _open_folder(folder: Path) -> Iterator[None]:
-    """Lets the files import each other within the block; what they imported is forgotten after."""
+    """Lets the files import each other, within the block before all that is installed.
+
+    What is imported later, by a page's function, is looked for there last of all: a file that is
+    called like a module of somebody else's must not take its place.
+    """
     importlib.invalidate_caches()
+    _opened.add(folder)
+    for each in _opened:
+        _forget_modules(each)
+        if str(each) in sys.path:
+            sys.path.remove(str(each))
     # Two saves within a second may leave the same time and size: a kept compilation would be old.
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.path.insert(0, str(folder))
@@ -134,11 +148,15 @@ def _open_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(folder))
+        sys.path.append(str(folder))
         sys.dont_write_bytecode = writes_bytecode
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if file and Path(file).is_relative_to(folder) and not _is_installed(Path(file), folder):
-                del sys.modules[name]
+
+
+def _forget_modules(folder: Path) -> None:
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).is_relative_to(folder) and not _is_installed(Path(file), folder):
+            del sys.modules[name]
 
 
 def _is_installed(file: Path, folder: Path) -> bool:

@@ -1,18 +1,22 @@
 """The metric panel: one symbol's last price in large figures, its change, and the day as a line."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar
+from decimal import Decimal
+from typing import ClassVar
 
 from gateway.pages.building import PageError, check_symbols, current_builder
 from gateway.pages.formats import (
+    UNKNOWN,
     direction_of,
     format_change,
     format_number,
     format_percent,
+    is_known,
 )
-from gateway.pages.panel import FragmentPanel
+from gateway.pages.panel import Cells, Move, TablePanel
 from gateway.pages.sparkline import SparklinePanel
 from gateway.pages.ticks import decimals_for
+from gateway.pages.watchlist import CHANGE, PERCENT
 from gateway.streams.events import Key, QuoteUpdate, Record
 
 
@@ -29,38 +33,59 @@ def metric(symbol: str, *, label: str | None = None) -> None:
         builder.add(SparklinePanel(f"{id}-day", checked))
 
 
-class MetricPanel(FragmentPanel):
-    """Last, change and percent of one symbol."""
+VALUE = {"": "value", "up": "value flash-up", "down": "value flash-down"}
+"""The class of the price, by its flash."""
 
-    template: ClassVar[str] = "panels/metric.html"
+
+class MetricPanel(TablePanel):
+    """Last, change and percent of one symbol: a table of one row, so that it flashes like one."""
+
     frame: ClassVar[str] = "panels/metric_frame.html"
+    tag: ClassVar[str] = "div"
+    row_tag: ClassVar[str] = "div"
 
     def __init__(self, id: str, symbol: str) -> None:
         super().__init__(id)
         self.symbol = symbol
+        self._keys: tuple[Key, ...] = (("quote_update", symbol),)
 
     @property
     def kind(self) -> Hashable:
-        """Its symbol."""
-        return (type(self), self.symbol)
+        """All show a symbol in the same way."""
+        return type(self)
+
+    @property
+    def cell_tags(self) -> tuple[str, ...]:
+        """The price, the change twice, a note."""
+        return ("p", "span", "span", "small")
 
     def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
         """The quote."""
-        return (("quote_update", self.symbol),)
+        return self._keys
 
-    def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
+    def row_id(self, key: Key) -> str:
+        """The panel's id: there is one row."""
+        return f"{self.id}-now"
+
+    def row_value(self, record: Record | None) -> Decimal | None:
+        """The last price."""
+        last = record.last if isinstance(record, QuoteUpdate) else None
+        return last if is_known(last) else None
+
+    def row_cells(self, key: Key, record: Record | None, move: Move) -> Cells:
         """Every figure as text."""
-        quote = records[0] if isinstance(records[0], QuoteUpdate) else None
-        if quote is None:
-            return {"state": "waiting", "direction": "unknown", **dict.fromkeys(FIGURES, "–")}
-        decimals = decimals_for(self.symbol, quote.last, quote.prev_close)
-        return {
-            "state": "stale" if quote.stale else "live",
-            "direction": direction_of(quote.change),
-            "last": format_number(quote.last, decimals),
-            "change": format_change(quote.change, decimals),
-            "change_pct": format_percent(quote.change_pct),
-        }
-
-
-FIGURES = ("last", "change", "change_pct")
+        if not isinstance(record, QuoteUpdate):
+            return ("value waiting", UNKNOWN, "c-change", UNKNOWN, "c-pct", UNKNOWN, "", "")
+        decimals = decimals_for(self.symbol, record.last, record.prev_close)
+        direction = direction_of(record.change)
+        note = "delayed" if record.stale else ""
+        return (
+            VALUE[move.flash] if not note else "value stale",
+            format_number(record.last, decimals),
+            CHANGE[direction],
+            format_change(record.change, decimals),
+            PERCENT[direction],
+            format_percent(record.change_pct),
+            note,
+            note,
+        )

@@ -1,11 +1,11 @@
 """What panels and pages are: descriptions without state; views render them.
 
-A panel is a template plus the keys that it listens to; a page is a tree of panels. Both are made
+A panel is what it shows plus the keys that it listens to; a page is a tree of panels. Both are made
 once and shared by every viewer, so nothing here knows a viewer, a stream or the hub.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -18,13 +18,12 @@ Slot = Literal["header", "notice", "main"]
 
 
 class Panel(ABC):
-    """A live element of a page, rendered from its `template` when one of its keys changes.
+    """A live element of a page, rendered when one of its keys changes.
 
     `frame` stands around the live element and is rendered with the page only. The records of a
     private panel never get into bytes that viewers with other accounts see.
     """
 
-    template: ClassVar[str]
     frame: ClassVar[str]
     slot: ClassVar[Slot] = "main"
     is_private: bool = False
@@ -44,7 +43,9 @@ class Panel(ABC):
 
 
 class FragmentPanel(Panel):
-    """A panel that is rendered as a whole."""
+    """A panel that is rendered as a whole, from its `template`."""
+
+    template: ClassVar[str]
 
     refresh_s: float | None = None
     """Rendered again after so long even if no key changed, for what depends on the clock."""
@@ -58,13 +59,18 @@ class FragmentPanel(Panel):
         ...
 
 
-class TablePanel(Panel):
-    """A panel of rows with one key each; `template` is the content of one row.
+Cells = tuple[str, ...]
+"""A row: the class and the content of each cell in turn, the content as HTML."""
 
-    Rows are rendered and sent one by one, so a page of 500 symbols costs what changed.
+
+class TablePanel(Panel):
+    """A panel of rows with one key each, and of cells.
+
+    Rows are rendered one by one, and only the cells that changed are sent, as text: a page of 500
+    symbols costs what changed, and a browser has nothing to parse and nothing to compare.
     """
 
-    empty: ClassVar[str]
+    empty: ClassVar[str] = ""
     """The template of what stands in place of the rows when there are none."""
 
     tag: ClassVar[str] = "tbody"
@@ -72,9 +78,14 @@ class TablePanel(Panel):
 
     row_tag: ClassVar[str] = "tr"
 
-    printed: ClassVar[tuple[str, ...]] = ()
-    """Variables of the row template that it only prints: they may differ from row to row without
-    the template being run again. The others must be hashable."""
+    inlays: Mapping[Key, FragmentPanel] = {}
+    """What stands in the cell of a row that has the class "keep", and is rendered by itself."""
+
+    @property
+    @abstractmethod
+    def cell_tags(self) -> tuple[str, ...]:
+        """How the element of each cell begins, without its class: `th scope="row"`, `td`."""
+        ...
 
     @abstractmethod
     def row_id(self, key: Key) -> str:
@@ -86,8 +97,8 @@ class TablePanel(Panel):
         return None
 
     @abstractmethod
-    def row_context(self, key: Key, record: Record | None, move: "Move") -> dict[str, Any]:
-        """The row template's variables."""
+    def row_cells(self, key: Key, record: Record | None, move: "Move") -> Cells:
+        """The cells, as many as `cell_tags`."""
         ...
 
     @abstractmethod

@@ -33,6 +33,12 @@ class SparklinePanel(FragmentPanel):
     def __init__(self, id: str, symbol: str) -> None:
         super().__init__(id)
         self.symbol = symbol
+        series = f"{symbol}{SERIES}"
+        self._keys: tuple[Key, ...] = (
+            ("candle_history", series),
+            ("candle_update", series),
+            ("quote_update", symbol),
+        )
 
     @property
     def kind(self) -> Hashable:
@@ -41,12 +47,7 @@ class SparklinePanel(FragmentPanel):
 
     def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
         """The day's candles, and the quote for yesterday's close."""
-        series = f"{self.symbol}{SERIES}"
-        return (
-            ("candle_history", series),
-            ("candle_update", series),
-            ("quote_update", self.symbol),
-        )
+        return self._keys
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """The points, the base line, and which way the day went."""

@@ -123,7 +123,9 @@
       this.count = count;
       this.plot.setData([this.data[0].map((_, index) => index), this.data[4]], false);
       const shift = follows ? grown : 0;
-      this.plot.setScale("x", { min: min + shift, max: max + shift });
+      // Who saw all that there was sees as much of a history that has come since as there is room.
+      if (follows && min < 0) this.reset();
+      else this.plot.setScale("x", { min: min + shift, max: max + shift });
       if (!follows && grown <= 0) this.plot.redraw(false, true);
     }
 
@@ -146,7 +148,8 @@
           legend: { show: false },
           cursor: { points: { show: this.isLine }, drag: { x: true, y: false }, y: true },
           scales: {
-            x: { time: false, range: (_, min, max) => [min, max] },
+            // Noted, because the prices are ranged before the plot knows its new window itself.
+            x: { time: false, range: (_, min, max) => (this.window = [min, max]) },
             y: { range: () => this.range() },
           },
           series: [
@@ -214,7 +217,7 @@
     }
 
     range() {
-      const { min, max } = this.plot?.scales.x ?? { min: 0, max: this.count - 1 };
+      const [min, max] = this.window;
       let low = Infinity;
       let high = -Infinity;
       const lows = this.isLine ? this.data[4] : this.data[3];

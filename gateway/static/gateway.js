@@ -1,6 +1,6 @@
 // What htmx cannot say in attributes: the state of the page's own connection, a watchdog for a
-// stream that fell silent, how many windows have a stream, and two keys. Values come from the server
-// only; nothing is computed here.
+// stream that fell silent, how many windows have a stream, texts of cells, and two keys. Values come
+// from the server only; nothing is computed here.
 (() => {
   const SILENCE_MS = 5000; // the server sends a message every second
   // A browser gives an HTTP/1.1 origin six connections. Four of its windows have a stream, counted
@@ -109,6 +109,25 @@
     heardAt = performance.now();
     if (detail.message.event) return;
     show(isFeedLive() ? "live" : "connected");
+  });
+  // The cells of rows that changed: see gateway/pages/parts.py. Only what is another is sent, and a
+  // text node that stays keeps its selection.
+  const writeCell = (cell, content) => {
+    const text = cell.firstChild;
+    if (content.includes("<") || content.includes("&")) cell.innerHTML = content;
+    else if (text?.nodeType === Node.TEXT_NODE && !text.nextSibling) text.nodeValue = content;
+    else cell.textContent = content;
+  };
+  on("cells", (detail) => {
+    for (const [id, ...changes] of JSON.parse(detail.data)) {
+      const row = document.getElementById(id);
+      for (let index = 0; index < changes.length; index += 2) {
+        const cell = row?.children[Math.abs(changes[index]) - 1];
+        if (!cell) break; // of a list that was changed meanwhile; the next stream begins anew
+        if (changes[index] < 0) cell.className = changes[index + 1];
+        else writeCell(cell, changes[index + 1]);
+      }
+    }
   });
   on("bye", () => lose());
   on("htmx:sse:error", (detail) => lose(detail.status));

@@ -5,7 +5,8 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from jinja2 import Environment
@@ -16,12 +17,18 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.pages.building import PageError
-from gateway.pages.describing import PageMaker, ParameterError, Symbols
+from gateway.pages.describing import (
+    MOST_DESCRIPTIONS,
+    PageMaker,
+    ParameterError,
+    Symbols,
+)
 from gateway.pages.layout import render_tree
 from gateway.pages.library import Library
 from gateway.pages.loading import find_mistake
 from gateway.pages.panel import Page
-from gateway.pages.view import Viewer, Views, encode_message, render_partial
+from gateway.pages.parts import encode_message, render_partial
+from gateway.pages.view import Viewer, Views
 from gateway.pages.watchlist import WatchlistPanel
 from gateway.streams.events import Bye, encode_frame
 from gateway.streams.interest import TooManySymbols
@@ -41,6 +48,11 @@ BYE_RETRY_MS = (250, 1500)
 """The same when the server says goodbye: spread, and still back within seconds."""
 
 PRIVATE = {"Cache-Control": "no-store"}
+
+VERSION = "~version"
+"""The query's name for which version of the page a window shows; no parameter of a page is so."""
+
+VERSION_DIGITS = 12
 
 
 def routes(context: Context, environment: Environment, library: Library) -> list[BaseRoute]:
@@ -64,6 +76,7 @@ class Live:
         self._environment = environment
         self._library = library
         self._limit = context.settings.max_symbols_per_stream
+        self._versions: dict[tuple[str, str, int], str] = {}
         library.on_change = self.views.retire
 
     @property
@@ -87,9 +100,12 @@ class Live:
             viewer = self.views.open(page, accounts_of(request))
         except TooManySymbols as error:
             return HTMLResponse(render_partial("notice", str(escape(_explain(error)))))
-        html = viewer.show_everything()
+        html = render_partial("notice", "")
+        if self._is_another(request, page):
+            html += self._render_anew(request, page) + self._render_stream(request, page)
+        html += viewer.show_everything()
         viewer.close()
-        return HTMLResponse(render_partial("notice", "") + html, headers=PRIVATE)
+        return HTMLResponse(html, headers=PRIVATE)
 
     async def open_stream(self, request: Request) -> Response:
         """What the page's htmx listens to."""
@@ -208,7 +224,7 @@ class Live:
         html = self._environment.get_template("page.html").render(
             panels=panels,
             body=self._render_body(page, [each.html for each in panels]),
-            stream_url=_stream_url(request, page),
+            stream_url=self._stream_url(request, page),
             **variables,
         )
         return HTMLResponse(html, status, PRIVATE)
@@ -225,7 +241,7 @@ class Live:
             **more,
         }
 
-    def _render_body(self, page: Page, panels: list[Markup]) -> Markup:
+    def _render_body(self, page: Page, panels: Sequence[Markup]) -> Markup:
         html = {panel.id: each for panel, each in zip(page.panels, panels, strict=True)}
         return render_tree(page.body, html, self._environment)
 
@@ -240,31 +256,61 @@ class Live:
         if change.symbols != before:
             assert maker.own_list is not None
             page = await self._describe(maker, {maker.own_list: ",".join(change.symbols)})
-            stream = self._environment.get_template("stream.html")
             partials += [
                 render_partial(panel.id, self.views.render_live(panel, frozenset()))
                 for panel in page.panels
                 if type(panel) is WatchlistPanel
             ]
-            # A new element in the old one's place: htmx closes one stream and opens the other.
-            partials.append(
-                f'<hx-partial hx-target="#live" hx-swap="innerHTML">'
-                f"{stream.render(stream_url=_stream_url(request, page))}</hx-partial>"
-            )
+            partials.append(self._render_stream(request, page))
         return "".join(partials)
 
-    def _render_anew(self, request: Request, page: Page) -> bytes:
-        """A message that makes of any version of a page this one."""
+    def _render_stream(self, request: Request, page: Page) -> str:
+        """The partial that makes of a window's stream that of this page."""
+        # A new element in the old one's place: htmx closes one stream and opens the other.
+        stream = self._environment.get_template("stream.html")
+        html = stream.render(stream_url=self._stream_url(request, page))
+        return render_partial("live", html, "innerHTML")
+
+    def _render_anew(self, request: Request, page: Page) -> str:
+        """The partials that make of any version of a page this one."""
         variables = self._variables(request, page)
         panels = self.views.render(page, accounts_of(request), variables)
         nav = self._environment.get_template("nav.html").render(variables)
         body = self._render_body(page, [each.html for each in panels])
-        return encode_message(render_partial("nav", nav) + render_partial("page", body))
+        title = str(escape(f"{page.title} · Gateway"))
+        return (
+            render_partial("title", title, "textContent")
+            + render_partial("nav", nav)
+            + render_partial("page", body)
+        )
+
+    def _is_another(self, request: Request, page: Page) -> bool:
+        """Whether a window that asks shows another version of the page than this one."""
+        shown = request.query_params.get(VERSION)
+        return shown is not None and shown != self._version_of(request, page)
+
+    def _version_of(self, request: Request, page: Page) -> str:
+        """The same for pages that differ in nothing but their values, in every process."""
+        version = self._versions.get(page.key)
+        if version is None:
+            variables = self._variables(request, page)
+            frames = self.views.render_frames(page, variables)
+            nav = self._environment.get_template("nav.html").render(variables)
+            html = f"{page.title}{nav}{self._render_body(page, frames)}"
+            version = sha256(html.encode()).hexdigest()[:VERSION_DIGITS]
+            if len(self._versions) >= MOST_DESCRIPTIONS:
+                self._versions.clear()
+            self._versions[page.key] = version
+        return version
+
+    def _stream_url(self, request: Request, page: Page) -> str:
+        version = f"{VERSION}={self._version_of(request, page)}"
+        query = f"{page.query}&{version}" if page.query else version
+        return f"{root_path_of(request.scope)}/live/{page.name}?{query}"
 
     async def _stream(self, request: Request, page: Page) -> AsyncGenerator[bytes, None]:
         hub, accounts = self._context.hub, accounts_of(request)
-        # Whatever an earlier stream of this page had to say is over.
-        beginning = _encode_notice("", RETRY_MS)
+        beginning = self.begin(request, page)
         while hub.closing is None:
             try:
                 viewer: Viewer = self.views.open(page, accounts)
@@ -282,6 +328,14 @@ class Live:
                 page, beginning = await self.follow(request, page)
         yield _encode_bye(hub.closing, BYE_RETRY_MS)
 
+    def begin(self, request: Request, page: Page) -> bytes:
+        """What a stream begins with, before the values."""
+        # Whatever an earlier stream of this page had to say is over.
+        notice = _encode_notice("", RETRY_MS)
+        if not self._is_another(request, page):
+            return notice
+        return notice + encode_message(self._render_anew(request, page))
+
     async def follow(self, request: Request, page: Page) -> tuple[Page, bytes]:
         """What the page is after a change of its file, and the message that makes it so."""
         maker = self._library.get(page.name)
@@ -293,7 +347,7 @@ class Live:
             return page, _encode_notice(problem.detail, RETRY_MS)
         if new is page:
             return page, _encode_notice("", RETRY_MS)
-        return new, _encode_notice("", RETRY_MS) + self._render_anew(request, new)
+        return new, _encode_notice("", RETRY_MS) + encode_message(self._render_anew(request, new))
 
 
 class Followed:
@@ -309,8 +363,7 @@ class Followed:
 
     def begin(self) -> tuple[bytes, Attach]:
         """The first bytes, and how to have more."""
-        # Whatever an earlier stream of this page had to say is over.
-        return _encode_notice("", RETRY_MS), self._attach
+        return self._live.begin(self._request, self._page), self._attach
 
     def resume(self) -> None:
         """Hand over what was missed."""
@@ -378,7 +431,3 @@ def _encode_last_bye(reason: str) -> bytes:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def _stream_url(request: Request, page: Page) -> str:
-    return f"{root_path_of(request.scope)}/live/{page.name}?{page.query}"

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from gateway.simulator.universe import list_universe
-from tests.browser.driving import Gateway, Screen
+from tests.browser.driving import HIDE, Gateway, Screen
 from tests.simulation import Simulator
 from tests.waiting import eventually_sync, scaled
 
@@ -80,6 +80,9 @@ def test_a_page_is_written_edited_broken_and_mended(screen: Screen, folder: Path
     screen.wait_for_change("#watchlist-SPY .c-last")
     page.wait_for_selector(".chart canvas")
     screen.wait_for_change("#chart-now data")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.evaluate("window.card = document.querySelector('#metric')")
 
     saved_s = write(file, EXAMPLE.replace('metric("QQQ")', 'metric("QQQ")\n        metric("IWM")'))
@@ -87,6 +90,15 @@ def test_a_page_is_written_edited_broken_and_mended(screen: Screen, folder: Path
     assert time.monotonic() - saved_s < scaled(1), "open pages follow within a second"
     assert float(screen.wait_for_change("#metric2 .value")) > 0
     assert page.evaluate("window.card.isConnected"), "what stayed was not replaced"
+
+    write(file, EXAMPLE.replace("My desk", "My other desk"))
+    screen.wait_for("() => document.title === 'My other desk · Gateway'")
+    page.evaluate(HIDE, True)
+    write(file, EXAMPLE.replace('metric("QQQ")', 'metric("QQQ")\n        metric("IWM")'))
+    page.evaluate(HIDE, False)
+    wait_for_text(screen, "#page", "IWM")
+    assert page.title() == "My desk · Gateway", "what changed while nobody looked"
+    assert page.evaluate("window.card.isConnected")
 
     saved_s = write(file, EXAMPLE + "    metric('sp y')\n")
     wait_for_text(screen, "#mistake", "my_page.py, line 11", 5)
@@ -104,6 +116,32 @@ def test_a_page_is_written_edited_broken_and_mended(screen: Screen, folder: Path
     screen.check()
     write(file, EXAMPLE)
     wait_for_text(screen, "#watchlist", "SPY")
+
+
+HOLD_ALL_PLACES = """
+() => Promise.all([0, 1, 2, 3].map((number) => new Promise((resolve) =>
+  navigator.locks.request(`gateway stream ${number}`, () => new Promise(resolve)))))
+"""
+
+
+def test_a_window_that_polls_follows_an_edited_page(
+    browser: Browser, gateway: Gateway, folder: Path
+) -> None:
+    file = folder / "my_page.py"
+    with browser.new_context() as context:
+        other = context.new_page()
+        other.goto(f"{gateway.url}/healthz")
+        other.evaluate(HOLD_ALL_PLACES)
+        screen = Screen(context.new_page(), gateway.url)
+        screen.page.goto(gateway.url, wait_until="domcontentloaded")
+        screen.wait_for_state("polling")
+        write(file, EXAMPLE.replace("My desk", "Another").replace('"SPY", "AAPL"', '"NVDA"'))
+        wait_for_text(screen, "#watchlist", "NVDA")
+        assert screen.page.title() == "Another · Gateway"
+        screen.wait_for_change("#watchlist-NVDA .c-last")
+        screen.wait_for_state("polling")
+        screen.check()
+    write(file, EXAMPLE)
 
 
 def test_a_page_that_goes_away_says_so_and_comes_back(
@@ -249,11 +287,14 @@ def test_charts_are_drawn_from_what_the_simulator_sent_and_move(
         )
         simulator.control_sync("freeze", symbols=["QQQ"], frozen=True)
         try:
-            sent = last_sent(simulator, "QQQ{=m,tho=true}")
-            screen.wait_for(
-                "([selector, words]) => document.querySelector(selector).textContent === words",
-                [close, f"C {float(sent['close']):.2f}"],
-            )
+            series = "QQQ{=m,tho=true}"
+
+            def shows_the_last() -> bool:
+                last: str = last_sent(simulator, series)["close"]
+                return screen.text(close) == f"C {float(last):.2f}"
+
+            eventually_sync(shows_the_last)
+            sent = last_sent(simulator, series)
         finally:
             simulator.control_sync("freeze", symbols=["QQQ"], frozen=False)
         columns = json.loads(page.text_content("#chart-history") or "")
@@ -295,7 +336,7 @@ def mine(symbols: Symbols):
     watchlist(*symbols, editable=True)
 """
     write(folder / "my_page.py", source)
-    eventually_sync(lambda: "<title>Mine" in httpx.get(gateway.url, trust_env=False).text)
+    eventually_sync(lambda: ">Mine · " in httpx.get(gateway.url, trust_env=False).text)
     with browser.new_context() as context:
         screen = Screen(context.new_page(), gateway.url)
         screen.open()

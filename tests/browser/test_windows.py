@@ -6,19 +6,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.browser.driving import Gateway, Screen
+from tests.browser.driving import HIDE, Gateway, Screen
 from tests.waiting import eventually_sync
 
 pytestmark = pytest.mark.browser
 
 LAST = "#watchlist-SPY td:nth-child(2)"
 STATE = "document.querySelector('#connection').dataset.state"
-HIDE = """
-(hidden) => {
-  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}
-"""
 
 
 def count_streams(gateway: Gateway) -> int:

@@ -24,10 +24,11 @@ from gateway.pages.greeks import greeks
 from gateway.pages.layout import list_panels, render_tree
 from gateway.pages.metric import metric
 from gateway.pages.panel import Panel
+from gateway.pages.parts import encode_message, render_partial
 from gateway.pages.status import StatusPanel
 from gateway.pages.templating import create_environment
 from gateway.pages.text import text
-from gateway.pages.view import Views, encode_message, render_partial
+from gateway.pages.view import Views
 from gateway.pages.watchlist import WatchlistPanel
 from gateway.streams.events import Record
 from gateway.streams.hub import Hub

@@ -3,6 +3,7 @@
 Written from the WHATWG HTML standard, section 9.2.6, and independent of the code that writes.
 """
 
+import json
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -121,6 +122,19 @@ def parse_partials(html: str) -> dict[str, Node]:
         assert target[1:] not in partials, "the same target twice"
         partials[target[1:]] = node
     return partials
+
+
+def parse_cells(data: str) -> dict[str, dict[int, str]]:
+    """Of each row what is new by the place of its cell; of a class by the negative place."""
+    rows: dict[str, dict[int, str]] = {}
+    for id, *changes in json.loads(data):
+        assert id not in rows, "the same row twice"
+        places, values = changes[::2], changes[1::2]
+        assert len(places) == len(values) == len(set(places)) > 0
+        assert all(isinstance(each, int) and each for each in places)
+        assert all(isinstance(each, str) for each in values)
+        rows[id] = dict(zip(places, values, strict=True))
+    return rows
 
 
 def make_quote(symbol: str = "SPY", last: str | None = "450.25", **values: Any) -> QuoteUpdate:

@@ -1,5 +1,6 @@
 """Page files: read anew each time, and where a mistake stands."""
 
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -53,6 +54,31 @@ def test_a_folder_is_all_its_files(tmp_path: Path, file: Path) -> None:
     assert desk.describe().symbols[0] == "SPY"
     assert other.describe().symbols[0] == "/ESZ26:XCME", "what is imported is read anew too"
     assert [each.name for each in find_files(tmp_path)] == ["my_page.py", "other.py"]
+
+
+def test_a_page_may_import_what_it_needs_when_it_is_described(tmp_path: Path) -> None:
+    write(tmp_path / "_late.py", 'SYMBOL = "QQQ"\n')
+    file = write(
+        tmp_path / "my_page.py",
+        """
+        from gateway.pages import metric, page
+
+        @page("/late/{name}")
+        def late(name):
+            from _late import SYMBOL
+            metric(SYMBOL)
+        """,
+    )
+    (maker,) = load_pages(file)
+    assert maker.describe(name="a").symbols[0] == "QQQ"
+    write(tmp_path / "_late.py", 'SYMBOL = "/ESZ26:XCME"\n')
+    (maker,) = load_pages(file)
+    assert maker.describe(name="a").symbols[0] == "/ESZ26:XCME", "read anew with the page"
+    assert sys.path.count(str(tmp_path)) == 1
+    other = tmp_path / "other"
+    other.mkdir()
+    load_pages(write(other / "my_page.py", GOOD))
+    assert str(tmp_path) not in sys.path, "only the last folder's"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.pages import (
     PageError,
@@ -17,12 +19,15 @@ from gateway.pages import (
     watchlist,
 )
 from gateway.pages.building import open_builder
+from gateway.pages.formats import format_change, format_number
 from gateway.pages.greeks import describe_option
 from gateway.pages.layout import Static, list_panels
 from gateway.pages.panel import Panel
+from gateway.pages.parts import Accounts
 from gateway.pages.sparkline import MOST_POINTS, draw
+from gateway.pages.table import write_change, write_price
 from gateway.pages.templating import create_environment
-from gateway.pages.view import Accounts, Views
+from gateway.pages.view import Views
 from gateway.streams.events import CandleHistory, CandleUpdate, GreeksUpdate, Record
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest
@@ -85,10 +90,9 @@ def make_candle(series: str, close: str | None, time_ms: int, **values: Any) -> 
 def test_a_metric_has_price_change_and_direction() -> None:
     panel, day = place(lambda: metric("QQQ"))
     shown = render(panel, make_quote("QQQ", "451.50", change=Decimal("-1.25")))
-    value, move = shown.find("p")
-    assert value.words == "451.50"
-    assert move.words == "−1.25 –"
-    assert "down" in str(move.attributes["class"])
+    (row,) = shown.find("div", id="metric-now")
+    assert [each.words for each in row.children] == ["451.50", "−1.25", "–", ""]
+    assert row.children[1].attributes["class"] == "c-change down"
     assert day.id == "metric-day"
     assert {key[1] for key in day.keys(())} == {"QQQ", "QQQ{=5m,tho=true}"}
 
@@ -312,3 +316,11 @@ def test_text_is_markdown_and_no_html() -> None:
     assert {each.attributes["rel"] for each in root.find("a")} == {"noopener noreferrer"}
     assert "<img src=x onerror=alert(1)>" in root.words
     assert root.find("td")[1].words == "2"
+
+
+@given(st.none() | st.decimals() | st.decimals(-2000, 2000, places=2), st.integers(2, 4))
+def test_the_short_way_to_a_price_leads_to_the_same_text(
+    value: Decimal | None, decimals: int
+) -> None:
+    assert write_price(value, decimals) == format_number(value, decimals)
+    assert write_change(value, decimals) == format_change(value, decimals)

@@ -11,23 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.pages import view
+from gateway.pages import ticker, view
 from gateway.pages.balance import BalancePanel
+from gateway.pages.building import open_builder
 from gateway.pages.home import home_page
+from gateway.pages.layout import list_panels
 from gateway.pages.panel import Page, Panel
+from gateway.pages.parts import create_element, encode_message, render_partial
 from gateway.pages.status import StatusPanel
 from gateway.pages.templating import create_environment
-from gateway.pages.view import (
-    OVERDUE_S,
-    TICK_S,
-    Channel,
-    Viewer,
-    Views,
-    create_element,
-    encode_message,
-    render_partial,
-)
-from gateway.pages.watchlist import WatchlistPanel
+from gateway.pages.ticker import TICK_S
+from gateway.pages.view import OVERDUE_S, Channel, Viewer, Views
+from gateway.pages.watchlist import WatchlistPanel, watchlist
 from gateway.streams.events import Key
 from gateway.streams.hub import Hub
 from gateway.streams.interest import Interest, TooManySymbols
@@ -37,6 +32,8 @@ from tests.pages.reading import (
     make_balance,
     make_quote,
     make_status,
+    parse_cells,
+    parse_html,
     parse_messages,
     parse_partials,
 )
@@ -61,7 +58,7 @@ class World:
         return self.views.open(home_page(symbols), accounts)
 
     def tick(self) -> None:
-        self.views.tick()
+        self.views.ticker.finish()
 
 
 def make_world(**options: Any) -> World:
@@ -97,18 +94,58 @@ def has_nothing(viewer: Viewer) -> bool:
     return not any(map(Channel.after, channels, viewer._cursors))
 
 
-def row_of(partial: Node) -> Node:
-    """The row that a partial of one row holds."""
-    (row,) = partial.children
-    assert row.tag == "tr"
-    return row
-
-
 def partials_of(chunk: bytes) -> dict[str, Node]:
     found: dict[str, Node] = {}
     for message in parse_messages(chunk):
-        found.update(parse_partials(message.data))
+        if message.event == "message":
+            found.update(parse_partials(message.data))
     return found
+
+
+def changes_of(chunk: bytes) -> dict[str, dict[int, str]]:
+    """The changed cells of each row, by its id."""
+    found: dict[str, dict[int, str]] = {}
+    for message in parse_messages(chunk):
+        if message.event == "cells":
+            found.update(parse_cells(message.data))
+    return found
+
+
+@dataclass
+class Table:
+    """The watchlist as a browser has it: the class and the words of each cell, by the row's id."""
+
+    rows: dict[str, list[str]]
+
+    def __init__(self, chunk: bytes = b"") -> None:
+        self.rows = {}
+        if chunk:
+            self.apply(chunk)
+
+    def apply(self, chunk: bytes) -> None:
+        """Do what htmx and `gateway.js` do with a message, as far as the table goes."""
+        table = partials_of(chunk).get("watchlist")
+        if table is not None:
+            self.rows = {
+                str(row.attributes["id"]): [
+                    text
+                    for cell in row.children
+                    for text in (cell.attributes.get("class") or "", _looks(cell))
+                ]
+                for row in table.find("tr")
+            }
+        for id, changes in changes_of(chunk).items():
+            assert id in self.rows, "a row that the browser does not have"
+            for place, value in changes.items():
+                cell = parse_html(value) if place > 0 else None
+                self.rows[id][2 * abs(place) - (place < 0) - 1] = (
+                    value if cell is None else _looks(cell)
+                )
+
+
+def _looks(cell: Node) -> str:
+    marks = [str(each.attributes.get("x")) for each in cell.find("rect")]
+    return " ".join([*cell.words.split(), *marks])
 
 
 def cells(row: Node) -> list[str]:
@@ -132,40 +169,63 @@ async def test_the_first_message_is_everything(world: World) -> None:
     viewer.close()
 
 
-async def test_a_changed_row_travels_alone_while_few_changed(world: World) -> None:
+async def test_only_cells_that_changed_travel(world: World) -> None:
     symbols = [f"A{index}" for index in range(9)]
     for symbol in symbols:
-        world.hub.publish(make_quote(symbol, "1.00"))
+        world.hub.publish(make_quote(symbol, "3.00"))
     viewer = world.open(*symbols)
     await read(viewer)
-    for symbol in symbols[:3]:  # exactly a third
-        world.hub.publish(make_quote(symbol, "2.00"))
+    world.hub.publish(make_quote("A1", "4.00"))
+    world.hub.publish(make_quote("A2", "3.00", bid=Decimal("2.99"), change=Decimal(-1)))
     world.tick()
-    assert partials_of(await read(viewer)).keys() == {f"watchlist-{each}" for each in symbols[:3]}
+    chunk = await read(viewer)
+    assert not partials_of(chunk)
+    assert changes_of(chunk) == {
+        "watchlist-A1": {-2: "c-last flash-up", 2: "4.00"},
+        "watchlist-A2": {-3: "c-change down", 3: "−1.00", -4: "c-pct down", 6: "2.99"},
+    }
     world.tick()
+    assert changes_of(await read(viewer)) == {"watchlist-A1": {-2: "c-last"}}
+    viewer.close()
+
+
+async def test_a_sorted_table_travels_as_a_whole_when_its_order_changes(world: World) -> None:
+    with open_builder() as builder:
+        watchlist("A", "B", columns=["last"], sort="last")
+    for symbol, price in (("A", "2.00"), ("B", "1.00")):
+        world.hub.publish(make_quote(symbol, price))
+    viewer = world.views.open(Page("s", "S", tuple(list_panels(builder.nodes)), (), ""), None)
+
+    async def order(price: str) -> list[str]:
+        world.hub.publish(make_quote("B", price))
+        world.tick()
+        chunk = await read(viewer)
+        partials = partials_of(chunk)
+        assert bool(partials) != bool(changes_of(chunk))
+        return (
+            [each.children[0].words for each in partials["watchlist"].find("tr")]
+            if (partials)
+            else []
+        )
+
     await read(viewer)
-    for symbol in symbols[:4]:  # more than a third
-        world.hub.publish(make_quote(symbol, "3.00"))
-    world.tick()
-    partials = partials_of(await read(viewer))
-    assert partials.keys() == {"watchlist"}
-    assert len(partials["watchlist"].find("tr")) == 9
+    assert await order("1.50") == []
+    assert await order("3.00") == ["B", "A"]
+    assert await order("3.50") == []
+    assert await order("1.00") == ["A", "B"]
     viewer.close()
 
 
 async def test_row_and_table_show_the_same(world: World) -> None:
     symbols = [f"A{index}" for index in range(9)]
     early = world.open(*symbols)
-    await read(early)
-    world.hub.publish(make_quote("A4", "2.00", volume=Decimal(5)))
+    screen = Table(await read(early))
+    world.hub.publish(make_quote("A4", "2.00", volume=Decimal(5), bid=Decimal("1.99")))
+    world.hub.publish(make_quote("A5", "2.00", low=Decimal(1), high=Decimal(3), stale=True))
     world.tick()
-    row = row_of(partials_of(await read(early))["watchlist-A4"])
+    screen.apply(await read(early))
     late = world.open(*symbols)
-    table = partials_of(await read(late))["watchlist"]
-    in_table = table.find("tr", id="watchlist-A4")[0]
-    assert in_table.children[:-1] == row.children[:-1]
-    assert in_table.children[-1].find("button"), "who never saw the row gets its button"
-    assert not row.children[-1].children, "who has the button does not get it again"
+    assert screen == Table(await read(late))
     early.close()
     late.close()
 
@@ -192,7 +252,7 @@ async def test_who_missed_a_tick_gets_the_snapshot(world: World) -> None:
     for price in ("1.00", "2.00"):
         world.hub.publish(make_quote("A1", price))
         world.tick()
-        assert partials_of(await read(fast)).keys() == {"watchlist-A1"}
+        assert changes_of(await read(fast)).keys() == {"watchlist-A1"}
     partials = partials_of(await read(slow))
     assert partials.keys() == {"status", "watchlist"}
     assert len(partials["watchlist"].find("tr")) == 9
@@ -208,15 +268,15 @@ async def test_who_missed_a_tick_gets_the_snapshot(world: World) -> None:
 async def test_a_flash_lasts_one_tick_and_rests_for_one(world: World) -> None:
     world.hub.publish(make_quote("SPY", "1.00"))
     viewer = world.open("SPY")
-    await read(viewer)
+    screen = Table(await read(viewer))
     flashes = []
     for price in ("2.00", "3.00", "1.00", "1.00", None, "2.00"):
         world.hub.publish(make_quote("SPY", price))
         world.tick()
-        row = partials_of(await read(viewer))["watchlist"].find("tr")[0]
-        flashes.append(row.children[1].attributes.get("class"))
+        screen.apply(await read(viewer))
+        flashes.append(screen.rows["watchlist-SPY"][2])
         world.now_s += 1
-    assert flashes == ["flash-up", None, "flash-down", None, None, None]
+    assert flashes == ["c-last flash-up", "c-last", "c-last flash-down", *["c-last"] * 3]
     viewer.close()
 
 
@@ -253,7 +313,7 @@ async def test_a_symbol_without_data_says_so_after_a_while(world: World) -> None
     assert "waiting…" in partials_of(await read(viewer))["watchlist"].words
     world.now_s += OVERDUE_S - 0.1
     world.tick()
-    assert "no data" not in partials_of(await read(viewer))["watchlist"].words
+    assert b"no data" not in await read(viewer)
     world.now_s += 0.2
     world.tick()
     assert b"no data" in await read(viewer)
@@ -320,7 +380,7 @@ async def test_nothing_is_rendered_for_nobody() -> None:
     assert world.interest.count("SPY") == 1
     viewer.close()
     viewer.close()
-    assert world.views._timer is None
+    assert not world.views.ticker.is_running
     await eventually(lambda: len(world.views) == 0)
     assert world.interest.count("SPY") == 0
     assert not world.views._wanted_since_s
@@ -346,7 +406,7 @@ async def test_a_view_lingers_for_a_reload() -> None:
 
 async def test_a_tick_comes_by_itself() -> None:
     world = make_world()
-    world.views.tick_s = TICK_S / 10
+    world.views.ticker.tick_s = TICK_S / 10
     viewer = world.open("SPY")
     await read(viewer)
     world.hub.publish(make_quote("SPY", "7.00"))
@@ -442,26 +502,27 @@ async def test_views_with_the_same_rows_render_them_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[str] = []
-    real = WatchlistPanel.row_context
+    real = WatchlistPanel.row_cells
 
     def count(panel: WatchlistPanel, key: Key, *rest: Any) -> Any:
         rendered.append(key[1])
         return real(panel, key, *rest)
 
-    monkeypatch.setattr(WatchlistPanel, "row_context", count)
+    monkeypatch.setattr(WatchlistPanel, "row_cells", count)
     viewers = [world.open("SPY", f"A{number}") for number in range(5)]
     assert rendered.count("SPY") == 1
+    for viewer in viewers:
+        await read(viewer)
     world.hub.publish(make_quote("SPY", "7.00"))
     world.tick()
     assert rendered.count("SPY") == 2
     for viewer in viewers:
-        row = partials_of(await read(viewer))["watchlist"].find("tr", id="watchlist-SPY")[0]
-        assert row.children[1].words == "7.00"
+        assert changes_of(await read(viewer))["watchlist-SPY"][2] == "7.00"
         viewer.close()
 
 
 async def test_a_long_tick_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "SLICE_S", 0.0)
+    monkeypatch.setattr(ticker, "SLICE_S", 0.0)
     monkeypatch.setattr(view, "ROWS_AT_A_TIME", 1)
     world = make_world()
     symbols = [f"A{number}" for number in range(50)]
@@ -469,27 +530,27 @@ async def test_a_long_tick_lets_others_have_their_turn(monkeypatch: pytest.Monke
     await read(viewer)
     for symbol in symbols:
         world.hub.publish(make_quote(symbol, "7.00"))
-    world.views._begin()
+    world.views.ticker.begin()
     turns = 0
     while has_nothing(viewer):
         await asyncio.sleep(0)
         turns += 1
     assert turns >= 50
-    assert len(partials_of(await read(viewer))["watchlist"].find("tr")) == 50
+    assert len(changes_of(await read(viewer))) == 50
     viewer.close()
 
 
 async def test_an_error_in_a_panel_does_not_stop_the_ticks(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.views.tick_s = TICK_S / 10
+    world.views.ticker.tick_s = TICK_S / 10
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     viewer = world.open("SPY")
     await read(viewer)
     panel = viewer._view.page.panels[-1]
     with monkeypatch.context() as patch:
-        patch.setattr(panel, "row_context", lambda *given: 1 / 0)
+        patch.setattr(panel, "row_cells", lambda *given: 1 / 0)
         world.hub.publish(make_quote("SPY", "7.00"))
         await eventually(lambda: errors)
     world.hub.publish(make_quote("SPY", "8.00"))
@@ -556,13 +617,11 @@ async def test_stale_quotes_say_so(world: World) -> None:
     await read(viewer)
     world.hub.mark_stale()
     world.tick()
-    row = partials_of(await read(viewer))["watchlist"].find("tr")[0]
-    assert row.children[0].attributes["class"] == "stale"
-    assert cells(row)[0] == "SPY delayed"
+    stale = {-1: "stale", 1: "SPY<small>delayed</small>"}
+    assert changes_of(await read(viewer)) == {"watchlist-SPY": stale}
     world.hub.mark_stale(False)
     world.tick()
-    row = partials_of(await read(viewer))["watchlist"].find("tr")[0]
-    assert "class" not in row.children[0].attributes
+    assert changes_of(await read(viewer)) == {"watchlist-SPY": {-1: "", 1: "SPY"}}
     viewer.close()
 
 
@@ -624,7 +683,7 @@ def test_whatever_comes_is_escaped_framed_and_never_a_wrong_word(
         assert partials.keys() == {"status", "watchlist", "balance"}
         rows = partials["watchlist"].find("tr")
         assert len(rows) == 1
-        assert len(rows[0].children) == 11
+        assert len(rows[0].children) == 13
         button = rows[0].find("button")[0]
         assert normalize(button.attributes["value"]) == normalize(symbol)
         for cell, known in zip(
@@ -689,15 +748,15 @@ def test_a_browser_that_applies_every_message_shows_the_newest(
         world = make_world()
         symbols = [f"A{index}" for index in range(6)]
         newest: dict[str, str] = {}
-        screens: dict[Viewer, dict[str, list[str]]] = {}
+        screens: dict[Viewer, Table] = {}
 
         async def join() -> None:
             viewer = world.open(*symbols)
-            screens[viewer] = {}
+            screens[viewer] = Table()
 
         async def show(viewer: Viewer) -> None:
             if not has_nothing(viewer):
-                apply(screens[viewer], await read(viewer))
+                screens[viewer].apply(await read(viewer))
 
         await join()
         for what, index, price in steps:
@@ -720,23 +779,14 @@ def test_a_browser_that_applies_every_message_shows_the_newest(
         world.tick()
         for viewer, screen in screens.items():
             await show(viewer)
-            assert {key: row[1] for key, row in screen.items() if row[1] != "–"} == newest
+            prices = {key[10:]: row[3] for key, row in screen.rows.items() if row[3] != "–"}
+            assert prices == newest
+            late = world.open(*symbols)
+            assert screen == Table(await read(late))
+            late.close()
             viewer.close()
 
     run(scenario)
-
-
-def apply(screen: dict[str, list[str]], chunk: bytes) -> None:
-    """What htmx does with a message, as far as the table goes."""
-    for target, partial in partials_of(chunk).items():
-        if target == "watchlist":
-            screen.clear()
-            for row in partial.find("tr"):
-                screen[str(row.attributes["id"]).removeprefix("watchlist-")] = cells(row)
-        elif target.startswith("watchlist-"):
-            symbol = target.removeprefix("watchlist-")
-            assert symbol in screen, "a row that the browser does not have"
-            screen[symbol] = cells(row_of(partial))
 
 
 def test_a_panel_of_no_kind_is_refused(world: World) -> None:

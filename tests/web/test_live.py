@@ -97,6 +97,14 @@ def symbols_of(page: Node) -> list[str]:
     return [each.children[0].words for each in page.find("tbody")[0].find("tr")]
 
 
+def without_version(stream: Node) -> str:
+    """The address of a page's stream, but for which version of the page asks."""
+    url, separator, version = str(stream.attributes["hx-sse:connect"]).partition("&~version=")
+    assert separator
+    assert version
+    return url
+
+
 def cookie_of(answer: httpx.Response) -> list[str]:
     return unquote(answer.cookies[COOKIE]).split(",")
 
@@ -108,7 +116,7 @@ def test_the_page_comes_with_its_values(running: Running) -> None:
     assert "$100,000.00" in page.find("div", id="balance")[0].words
     assert "Feed live" in page.find("div", id="status")[0].words
     stream = page.find("div", id="stream")[0]
-    assert stream.attributes["hx-sse:connect"] == "/live/home?symbols=SPY%2CQQQ"
+    assert without_version(stream) == "/live/home?symbols=SPY%2CQQQ"
     assert stream.attributes["hx-swap"] == "none"
 
 
@@ -233,6 +241,20 @@ def test_what_a_stream_begins_with_can_be_asked_for_once(running: Running) -> No
     assert httpx.get(f"{running.url}/live/nothing/once").status_code == 404
 
 
+def test_who_shows_another_version_of_the_page_gets_this_one(running: Running) -> None:
+    stream = get_page(running).find("div", id="stream")[0]
+    url = str(stream.attributes["hx-sse:connect"])
+    page = {"title", "nav", "page"}
+    for path, is_other in ((url, False), (f"{url}0", True)):
+        once = parse_html(httpx.get(running.url + path.replace("?", "/once?")).text)
+        targets = {str(each.attributes["hx-target"])[1:] for each in once.children}
+        assert targets.isdisjoint({*page, "live"}) != is_other
+        with Stream(running, path) as opened:
+            opened.read_until("5WX00001")
+            assert opened.partials.keys().isdisjoint(page) != is_other
+    assert "450.25" in opened.partials["page"].words
+
+
 def test_too_many_symbols_are_told_to_who_asks_once() -> None:
     with open_gateway(make_settings(max_symbols=3)) as gateway:
         answer = httpx.get(f"{gateway.url}/live/home/once?symbols=A,B,C")
@@ -342,7 +364,7 @@ def test_htmx_gets_the_rows_and_another_stream(running: Running) -> None:
     assert targets.keys() == {"#add-message", "#watchlist", "#live"}
     assert len(targets["#watchlist"].find("tr")) == 3
     stream = targets["#live"].find("div", id="stream")[0]
-    assert stream.attributes["hx-sse:connect"] == "/live/home?symbols=SPY%2CQQQ%2CTSLA"
+    assert without_version(stream) == "/live/home?symbols=SPY%2CQQQ%2CTSLA"
 
 
 def test_htmx_gets_the_reason_of_a_refusal(running: Running) -> None:

@@ -59,7 +59,7 @@ def test_a_page_takes_its_parameters_from_path_and_query(running: Running) -> No
     assert root.find("h3")[0].words == "SPY 7"
     assert "450.25" in answer.text
     url = str(root.find("div", id="stream")[0].attributes["hx-sse:connect"])
-    assert url == "/live/stock~*symbol?symbol=SPY&days=7"
+    assert url.startswith("/live/stock~*symbol?symbol=SPY&days=7&~version=")
     with Stream(running, url) as stream:
         stream.read_until("450.25")
         assert stream.partials.keys() == {"notice", "status", "mistake", "metric", "metric-day"}
