@@ -82,6 +82,11 @@ class Gateway(Process):
         self.arguments = arguments
         self.environment = environment
 
+    def restart(self) -> None:
+        """Start it again on its port, once it has ended."""
+        super().__init__("serve", "--port", str(self.port), *self.arguments, **self.environment)
+        self.wait_for("live on ", 20)
+
     def count_descriptors(self) -> int:
         """Open files and sockets (Linux)."""
         return len(list(Path(f"/proc/{self.popen.pid}/fd").iterdir()))
