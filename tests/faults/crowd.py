@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.proxy import LINGER_OFF
+from tests.faults.trial import Trial, describe
 from tests.waiting import eventually_sync, scaled
 
 READ_BYTES = 1 << 17
@@ -89,10 +90,6 @@ class Crowd:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_OFF)
             client.socket.close()
         return dropped
-
-    def measure_p99_ms(self, count: int, timeout_s: float = 30.0) -> float:
-        """The 99th percentile of the next so many delays."""
-        return find_p99(self.collect(count, timeout_s))
 
     def collect(self, count: int, timeout_s: float = 30.0) -> list[float]:
         """The next so many delays, in ms."""
@@ -170,6 +167,34 @@ def open_crowd(port: int, *, token: str = "") -> Iterator[Crowd]:
         yield crowd
     finally:
         crowd.close()
+
+
+class SideBySide:
+    """How late quotes were without something and beside it, in turns of the same run."""
+
+    def __init__(self) -> None:
+        self._without_ms: list[float] = []
+        self._beside_ms: list[float] = []
+
+    def add(self, without: list[float], beside: list[float]) -> None:
+        """Add the delays of one turn, in ms."""
+        self._without_ms.append(find_p99(without))
+        self._beside_ms.append(find_p99(beside))
+
+    def tell(self, trial: Trial, what: str, at_most_ms: float) -> None:
+        """Report what was added to the 99th percentile: of all turns the median, because what
+        else the machine does falls on some of them.
+
+        Raises: AssertionError, in the full run, when that is beyond `at_most_ms`.
+        """
+        pairs = zip(self._without_ms, self._beside_ms, strict=True)
+        added = [beside - without for without, beside in pairs]
+        trial.tell(
+            f"the others' p99 {describe(statistics.median(self._without_ms))} ms without and "
+            f"{describe(statistics.median(self._beside_ms))} ms beside {what} "
+            f"(medians of {len(added)} turns)"
+        )
+        trial.measure("added in a turn", [statistics.median(added)], at_most_ms, unit="ms")
 
 
 def find_p99(values: list[float]) -> float:
