@@ -301,10 +301,15 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
     assert str(caught.value) == f"PORT: cannot listen on 127.0.0.1:{port}: address already in use"
 
 
-@pytest.mark.parametrize("host", ["nowhere.invalid", "1.2.3.4.5", "a b"])
+@pytest.mark.parametrize("host", ["nowhere.invalid", "1.2.3.4.5", "a b", "a..b"])
 def test_an_address_that_does_not_exist_is_told_in_one_line(host: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^HOST: there is no such address$"):
         open_socket(host, 0)
+
+
+def test_an_address_of_another_machine_is_told_in_one_line() -> None:
+    with pytest.raises(ConfigurationError, match=r"^HOST: this machine has no such address$"):
+        open_socket("192.0.2.1", 0)
 
 
 def test_localhost_is_the_address_that_most_clients_mean() -> None:
