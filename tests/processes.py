@@ -12,6 +12,7 @@ from pathlib import Path
 from gateway.settings import variables
 from tests.simulation import ROOT, Simulator
 from tests.waiting import eventually_sync, scaled
+from tests.web.running import get
 
 
 def clean_environment(**variables_set: str) -> dict[str, str]:
@@ -86,6 +87,11 @@ class Gateway(Process):
         """Start it again on its port, once it has ended."""
         super().__init__("serve", "--port", str(self.port), *self.arguments, **self.environment)
         self.wait_for("live on ", 20)
+
+    def read_metric(self, name: str) -> float:
+        """One value of `/metrics`, where no token is asked for."""
+        lines = get(f"{self.url}/metrics").text.splitlines()
+        return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
 
     def count_descriptors(self) -> int:
         """Open files and sockets (Linux)."""

@@ -26,7 +26,7 @@ from tests.faults.trial import Trial
 from tests.processes import Gateway, open_served
 from tests.simulation import Simulator, open_simulator
 from tests.waiting import eventually_sync, scaled
-from tests.web.running import Reader, get
+from tests.web.running import Reader
 
 pytestmark = pytest.mark.long
 
@@ -167,11 +167,6 @@ def wait_until_full(gateway: Gateway, reader: Reader) -> int:
     return held[-1]
 
 
-def read_metric(gateway: Gateway, name: str) -> float:
-    lines = get(f"{gateway.url}/metrics").text.splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
-
-
 def check_rising(ids: list[str]) -> None:
     for before, after in itertools.pairwise(map(parse_id, ids)):
         assert before[0] != after[0] or before[1] < after[1]
@@ -210,7 +205,7 @@ def test_one_slow_viewer_does_not_delay_a_hundred_others(
             assert "gap" in {frame.event for frame in slow.frames[taken:]}
             check_rising([frame.id for frame in slow.frames if frame.id])
         assert not any(client.is_over for client in crowd.clients)
-        assert read_metric(gateway, "gateway_events_conflated_total") > 0
+        assert gateway.read_metric("gateway_events_conflated_total") > 0
     delays.tell(trial, "one that reads 1 KB a second", at_most_ms=10)
     trial.measure("the slow one current", current_s, at_most=1)
 
@@ -259,7 +254,7 @@ def test_a_stopped_curl_wakes_to_the_newest(trial: Trial, asleep: Asleep) -> Non
         gap = next(number for number, block in enumerate(blocks) if "event: gap" in block)
         swallowed.append(sum(len(block) + 2 for block in blocks[:gap]) / 1024)
         check_rising(_ID.findall("\n".join(block for _, block in curl.blocks)))
-    assert read_metric(asleep.gateway, "gateway_streams_evicted_total") == 0
+    assert asleep.gateway.read_metric("gateway_streams_evicted_total") == 0
     trial.measure("current after waking", current_s, at_most=1)
     trial.measure("old records still coming after waking", old_s, at_most=1)
     trial.measure("buffered", swallowed, at_most=256, unit="KiB")
@@ -275,9 +270,9 @@ def test_a_window_that_stays_shut_is_evicted(trial: Trial, asleep: Asleep) -> No
     """
     gateway = asleep.gateway
     evicted = "gateway_streams_evicted_total"
-    eventually_sync(lambda: read_metric(gateway, evicted) == 1, EVICTED_AFTER_S + 30)
+    eventually_sync(lambda: gateway.read_metric(evicted) == 1, EVICTED_AFTER_S + 30)
     taken_s = time.time() - asleep.begun_s
     assert gateway.says("its client has read nothing for 120 s")
-    assert read_metric(gateway, "gateway_streams_open") == SLEEPERS
+    assert gateway.read_metric("gateway_streams_open") == SLEEPERS
     trial.tell(f"evicted after {taken_s:.0f} s of a shut window")
     asleep.shut.wait_for(lambda: asleep.shut.is_over)
