@@ -78,7 +78,11 @@ class Gateway(Process):
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         super().__init__("serve", "--port", "0", *arguments, **environment)
-        self.url = self.wait_for("live on ", 20).split()[-1]
+        try:
+            self.url = self.wait_for("live on ", 20).split()[-1]
+        except AssertionError:
+            self.kill()
+            raise
         self.port = int(self.url.rpartition(":")[2])
         self.arguments = arguments
         self.environment = environment
