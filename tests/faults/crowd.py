@@ -65,6 +65,7 @@ class Crowd:
         self._epoll = select.epoll()
         self._by_descriptor: dict[int, Client] = {}
         self._is_closed = False
+        self._is_collecting = False
         self._buffer = memoryview(bytearray(READ_BYTES))
         self._thread = threading.Thread(target=self._run, name="crowd", daemon=True)
         self._thread.start()
@@ -93,8 +94,9 @@ class Crowd:
 
     def collect(self, count: int, timeout_s: float = 30.0) -> list[float]:
         """The next so many delays, in ms."""
-        self.delays_ms = []
+        self.delays_ms, self._is_collecting = [], True
         eventually_sync(lambda: len(self.delays_ms) >= count, timeout_s)
+        self._is_collecting = False
         return self.delays_ms[:count]
 
     def close(self) -> None:
@@ -146,12 +148,12 @@ class Crowd:
         if not client.status:
             head = held.partition(b"\r\n")[0].split(b" ", 2)
             client.status = int(head[1]) if len(head) == 3 else 0
-        if client.has_begun:
+        if client.has_begun and self._is_collecting:
             delays = self.delays_ms
             for hours, minutes, seconds, ms in _STAMP.findall(piece):
                 at_ms = ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000 + int(ms)
                 delays.append((now_ms - at_ms) % DAY_MS)
-        elif b"event: snapshot_end" in held:
+        elif not client.has_begun and b"event: snapshot_end" in held:
             client.has_begun, client.began_s = True, now_s
         ids = _ID.findall(held)
         if ids:

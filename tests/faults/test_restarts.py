@@ -120,5 +120,5 @@ def test_a_killed_gateway_comes_back_with_its_logins(trial: Trial, tmp_path: Pat
     ready = [each for times in found for each in times.ready]
     back = [each for times in found for each in times.back]
     trial.tell(f"{len(ready)} kills: every login survived, {len(back)} of {len(back)} streams back")
+    trial.measure("streams back after being ready", back, at_most=5)
     trial.measure("ready", ready, at_most=5)
-    trial.measure("back after that", back, at_most=5)

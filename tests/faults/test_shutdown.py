@@ -2,22 +2,28 @@
 
 import signal
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import Semaphore
 
 import pytest
 
 from tests.faults.crowd import open_crowd
 from tests.faults.trial import Trial
-from tests.processes import open_served
+from tests.processes import Gateway, open_served
 from tests.simulation import Simulator, open_simulator
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import Reader, get
 
-SYMBOLS = "SPY,QQQ,AAPL,MSFT"
+SYMBOLS = "SPY,QQQ,SPX,AAPL,MSFT,NVDA,TSLA,AMD,IWM,VIX"
 STREAMS = 300
-AT_ONCE = 6
+AT_ONCE = 4
 """Gateways that end at the same time: what an end takes is mostly waiting for the stalled one."""
+
+STARTS = Semaphore(2)
+"""But no more of them start at once: a start wants a core for a second."""
 
 ENOUGH_BYTES = 160_000
 """More than all buffers between a gateway and a client with a small window hold."""
@@ -31,22 +37,32 @@ class Ending:
     retries_ms: list[int]
 
 
+@contextmanager
+def open_one(simulator: Simulator) -> Iterator[Gateway]:
+    with ExitStack() as stack:
+        with STARTS:
+            served = open_served(simulator, GATEWAY_SYMBOLS=SYMBOLS)
+            gateway = stack.enter_context(served)
+            eventually_sync(lambda: get(f"{gateway.url}/readyz").status_code == 200)
+        yield gateway
+
+
 def end_one(simulator: Simulator) -> Ending:
     """
-    1. 300 clients open `/events`; one of them reads nothing after its snapshot.
+    1. 300 clients open `/events`: two with all symbols, of which one reads nothing after its
+       snapshot.
     2. When more has been sent than its buffers hold, SIGTERM.
     Result: the others have `bye` with a time to come back; the exit status is 0; the log says
     which connection was cut off, and nothing is an error.
     """
     with (
-        open_served(simulator, GATEWAY_SYMBOLS=SYMBOLS) as gateway,
+        open_one(simulator) as gateway,
         open_crowd(gateway.port) as crowd,
         Reader(gateway.port, buffer=4096) as stalled,
         Reader(gateway.port) as other,
     ):
-        eventually_sync(lambda: get(f"{gateway.url}/readyz").status_code == 200)
         stalled.read_until("snapshot_end")
-        crowd.join_and_begin(STREAMS - 2)
+        crowd.join_and_begin(STREAMS - 2, "/events?symbols=SPY")
         other.wait_for(lambda: len(other.body) > ENOUGH_BYTES)
         begun_s = time.monotonic()
         gateway.send(signal.SIGTERM)
