@@ -93,7 +93,7 @@ class Gateway(Process):
         self.wait_for("live on ", 20)
 
     def read_metric(self, name: str) -> float:
-        """One value of `/metrics`, where no token is asked for."""
+        """One value of `/metrics`, its labels in the name, where no token is asked for."""
         lines = get(f"{self.url}/metrics").text.splitlines()
         return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
 
