@@ -75,7 +75,7 @@ def run(pages: str | None, port: int | None, is_opened: bool) -> None:
         if not settings.has_credentials:
             status = _serve_demo(is_opened, None, None, **given)
         else:
-            status = _serve(settings, is_opened)
+            status = _serve(settings, is_opened, pages)
     sys.exit(status)
 
 
@@ -83,7 +83,7 @@ def _serve_demo(is_opened: bool, seed: int | None, rate: float | None, **given: 
     from gateway.demo import create_settings, open_simulator
 
     settings = create_settings(**given)
-    _check_pages(settings)
+    _check_pages(settings, given.get("pages"))
     with _open_listener(settings) as listener, open_simulator(seed=seed, rate=rate) as wait:
         # While the simulator starts.
         from gateway.app import create_app
@@ -94,8 +94,8 @@ def _serve_demo(is_opened: bool, seed: int | None, rate: float | None, **given: 
         return serve(create_app(settings), settings, listener, on_ready=open_page)
 
 
-def _serve(settings: "Settings", is_opened: bool = False) -> int:
-    _check_pages(settings)
+def _serve(settings: "Settings", is_opened: bool = False, pages: str | None = None) -> int:
+    _check_pages(settings, pages)
     with _open_listener(settings) as listener:
         from gateway.app import create_app
         from gateway.server import serve
@@ -104,14 +104,17 @@ def _serve(settings: "Settings", is_opened: bool = False) -> int:
         return serve(create_app(settings), settings, listener, on_ready=open_page)
 
 
-def _check_pages(settings: "Settings") -> None:
-    """Whether the pages are there; a mistake in them is shown on the page."""
+def _check_pages(settings: "Settings", given: str | None) -> None:
+    """Whether the pages are there; a mistake in them is shown on the page.
+
+    `given` is what the command line says; a value of the environment is not repeated.
+    """
     if settings.pages is not None:
         from pathlib import Path
 
         from gateway.pages.loading import find_files
 
-        find_files(Path(settings.pages))
+        find_files(Path(settings.pages), given or "GATEWAY_PAGES")
 
 
 def _open_nothing(url: str) -> None:

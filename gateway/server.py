@@ -1,6 +1,7 @@
 """The listening socket and its options, logging setup, and uvicorn with an orderly end."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -108,7 +109,7 @@ def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.sock
         found = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-    except OSError:
+    except (OSError, UnicodeError):  # the latter from names that cannot be one: `a..b`
         raise ConfigurationError("HOST: there is no such address") from None
     found.sort(key=lambda each: each[0] != socket.AF_INET)  # `localhost` as most clients mean it
     family, kind, protocol, _, address = found[0]
@@ -129,6 +130,8 @@ def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.sock
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigurationError("HOST: this machine has no such address") from None
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ConfigurationError(
             f"PORT: cannot listen on {host}:{port}: {reason.lower()}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from gateway.settings import variables
 from tests.simulation import ROOT, Simulator
 from tests.waiting import eventually_sync, scaled
+from tests.web.running import get
 
 
 def clean_environment(**variables_set: str) -> dict[str, str]:
@@ -92,10 +93,24 @@ class Gateway(Process):
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         super().__init__("serve", "--port", "0", *arguments, **environment)
-        self.url = self.wait_for("live on ", 20).split()[-1]
+        try:
+            self.url = self.wait_for("live on ", 20).split()[-1]
+        except AssertionError:
+            self.kill()
+            raise
         self.port = int(self.url.rpartition(":")[2])
         self.arguments = arguments
         self.environment = environment
+
+    def restart(self) -> None:
+        """Start it again on its port, once it has ended."""
+        super().__init__("serve", "--port", str(self.port), *self.arguments, **self.environment)
+        self.wait_for("live on ", 20)
+
+    def read_metric(self, name: str) -> float:
+        """One value of `/metrics`, its labels in the name, where no token is asked for."""
+        lines = get(f"{self.url}/metrics").text.splitlines()
+        return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
 
     def count_descriptors(self) -> int:
         """Open files and sockets (Linux)."""

@@ -58,6 +58,13 @@ class Simulator:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def read_sync(self, name: str = "", **query: Any) -> Any:
+        """`read` for tests without an event loop."""
+        url = f"{self.hello['control']}/{name}".rstrip("/")
+        answer = httpx.get(url, params=query, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     def control_sync(self, name: str, **body: Any) -> dict[str, Any]:
         """`control` for tests without an event loop."""
         answer = httpx.post(f"{self.hello['control']}/{name}", json=body, trust_env=False)

@@ -74,6 +74,7 @@ def test_version() -> None:
     assert result.output == f"gateway {__version__}\n"
 
 
+@pytest.mark.fault(31)
 def test_serve_without_credentials_says_what_to_do(folder: Path) -> None:
     result = run_command("serve", cwd=folder)
     assert result.returncode == 2
@@ -84,6 +85,7 @@ def test_serve_without_credentials_says_what_to_do(folder: Path) -> None:
     assert result.stderr.startswith("gateway: TT_REFRESH: is not set; ")
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
@@ -127,6 +129,7 @@ def test_a_bad_setting_ends_the_start_with_one_line(
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.fault(31)
 def test_a_port_in_use_is_told_before_anything_is_started(folder: Path) -> None:
     with open_socket("127.0.0.1", 0) as listener:
         port = str(listener.getsockname()[1])
@@ -237,13 +240,15 @@ def test_a_page_file_is_served_with_the_demo_when_nothing_is_set(folder: Path) -
             assert "<title>My desk" in get(f"{url}/").text
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("command", ["run", "serve"])
 def test_a_page_file_that_is_not_there_is_told(folder: Path, command: str) -> None:
     arguments = ("none.py",) if command == "run" else ()
     environment = {"TT_SECRET": CANARY, "TT_REFRESH": CANARY, "GATEWAY_PAGES": "none.py"}
     result = run_command(command, *arguments, "--port", "0", cwd=folder, **environment)
     assert result.returncode == 2
-    assert result.stderr == "gateway: none.py: there is no such file or folder of pages\n"
+    name = "none.py" if command == "run" else "GATEWAY_PAGES"
+    assert result.stderr == f"gateway: {name}: there is no such file or folder of pages\n"
 
 
 def test_serve_follows_the_broker_it_is_pointed_at(folder: Path) -> None:

@@ -16,11 +16,13 @@ def run_as_gateway(source: str) -> None:
     exec(compile(source, gateway.__file__, "exec"), {})
 
 
+@pytest.mark.fault(30)
 async def test_blocking_gateway_code_is_caught_inside_a_loop() -> None:
     with pytest.raises(BlockingError, match=r"time\.sleep"):
         run_as_gateway("import time; time.sleep(0)")
 
 
+@pytest.mark.fault(30)
 async def test_file_access_is_caught_inside_a_loop(tmp_path: Path) -> None:
     with pytest.raises(BlockingError, match="os"):
         run_as_gateway(f"import os; os.stat({str(tmp_path)!r})")

@@ -11,6 +11,8 @@ import pytest
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import Reader, Running, get, make_settings, open_gateway, post
 
+pytestmark = pytest.mark.fault(29)
+
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 

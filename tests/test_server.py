@@ -111,6 +111,7 @@ def root_logger() -> Iterator[logging.Logger]:
         logging.getLogger(name).setLevel(each)
 
 
+@pytest.mark.fault(21)
 def test_sigterm_with_fifty_open_streams() -> None:
     """
     1. A gateway publishes 100 quotes every 20 ms.
@@ -135,6 +136,7 @@ def test_sigterm_with_fifty_open_streams() -> None:
         assert not [line for line in gateway.log if "ERROR" in line or "Traceback" in line]
 
 
+@pytest.mark.fault(21)
 def test_sigterm_with_a_client_that_has_stopped_reading() -> None:
     """
     1. A client opens `/events` with a small window and reads nothing, until all buffers are full.
@@ -185,6 +187,7 @@ def test_an_upstream_half_that_crashes_ends_the_process_with_the_reason() -> Non
         assert [line for line in gateway.log if "a bug in the upstream half" in line]
 
 
+@pytest.mark.fault(21)
 def test_an_upstream_half_that_will_not_end_is_left_behind() -> None:
     """
     1. The upstream half hangs in its closing.
@@ -256,6 +259,7 @@ sys.exit(server.serve(app, settings, server.open_socket("127.0.0.1", 0)))
         assert sum(token in line for line in gateway.log) == 1
 
 
+@pytest.mark.fault(8)
 def test_a_stopped_reader_is_left_with_little_to_swallow() -> None:
     """The kernel's buffers and ours together stay below 256 KiB for a client that stops."""
     with open_gateway() as gateway:
@@ -298,10 +302,15 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
     assert str(caught.value) == f"PORT: cannot listen on 127.0.0.1:{port}: address already in use"
 
 
-@pytest.mark.parametrize("host", ["nowhere.invalid", "1.2.3.4.5", "a b"])
+@pytest.mark.parametrize("host", ["nowhere.invalid", "1.2.3.4.5", "a b", "a..b"])
 def test_an_address_that_does_not_exist_is_told_in_one_line(host: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^HOST: there is no such address$"):
         open_socket(host, 0)
+
+
+def test_an_address_of_another_machine_is_told_in_one_line() -> None:
+    with pytest.raises(ConfigurationError, match=r"^HOST: this machine has no such address$"):
+        open_socket("192.0.2.1", 0)
 
 
 def test_localhost_is_the_address_that_most_clients_mean() -> None:

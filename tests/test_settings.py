@@ -156,6 +156,7 @@ def test_a_good_value_is_taken(variable: str, monkeypatch: pytest.MonkeyPatch) -
     assert getattr(load_settings(), variables()[variable]) != default
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("variable", sorted(TOGETHER))
 def test_half_a_simulator_is_a_mistake(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, GOOD[variable])
@@ -164,6 +165,7 @@ def test_half_a_simulator_is_a_mistake(variable: str, monkeypatch: pytest.Monkey
         load_settings()
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("variable", [name for name, value in BAD.items() if value is not None])
 def test_a_bad_value_is_named_and_not_shown(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value = BAD[variable]
@@ -180,6 +182,7 @@ def test_a_bad_value_is_named_and_not_shown(variable: str, monkeypatch: pytest.M
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("variable", GOOD)
 def test_an_empty_value_means_the_default(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "")

@@ -43,16 +43,16 @@ class PageFileError(PageError):
         self.mistake = mistake
 
 
-def find_files(path: Path) -> list[Path]:
+def find_files(path: Path, name: str = "") -> list[Path]:
     """The page files at a path, in order.
 
     Raises:
-        ConfigurationError: when there is nothing at the path.
+        ConfigurationError: when there is nothing at the path, which is called `name`, if given.
     """
     if path.is_dir():
         return sorted(each for each in path.glob("*.py") if each.name[0] not in "._")
     if not path.exists():
-        raise ConfigurationError(f"{path}: there is no such file or folder of pages")
+        raise ConfigurationError(f"{name or path}: there is no such file or folder of pages")
     return [path]
 
 

@@ -13,7 +13,7 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from gateway.simulator.dxlink import set_stalled
+from gateway.simulator.dxlink import has_said_goodbye, set_stalled
 from gateway.simulator.world import World
 
 CONNECTS = ("connect", "account-subscribe")
@@ -56,8 +56,8 @@ class AccountConnection:
         except TimeoutError:
             self._world.journal.counts["heartbeats_missed"] += 1
             await self._socket.close(1000, "Bye")
-        except ConnectionClosed:
-            pass
+        except ConnectionClosed as closed:
+            self._world.journal.counts["account_goodbyes"] += has_said_goodbye(closed)
         finally:
             self._world.streams.discard(self)
 

@@ -83,8 +83,8 @@ class FeedConnection:
         except Farewell as farewell:
             await self._say_error(0, farewell.error, str(farewell))
             await self._socket.close(farewell.code)
-        except ConnectionClosed:
-            pass
+        except ConnectionClosed as closed:
+            self._world.journal.counts["feed_goodbyes"] += has_said_goodbye(closed)
         finally:
             pump.cancel()
             self._world.feeds.discard(self)
@@ -389,6 +389,11 @@ def set_stalled(socket: ServerConnection, moving: asyncio.Event, is_stalled: boo
         moving.set()
         if not transport.is_closing():
             transport.resume_reading()
+
+
+def has_said_goodbye(closed: ConnectionClosed) -> bool:
+    """Whether the client closed with a frame, as one does that ends in order."""
+    return closed.rcvd is not None and closed.rcvd_then_sent is True
 
 
 def is_authorized(feed: object) -> bool:

@@ -45,7 +45,8 @@ the answer is the state as `GET {control}` gives it, with `"done"`, how many thi
 | `/reset`         |                                           | all faults off, quotes by hand    |
 |                  |                                           | too; rate, open and cash stay     |
 
-Reading: `GET {control}` (faults, counters, market, connections), `GET {control}/subscriptions`
+Reading: `GET {control}` (faults, market, connections, counters, of which `feed_goodbyes` and
+`account_goodbyes` are the sockets that the client closed in order), `GET {control}/subscriptions`
 (held upstream, by type), `GET {control}/sent?type=Quote&symbol=SPY&limit=100` (the last rows sent,
 oldest first, each with `sent_ns`, the `time.monotonic_ns()` just before its frame was written).
 """

@@ -21,6 +21,7 @@
   const pill = document.getElementById("connection");
   let connection = null;
   let heardAt = performance.now();
+  let hasBegun = false; // the stream: its first message was read
 
   const show = (state) => {
     document.body.dataset.connection = state;
@@ -103,12 +104,15 @@
   });
   on("htmx:sse:after:connection", () => {
     heardAt = performance.now();
+    hasBegun = false;
     show("syncing");
   });
   on("htmx:sse:after:message", (detail) => {
     heardAt = performance.now();
     if (detail.message.event) return;
-    show(isFeedLive() ? "live" : "connected");
+    // A stream begins with the notice; the values are in the second message.
+    if (hasBegun) show(isFeedLive() ? "live" : "connected");
+    hasBegun = true;
   });
   // The cells of rows that changed: see gateway/pages/parts.py. Only what is another is sent, and a
   // text node that stays keeps its selection.
@@ -146,6 +150,8 @@
 
   document.addEventListener("visibilitychange", () => {
     heardAt = performance.now();
+    // Nothing is heard while hidden: what was live then is old when somebody looks again.
+    if (["live", "connected", "polling", "syncing"].includes(pill.dataset.state)) show("reconnecting");
     if (document.hidden) leavePlace();
     else connect();
   });

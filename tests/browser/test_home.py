@@ -151,6 +151,7 @@ def test_a_muted_feed_is_told_and_its_prices_dim(screen: Screen, muted: Simulato
     screen.check()
 
 
+@pytest.mark.fault(22)
 def test_a_killed_gateway_comes_back_within_five_seconds(screen: Screen, gateway: Gateway) -> None:
     gateway.kill()
     screen.wait_for("() => ['reconnecting', 'offline'].includes(document.body.dataset.connection)")

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.simulator.app import Simulator
 from tests.simulator.client import Message, get_token, read_state, switch
-from tests.waiting import scaled
+from tests.waiting import eventually, scaled
 
 
 class Stream:
@@ -131,3 +131,14 @@ async def test_silence_is_ended(closed: Simulator) -> None:
             await stream.hear()
         assert stream.socket.close_code == 1000
     assert (await read_state(at))["counters"]["heartbeats_missed"] == 1
+
+
+async def test_who_closes_in_order_is_told_from_who_is_gone(closed: Simulator) -> None:
+    async with open_stream(closed) as stream:
+        await stream.ask("connect", value=["5WX00001"])
+    await eventually(lambda: closed.world.journal.counts["account_goodbyes"] == 1)
+    async with open_stream(closed) as stream:
+        await stream.ask("connect", value=["5WX00001"])
+        stream.socket.transport.abort()
+    await eventually(lambda: not closed.world.streams)
+    assert closed.world.journal.counts["account_goodbyes"] == 1

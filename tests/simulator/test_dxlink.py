@@ -283,3 +283,13 @@ async def test_the_log_of_rows_sent(simulator: Simulator) -> None:
         state = await read_state(simulator.addresses)
         assert state["counters"]["rows_sent"] >= 2
         assert state["connections"] == {"feed": 1, "account": 0}
+
+
+async def test_who_closes_in_order_is_told_from_who_is_gone(simulator: Simulator) -> None:
+    async with open_feed(simulator.addresses):
+        pass
+    await eventually(lambda: simulator.world.journal.counts["feed_goodbyes"] == 1)
+    async with open_feed(simulator.addresses) as link:
+        link.socket.transport.abort()
+    await eventually(lambda: not simulator.world.feeds)
+    assert simulator.world.journal.counts["feed_goodbyes"] == 1

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 from starlette.applications import Starlette
@@ -225,7 +225,7 @@ class Reader:
         self._rest = b""
         self._parsed = 0
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
@@ -246,14 +246,18 @@ class Reader:
         """Read until `is_enough`."""
         while not is_enough():
             assert not self.is_over, f"ended with {self.body[-500:]!r}"
-            chunk = self.socket.recv(65536)
-            self.is_over = not chunk
-            self._rest += chunk
-            self._dechunk()
-            end = self.body.rfind(b"\n\n") + 2
-            if end > max(self._parsed, 1):
-                self.frames += parse_frames(self.body[self._parsed : end])
-                self._parsed = end
+            self.read()
+
+    def read(self, most: int = 65_536) -> None:
+        """Take what is there, at most so many bytes."""
+        chunk = self.socket.recv(most)
+        self.is_over = not chunk
+        self._rest += chunk
+        self._dechunk()
+        end = self.body.rfind(b"\n\n") + 2
+        if end > max(self._parsed, 1):
+            self.frames += parse_frames(self.body[self._parsed : end])
+            self._parsed = end
 
     def _dechunk(self) -> None:
         """Move whole chunks of the transfer coding (RFC 9112, section 7.1) to the body."""

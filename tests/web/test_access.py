@@ -277,6 +277,7 @@ def test_a_changed_cookie_is_none(data: st.DataObject) -> None:
     assert access.read_cookie(cookie[:index]) is None
 
 
+@pytest.mark.fault(18)
 def test_a_clock_that_steps_signs_nobody_out() -> None:
     clock = Clock()
     access = Access(TOKEN, now_s=clock)

@@ -22,6 +22,7 @@ def test_every_stream_has_a_heartbeat() -> None:
         assert gateway.context.hub.age_s is None, "a heartbeat is no news"
 
 
+@pytest.mark.fault(30)
 async def test_a_blocked_loop_shows_as_lag(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulse, "LAG_SAMPLE_S", 0.01)
     context = create_context(make_settings())

@@ -183,6 +183,7 @@ async def test_the_end_is_said_once_however_slowly_it_is_read(context: Context) 
     await eventually(lambda: not [t for t in asyncio.all_tasks() if "write" in t.get_name()])
 
 
+@pytest.mark.fault(20)
 async def test_a_window_that_stays_shut_is_evicted(caplog: pytest.LogCaptureFixture) -> None:
     context = create_context(make_settings(send_timeout_s=0.1))
     server = Server()
@@ -265,6 +266,7 @@ async def test_an_error_behind_a_pause_reaches_the_coroutine() -> None:
     assert seen == ["cancelled", "cleaned up"]
 
 
+@pytest.mark.fault(20)
 def test_a_reader_that_stops_is_caught_up_by_a_real_server() -> None:
     """Its socket fills, the others go on; when it reads again it gets a gap and the newest."""
     with open_gateway() as gateway:
