@@ -20,6 +20,7 @@ from tests.processes import Gateway, open_served
 from tests.simulation import Simulator, open_simulator
 from tests.streams.running import running
 from tests.waiting import eventually, eventually_sync, scaled
+from tests.web.running import get
 
 RIGHT_S = 2.0
 WARM_UP = 20
@@ -39,12 +40,8 @@ def open_proxied(*options: str) -> Iterator[tuple[Simulator, Proxy]]:
 
 def read_sent(simulator: Simulator, symbol: str) -> list[dict[str, Any]]:
     """The last quotes of a symbol that left the simulator."""
-    answer = httpx.get(
-        f"{simulator.hello['control']}/sent",
-        params={"type": "Quote", "symbol": symbol, "limit": 4000},
-        trust_env=False,
-    )
-    rows: list[dict[str, Any]] = answer.json()
+    query = {"type": "Quote", "symbol": symbol, "limit": 4000}
+    rows: list[dict[str, Any]] = get(f"{simulator.hello['control']}/sent", params=query).json()
     return rows
 
 
@@ -66,7 +63,7 @@ def wait_for_connection(proxy: Proxy, count: int) -> None:
 
 def measure(gateway: Gateway) -> tuple[int, int, int]:
     """Memory (KiB), descriptors, records in the history."""
-    events = httpx.get(gateway.url + "/status", trust_env=False).json()["events"]
+    events = get(gateway.url + "/status").json()["events"]
     return gateway.measure_rss_kb(), gateway.count_descriptors(), events["history"]
 
 
