@@ -85,7 +85,7 @@ def test_bad_frames_are_survived_and_none_is_shown(trial: Trial) -> None:
     cannot be read is counted; the connection stays, and other symbols are as they were sent.
     """
     rng = trial.rng
-    frames = trial.count(50, 500)
+    frames = trial.count(40, 500)
     shown = unreadable = 0
     with (
         open_simulator("--rate", "5") as simulator,

@@ -16,10 +16,11 @@ from tests.faults.observer import Observer, observe
 from tests.faults.proxy import Proxy, open_proxy
 from tests.faults.test_refusals import reach
 from tests.faults.trial import Trial
-from tests.processes import open_served
+from tests.processes import Gateway, open_served
 from tests.simulation import Simulator, open_simulator
 from tests.streams.running import running
 from tests.waiting import eventually, eventually_sync, scaled
+from tests.web.running import get
 
 RIGHT_S = 2.0
 WARM_UP = 20
@@ -39,12 +40,8 @@ def open_proxied(*options: str) -> Iterator[tuple[Simulator, Proxy]]:
 
 def read_sent(simulator: Simulator, symbol: str) -> list[dict[str, Any]]:
     """The last quotes of a symbol that left the simulator."""
-    answer = httpx.get(
-        f"{simulator.hello['control']}/sent",
-        params={"type": "Quote", "symbol": symbol, "limit": 4000},
-        trust_env=False,
-    )
-    rows: list[dict[str, Any]] = answer.json()
+    query = {"type": "Quote", "symbol": symbol, "limit": 4000}
+    rows: list[dict[str, Any]] = get(f"{simulator.hello['control']}/sent", params=query).json()
     return rows
 
 
@@ -62,6 +59,12 @@ def wait_for_return(observer: Observer, cut_ns: int) -> int:
 def wait_for_connection(proxy: Proxy, count: int) -> None:
     """Return when more connections have been accepted than so many."""
     eventually_sync(lambda: proxy.accepted > count, 10)
+
+
+def measure(gateway: Gateway) -> tuple[int, int, int]:
+    """Memory (KiB), descriptors, records in the history."""
+    events = get(gateway.url + "/status").json()["events"]
+    return gateway.measure_rss_kb(), gateway.count_descriptors(), events["history"]
 
 
 @pytest.mark.fault(7)
@@ -85,7 +88,7 @@ def test_a_hundred_cuts(trial: Trial) -> None:
         observe(gateway.port, "/events?symbols=SPY") as observer,
     ):
         made = 0
-        begun = (0, 0)
+        begun = (0, 0, 0)
         while made < cuts:
             eventually_sync(lambda: observer.is_live("SPY"), 15)
             time.sleep(trial.rng.uniform(0, 0.3))
@@ -104,9 +107,11 @@ def test_a_hundred_cuts(trial: Trial) -> None:
             right_s.append((live_ns - opened_ns) / 1e9)
             for row in read_sent(simulator, "SPY"):
                 sent[row["sent_ns"], str(row["sequence"])] = row
-            if made >= WARM_UP and begun == (0, 0):
-                begun = (gateway.measure_rss_kb(), gateway.count_descriptors())
-        grown_kb = gateway.measure_rss_kb() - begun[0]
+            if made >= WARM_UP and begun == (0, 0, 0):
+                begun = measure(gateway)
+        grown_kb, _, remembered = (
+            now - then for now, then in zip(measure(gateway), begun, strict=True)
+        )
         eventually_sync(lambda: gateway.count_descriptors() <= begun[1])
         ids = observer.check_ids()
         compared = observer.check_values("SPY", sent.values())
@@ -116,7 +121,8 @@ def test_a_hundred_cuts(trial: Trial) -> None:
         assert "Traceback" not in log, log
         trial.tell(
             f"{made} cuts, back after every one; {ids} ids, none twice; {compared} prices, all as "
-            f"sent; memory {grown_kb / 1024:+.1f} MiB, descriptors +0"
+            f"sent; memory {grown_kb / 1024:+.1f} MiB with {remembered} records more in the "
+            "bounded history, descriptors +0"
         )
         trial.measure("right after", right_s, RIGHT_S)
         assert grown_kb < MAX_GROWTH_KB

@@ -13,10 +13,9 @@ from gateway.simulator.universe import list_universe
 from gateway.streams.feed import CANARY
 from gateway.streams.symbols import event_types
 from tests.faults.trial import Trial
-from tests.simulation import Simulator, open_simulator
+from tests.simulation import TLS, Simulator, open_simulator
 from tests.streams.running import Running, running
 from tests.waiting import eventually, scaled
-from tests.web.running import TLS
 
 OPTIONS = sorted(list_universe(datetime.now(UTC).date()).options)
 KINDS = ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying")
