@@ -330,6 +330,7 @@ class Feed:
         seen = self._seen[event_type]
         publish, normalize = self._publisher.publish, self.normalizer.normalize
         is_loading, move = self.normalizer.is_loading, self._freshness.move
+        is_quote, quoted = event_type == "Quote", self._seen["Quote"]
         handled = 0
         while True:
             event: Event | None = await streamer.get_event(cls)
@@ -338,9 +339,13 @@ class Feed:
                 handled += 1
                 self.last_event_at_s = now_s
                 symbol = event.event_symbol
-                is_live = move(symbol, now_s, is_first=symbol not in seen)
-                if is_live and not self._fresh:
-                    self._revive(symbol)
+                if is_quote or (symbol not in quoted and symbol != CANARY):
+                    is_live = move(symbol, now_s, is_first=symbol not in seen, is_quote=is_quote)
+                    if is_live and not self._fresh:
+                        self._revive(symbol)
+                else:
+                    # Trades go on while quotes are lost: no proof that bid and ask are live.
+                    is_live = symbol not in self._freshness.silent
                 if symbol in self._known:
                     for record in normalize(event, now_ms, stale=not is_live):
                         publish(record)

@@ -109,6 +109,8 @@ class Freshness:
         self._open: frozenset[Market] = frozenset()
         # Whether an event has come since that proved nothing.
         self._silent: dict[str, bool] = {}
+        # Only trades come of these, as of indices: they prove nothing of the quotes of others.
+        self._unquoted: set[str] = set()
         # Silent by themselves: that their market moves proves nothing of them.
         self._alone: set[str] = set()
         self._silent_markets: set[Market] = set()
@@ -133,11 +135,16 @@ class Freshness:
         for pace in (*self._paces.values(), *self._markets.values(), self._all):
             pace.last_s = max(pace.last_s, now_s)
 
-    def move(self, symbol: str, now_s: float, *, is_first: bool) -> bool:
+    def move(self, symbol: str, now_s: float, *, is_first: bool, is_quote: bool = True) -> bool:
         """Whether an event of this symbol proves that its values are live.
 
-        `is_first` says that it is the first of its kind since the symbol was subscribed to.
+        `is_first` says that it is the first of its kind since the symbol was subscribed to. What is
+        no quote counts for its symbol alone, and should be given of those without quotes only.
         """
+        if is_quote:
+            self._unquoted.discard(symbol)
+        else:
+            self._unquoted.add(symbol)
         if self._awaited:
             self._awaited.discard(symbol)
         if symbol in self._silent:
@@ -153,7 +160,7 @@ class Freshness:
         for symbol in symbols:
             for known in (self._moved, self._paces, self._silent):
                 known.pop(symbol, None)
-        for each in (self._alone, self._revived, self._awaited):
+        for each in (self._alone, self._revived, self._awaited, self._unquoted):
             each.difference_update(symbols)
 
     def judge(self, symbols: Set[str], open_markets: frozenset[Market], now_s: float) -> Verdict:
@@ -167,7 +174,11 @@ class Freshness:
         if self._is_silent(CANARY_MARKET, self._all, now_s):
             self._is_mute = True
         if self.is_suspect:
-            silenced |= {each for each in symbols if self._is_suspected(each)}
+            silenced |= {
+                each
+                for each in symbols
+                if self._is_suspected(each) and not self._moves_alone(each, now_s)
+            }
         silenced -= self._silent.keys()
         self._silent.update(dict.fromkeys(silenced, False))
         for symbol in list(self._silent):
@@ -215,7 +226,8 @@ class Freshness:
             if market not in self._open or symbol not in symbols:
                 continue
             self._paces[symbol].move(at_s)
-            newest[market] = max(newest.get(market, 0.0), at_s)
+            if symbol not in self._unquoted:
+                newest[market] = max(newest.get(market, 0.0), at_s)
         for market, at_s in newest.items():
             self._markets[market].move(at_s)
         self._silent_markets -= newest.keys()
@@ -242,6 +254,11 @@ class Freshness:
     def _is_suspected(self, symbol: str) -> bool:
         market = market_of(symbol)
         return market in self._open and (self._is_mute or market in self._silent_markets)
+
+    def _moves_alone(self, symbol: str, now_s: float) -> bool:
+        """Whether it goes on without quotes, as an index does when the quotes of all are lost."""
+        pace = self._paces.get(symbol) if symbol in self._unquoted else None
+        return pace is not None and now_s - pace.last_s <= self._stale_s
 
     def _is_cleared(self, symbol: str) -> bool:
         """Whether its market moves again, and with it what rightly does not change."""

@@ -80,6 +80,36 @@ def test_a_silent_feed_is_told_then_left(trial: Trial) -> None:
     trial.measure("reconnecting after", left_s, LEFT_S)
 
 
+@pytest.mark.fault(1)
+@pytest.mark.long
+@pytest.mark.timeout(scaled(120))
+def test_quotes_alone_fall_silent(trial: Trial) -> None:
+    """
+    1. A gateway is live; a reader of `/events`.
+    2. Quotes come no more, neither here nor on a new connection; trades and all else go on.
+    Result: within 5 s nothing that has quotes is live, within 10 s the gateway has begun to
+    reconnect, and while quotes are lost no bid of before is shown as live.
+    3. Quotes come again: live.
+    """
+    with (
+        open_simulator("--rate", "5") as simulator,
+        open_served(simulator) as gateway,
+        observe(gateway.port, "/events") as stream,
+    ):
+        eventually_sync(lambda: is_live(stream), 15)
+        muted_ns = time.monotonic_ns()
+        simulator.control_sync("mute", types=["Quote"])
+        left = stream.wait_for_words("; reconnecting", muted_ns, 20)
+        screen = [each for each in stream.painted("SPY") if each.at_ns <= left.at_ns]
+        eventually_sync(lambda: count_connects(gateway) >= 3, 60)
+        after = [each for each in stream.painted("SPY") if each.at_ns > left.at_ns]
+        assert not [each for each in after if each.is_live and each.bid is not None]
+        simulator.control_sync("unmute")
+        eventually_sync(lambda: is_live(stream), 30)
+    trial.measure("without quotes live for", [live_after(screen, muted_ns)], STALE_S)
+    trial.measure("without quotes reconnecting after", [(left.at_ns - muted_ns) / 1e9], LEFT_S)
+
+
 def begin_closed(stack: ExitStack, trial: Trial) -> Callable[[], None]:
     """Begin what takes half a minute, to be checked at the end of it.
 

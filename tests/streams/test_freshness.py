@@ -29,6 +29,7 @@ class World:
         self.open: frozenset[Market] = STOCKS
         self.seen: set[str] = set()
         self.stale: set[str] = set()
+        self.unquoted: set[str] = set()
         self.silenced: set[str] = set()
         self.verdict: Verdict = self.look()
         self.connect()
@@ -51,7 +52,12 @@ class World:
             self.move(symbol)
 
     def move(self, symbol: str) -> None:
-        is_live = self.freshness.move(symbol, self.now_s, is_first=symbol not in self.seen)
+        is_live = self.freshness.move(
+            symbol,
+            self.now_s,
+            is_first=symbol not in self.seen,
+            is_quote=symbol not in self.unquoted,
+        )
         self.seen.add(symbol)
         if is_live:
             self.stale.discard(symbol)
@@ -277,3 +283,17 @@ def test_whatever_happened_a_moving_market_is_live_again_soon(
     assert not {each for each in world.stale if market_of(each) in world.open}
     assert not world.verdict.is_mute
     assert not world.verdict.markets
+
+
+def test_trades_of_an_index_prove_nothing_of_quotes() -> None:
+    world = World({**BUSY, "SPX": 4.0})
+    world.unquoted = {"SPX"}
+    world.pass_s(60)
+    quoted = {each for each in world.rates if market_of(each) == "stocks"} - {"SPX"}
+    world.pass_s(STALE_S + 1, mute=quoted)
+    assert world.stale == quoted, "the index moves, and is live by that"
+    assert world.verdict.markets == ("stocks",)
+    world.pass_s(STALE_S + 1, mute={*quoted, "SPX"})
+    assert world.stale == {*quoted, "SPX"}
+    world.pass_s(1)
+    assert not world.stale
