@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from gateway.settings import variables
 from tests.simulation import ROOT, Simulator
@@ -28,14 +29,19 @@ SECRETS = ("TT_SECRET", "TT_REFRESH", "GATEWAY_TOKEN")
 class Process:
     """A `gateway` command; its log is read as it comes, so that it never waits for us.
 
-    Every one of them, in whatever test, is looked at for the secrets that it was given.
+    Every one of them, in whatever test, is looked at for the secrets that it was given. It reads
+    what is written to `popen.stdin`, which only few do.
     """
+
+    program: ClassVar[Sequence[str]] = ("-m", "gateway")
+    """What Python runs."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         self.log: list[str] = []
         self._secrets = [environment[name] for name in SECRETS if environment.get(name)]
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "gateway", *arguments],
+            [sys.executable, *self.program, *arguments],
+            stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=clean_environment(**environment),
@@ -84,7 +90,9 @@ class Process:
     def _close(self) -> None:
         self._reader.join(scaled(5))
         assert self.popen.stderr is not None
+        assert self.popen.stdin is not None
         self.popen.stderr.close()
+        self.popen.stdin.close()
         assert not self._has_leaked, "a secret is in the log"
 
 

@@ -1,19 +1,17 @@
 """A poison event, or a bug in one stage: that stage alone, and the process only when it must."""
 
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 
 from gateway.simulator.universe import list_universe
 from tests.faults.observer import observe
 from tests.faults.trial import Trial
-from tests.processes import Gateway, clean_environment, environment_of
-from tests.simulation import ROOT, Simulator, open_simulator
+from tests.processes import Gateway, environment_of
+from tests.simulation import Simulator, open_simulator
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import get
 
@@ -104,6 +102,8 @@ OTHERS = (
 class Hooked(Gateway):
     """A gateway whose stages fail when they are told to."""
 
+    program: ClassVar[Sequence[str]] = ("-c", PROGRAM)
+
     def __init__(self, simulator: Simulator) -> None:
         environment = environment_of(
             simulator,
@@ -112,19 +112,7 @@ class Hooked(Gateway):
             GATEWAY_REFRESH_S="1",
             GATEWAY_BALANCE_POLL_S="1",
         )
-        self.log = []
-        self.popen = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=clean_environment(**environment),
-            cwd=ROOT,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.url = self.wait_for("live on ", 20).split()[-1]
-        self.port = int(self.url.rpartition(":")[2])
+        super().__init__(**environment)
 
     def poison(self, stage: str, count: int = 1) -> None:
         """Let a stage fail so many times from now on."""
@@ -148,11 +136,6 @@ class Hooked(Gateway):
             return found[-1]
 
         return eventually_sync(find)
-
-    def kill(self) -> None:
-        super().kill()
-        assert self.popen.stdin is not None
-        self.popen.stdin.close()
 
 
 @contextmanager
