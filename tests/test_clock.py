@@ -11,6 +11,7 @@ from gateway.clock import SteadyWall, read_steady_s
 moves = st.lists(st.tuples(st.sampled_from(["pass", "set"]), st.integers(-7200, 7200)), max_size=9)
 
 
+@pytest.mark.fault(18)
 @given(moves)
 def test_only_passing_time_moves_it(moves: list[tuple[str, int]]) -> None:
     wall_s, steady_s, passed_s = 1_795_188_600, 50, 0

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.faults.trial import Trial
 from tests.simulation import open_simulator
 from tests.valkey import Valkey, open_valkey
-from tests.waiting import eventually_sync, scaled
+from tests.waiting import eventually_sync
 from tests.web.running import get, read_stream
 from tests.world import BEARER, Follower, Forwarder, Web, World, take_s
 
@@ -60,7 +61,8 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def test_a_replica_that_was_behind_is_promoted(stack: ExitStack) -> None:
+@pytest.mark.fault(12)
+def test_a_replica_that_was_behind_is_promoted(stack: ExitStack, trial: Trial) -> None:
     """
     1. A feed and two web processes use a server that has a replica; a viewer follows each.
     2. The replica is cut off; viewers are given ids that it will never hear of.
@@ -93,7 +95,7 @@ def test_a_replica_that_was_behind_is_promoted(stack: ExitStack) -> None:
 
     pair.promote_the_second()
     current_s = take_s(lambda: eventually_sync(lambda: all(map(Web.is_live, webs)), 10))
-    assert current_s < scaled(5)
+    trial.measure("failed over to a replica: everybody current after", [current_s], at_most=5.0)
     assert feed.popen.poll() is None
     epochs = {behind[0], mark_of(pair.second)[0]}
     eventually_sync(lambda: [list_epochs(each) for each in followers] == [epochs] * 2)

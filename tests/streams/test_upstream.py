@@ -82,6 +82,7 @@ async def test_without_a_period_each_refusal_costs_one_refresh(simulator: Simula
         assert not up.upstream.accounts.dropped
 
 
+@pytest.mark.fault(18)
 async def test_a_clock_that_is_set_disturbs_nothing(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
