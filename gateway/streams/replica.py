@@ -300,12 +300,16 @@ class Replica:
         self._marked_reason = reason
         before = [(each.key, each.record) for each in self._hub.snapshot(EVERYTHING)]
         tell_stale(self._hub, reason, now_ms=self._now_ms())
-        self._marked_epoch = self._hub.epoch
+        if self._marked_epoch != self._hub.epoch:
+            # Another publisher's by now: it publishes again what is still right of that.
+            self._marked.clear()
+            self._marked_epoch = self._hub.epoch
         for key, record in before:
             mark = self._hub.latest(*key)
             if mark is not None and mark is not record:
-                original = self._marked[key][0] if key in self._marked else record
-                self._marked[key] = (original, mark)
+                # What has come since the last mark is newer than what that mark replaced.
+                original, earlier = self._marked.get(key, (record, record))
+                self._marked[key] = (original if earlier is record else record, mark)
 
     def _revive(self) -> None:
         """The publisher is heard again: what was marked and not replaced is right as it was.

@@ -155,7 +155,7 @@ async def test_a_cap_on_sessions_makes_no_storm(trial: Trial) -> None:
     Result: each of the others tries once, then rests for half a minute; when the cap is lifted all
     come back.
     """
-    with open_simulator("--rate", "1") as simulator:
+    with open_simulator("--rate", "5") as simulator:
         settings = simulator.settings(symbols=("SPY",))
         hubs = [Hub(epoch=f"t{number}") for number in range(HALVES)]
         halves = [
