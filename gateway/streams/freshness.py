@@ -132,6 +132,7 @@ class Freshness:
     def connect(self, symbols: Collection[str], now_s: float) -> None:
         """Begin a connection: silence counts from now, and nothing has come of these symbols."""
         self._awaited = set(symbols)
+        self._moved.clear()  # what came last before the break would take the clocks back to then
         for pace in (*self._paces.values(), *self._markets.values(), self._all):
             pace.last_s = max(pace.last_s, now_s)
 

@@ -297,3 +297,14 @@ def test_trades_of_an_index_prove_nothing_of_quotes() -> None:
     assert world.stale == {*quoted, "SPX"}
     world.pass_s(1)
     assert not world.stale
+
+
+def test_what_came_just_before_a_break_makes_no_silence_after_it() -> None:
+    world = World(BUSY)
+    world.pass_s(60)
+    world.move("SPY")  # and the connection is lost before the next look
+    world.now_s += 30
+    world.connect(arrived=())
+    assert world.look().silent_s == 0
+    world.pass_s(10)
+    assert not world.verdict.is_mute
