@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
     group.addoption("--full", action="store_true", help="try every fault as often as asked for")
     group.addoption("--seed", type=int, default=None, help="of the faults' random instants")
+    group.addoption("--rows", default="", help="only these: 12,17; a report keeps the others")
     group.addoption("--reliability", type=Path, default=None, help="write the table to this file")
 
 
@@ -36,6 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what takes minutes, unless it was asked for; the soak goes first, beside all."""
     items.sort(key=lambda item: item.name != SOAK)
+    if wanted := _wanted_rows(config):
+        others = [item for item in items if not wanted & set(_rows_of(item))]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     if config.getoption("--full"):
         return
     long = [item for item in items if item.get_closest_marker("long")]
@@ -62,6 +67,10 @@ def fault_rows(request: pytest.FixtureRequest) -> None:
     """Lets the report know which rows a test was for, whether it told a figure or not."""
     for row in _rows_of(request.node):
         request.node.user_properties.append((PROPERTY, (row, "")))
+
+
+def _wanted_rows(config: pytest.Config) -> set[int]:
+    return {int(row) for row in config.getoption("--rows").split(",") if row}
 
 
 def _rows_of(node: pytest.Item) -> list[int]:
@@ -123,9 +132,18 @@ class Report:
             )
         path = self._config.getoption("--reliability")
         if path is not None:
-            path.write_text(self._write(), encoding="utf-8")
+            before = path.read_text(encoding="utf-8") if path.exists() else ""
+            path.write_text(self._write(before), encoding="utf-8")
 
-    def _write(self) -> str:
+    def _write(self, before: str) -> str:
+        """The whole report; with `--rows`, that of before with these rows anew."""
+        wanted = _wanted_rows(self._config)
+        if wanted and before:
+            rows = {f"| {row} |": self._row(FAULTS[row - 1], self._found[row]) for row in wanted}
+            return "\n".join(
+                next((row for begin, row in rows.items() if line.startswith(begin)), line)
+                for line in before.split("\n")
+            )
         packages = ", ".join(f"{name} {version(name)}" for name in ("tastytrade", "uvicorn"))
         machine = (
             f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
@@ -152,7 +170,10 @@ class Report:
         return "\n".join([*lines, ""])
 
     def _row(self, fault: Fault, found: Found) -> str:
-        cells = (str(fault.number), fault.fault, fault.must_hold, _tell(found), found.verdict)
+        verdict = found.verdict
+        if _wanted_rows(self._config):
+            verdict += f", in a run of its own (seed {self._config.getoption('--seed')})"
+        cells = (str(fault.number), fault.fault, fault.must_hold, _tell(found), verdict)
         return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
