@@ -3,7 +3,7 @@
 
 BIN := .venv/bin
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
-JOBS ?= 2
+JOBS ?= 4
 MINUTES ?= 60
 ARGS ?=
 

@@ -237,7 +237,7 @@ def test_a_page_file_is_served_with_the_demo_when_nothing_is_set(folder: Path) -
         with run_demo(folder, *arguments, command="run", **variables_set) as (url, _, _):
             has_price = re.compile(r'class="value(?: flash-\w+)?">[0-9]+\.[0-9]{2}<')
             eventually_sync(lambda: has_price.search(get(f"{url}/").text), 10)  # noqa: B023
-            assert "<title>My desk" in get(f"{url}/").text
+            assert ">My desk · Gateway</title>" in get(f"{url}/").text
 
 
 @pytest.mark.fault(31)
