@@ -22,10 +22,10 @@ import uvloop
 from bench.process import waited_s
 from bench.publish import tell
 from gateway.app import create_context
-from gateway.demo import create_settings
-from gateway.server import GC_THRESHOLDS, set_up_logging
-from gateway.streams.events import QuoteUpdate, Record
-from gateway.streams.upstream import Upstream
+from gateway.cli.demo import create_settings
+from gateway.server.server import GC_THRESHOLDS, set_up_logging
+from gateway.streams.records import QuoteUpdate, Record
+from gateway.streams.upstream.upstream import Upstream
 
 # The simulator floods all that it has; forty of them share the rate that is asked for.
 SYMBOLS = (

@@ -28,13 +28,13 @@ from bench.publish import Order, follow_orders, tell
 from bench.records import Expectation, Tape
 from bench.servers import TOKEN, Server, _start, _stop, open_server
 from bench.workloads import settle
-from gateway.server import set_up_logging
+from gateway.server.server import set_up_logging
 from gateway.settings import load_settings
-from gateway.streams.backplane import Backplane
-from gateway.streams.events import Status
-from gateway.streams.interest import Interest
-from gateway.streams.leader import Leader
+from gateway.streams.backplane.election import Leader
+from gateway.streams.backplane.server import Backplane
+from gateway.streams.demand import Interest
 from gateway.streams.publisher import Publisher
+from gateway.streams.records import Status
 from tests.valkey import Valkey, find_port, open_valkey
 
 WEBS = 2

@@ -18,25 +18,30 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from gateway.pages.describing import PageMaker
-from gateway.pages.library import Library
-from gateway.pages.loading import find_files
-from gateway.pages.templating import create_environment
+from gateway.pages.authoring.factory import PageMaker
+from gateway.pages.authoring.library import Library
+from gateway.pages.authoring.loader import find_files
+from gateway.pages.rendering.templates import create_environment
 from gateway.settings import Settings, load_settings
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.upstream import Upstream
-from gateway.web import auth, events, guard, health, live, metrics, problem, pulse
-from gateway.web.access import open_access
-from gateway.web.auth import RequireViewer, Rule, Rules
-from gateway.web.context import Context
-from gateway.web.guard import Guard, own_hosts
-from gateway.web.proxies import TrustProxies
+from gateway.streams.demand import Interest
+from gateway.streams.hub.hub import Hub
+from gateway.streams.upstream.upstream import Upstream
+from gateway.web import api as events
+from gateway.web import health, metrics, problem
+from gateway.web import heartbeat as pulse
+from gateway.web import page_stream as live
+from gateway.web.auth import forms as auth
+from gateway.web.auth.authenticator import open_access
+from gateway.web.auth.forms import RequireViewer, Rule, Rules
+from gateway.web.middleware import guard
+from gateway.web.middleware.guard import Guard, own_hosts
+from gateway.web.middleware.proxies import TrustProxies
+from gateway.web.state import Context
 from gateway.web.static import Assets
 
 if TYPE_CHECKING:
-    from gateway.streams.replica import Replica
-    from gateway.web.siblings import Siblings
+    from gateway.streams.backplane.follower import Replica
+    from gateway.web.auth.revocations import Siblings
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +74,7 @@ def create_app(
     middleware: Sequence[Middleware] = (),
     lifespan: Lifespan | None = None,
 ) -> Starlette:
-    """The whole gateway, for any ASGI server; `gateway.server` serves it best.
+    """The whole gateway, for any ASGI server; `gateway.server.server` serves it best.
 
     `pages` replace those of GATEWAY_PAGES. `routes` are for viewers only, `middleware` sees what
     was let in, `lifespan` runs within the gateway's own. Mounted below a prefix, the application
@@ -107,8 +112,8 @@ def create_library(pages: Pages | None) -> Library:
 
 def create_replica(url: str, context: Context) -> "Replica":
     """What fills the hub with what a feed process publishes."""
-    from gateway.streams.backplane import Backplane
-    from gateway.streams.replica import Replica
+    from gateway.streams.backplane.follower import Replica
+    from gateway.streams.backplane.server import Backplane
 
     replica = Replica(Backplane(url), context.hub, context.interest)
     context.report = replica.report
@@ -119,8 +124,8 @@ def create_replica(url: str, context: Context) -> "Replica":
 
 def create_siblings(url: str) -> "Siblings":
     """What this web process and the others tell each other."""
-    from gateway.streams.backplane import Backplane
-    from gateway.web.siblings import Siblings
+    from gateway.streams.backplane.server import Backplane
+    from gateway.web.auth.revocations import Siblings
 
     return Siblings(Backplane(url))
 

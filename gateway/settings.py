@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from gateway.streams.events import ConfigurationError
+from gateway.errors import ConfigurationError
 from gateway.streams.symbols import split_symbols
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -9,7 +9,8 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.app import EPOCH_LENGTH, build_app, create_app, create_context
-from gateway.streams.events import ConfigurationError, QuoteUpdate
+from gateway.errors import ConfigurationError
+from gateway.streams.records import QuoteUpdate
 from tests.waiting import eventually
 from tests.web.running import idle, make_quote, make_settings
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 import gateway.pages
-from gateway.pages.chart import HOURS, INTERVALS, KINDS
-from gateway.pages.describing import PageMaker
-from gateway.pages.loading import load_pages
-from gateway.pages.templating import FILTERS
-from gateway.pages.watchlist import COLUMNS, SORTS
-from gateway.streams.events import Record
+from gateway.pages.authoring.factory import PageMaker
+from gateway.pages.authoring.loader import load_pages
+from gateway.pages.panels.chart import HOURS, INTERVALS, KINDS
+from gateway.pages.panels.watchlist import COLUMNS, SORTS
+from gateway.pages.rendering.templates import FILTERS
+from gateway.streams.records import Record
+from tests.pages.panels.test_panels import render
 from tests.pages.reading import make_balance, make_quote
-from tests.pages.test_panels import render
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "pages.md").read_text()

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.streams.events import parse_event_id
+from gateway.streams.hub.position import parse_event_id
 from tests.processes import Process
 from tests.simulation import open_simulator
 from tests.valkey import Valkey, find_port

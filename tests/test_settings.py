@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import ConfigurationError
 from gateway.settings import (
     DEFAULT_SYMBOLS,
     Settings,
@@ -12,7 +13,6 @@ from gateway.settings import (
     load_settings,
     variables,
 )
-from gateway.streams.events import ConfigurationError
 
 CANARY = "canary-8c1f"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from gateway.streams.events import parse_event_id
+from gateway.streams.hub.position import parse_event_id
 from tests.processes import Process
 from tests.simulation import Simulator, open_simulator
 from tests.valkey import Valkey, open_valkey

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from gateway.streams.events import Key, Record
+from gateway.streams.records import Key, Record
 
 if TYPE_CHECKING:
     from gateway.pages.layout import Node

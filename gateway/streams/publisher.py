@@ -6,7 +6,7 @@ The hub is one; the outlet to the backplane between processes is the other.
 from collections.abc import Collection, Iterable
 from typing import Literal, Protocol
 
-from gateway.streams.events import Record, State, Status, Upstream, format_time
+from gateway.streams.records import Record, State, Status, Upstream, format_time
 
 UPSTREAMS: tuple[Upstream, ...] = ("session", "feed", "accounts")
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
-from gateway.web.context import Context
+from gateway.web.state import Context
 
 PACKAGES = ("tastytrade", "starlette", "sse-starlette", "uvicorn", "msgspec", "websockets")
 

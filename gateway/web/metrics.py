@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
 from gateway.web.backplane_metrics import BackplaneMetrics
-from gateway.web.context import Context
+from gateway.web.state import Context
 
 STATES = ("connecting", "live", "stale", "degraded", "closed")
 
@@ -83,7 +83,7 @@ LEFT_OUT = {
 
 
 def _left_out(context: Context) -> Iterator[Metric]:
-    """What was left out between upstream and hub, by type and reason; see `gateway.streams.tally`.
+    """What was left out between upstream and hub, by type and reason; see `gateway.streams.upstream.drops`.
 
     With REDIS_URL it is what the feed process tells.
     """

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser
 
-from gateway.pages.watchlist import WatchlistPanel
+from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.simulator.universe import list_universe
 from tests.browser.driving import Gateway, Screen
 from tests.simulation import Simulator

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.streams.events import BalanceUpdate, Status
+from gateway.streams.records import BalanceUpdate, Status
 from tests.faults.trial import Trial
 from tests.simulation import open_simulator
 from tests.streams.running import Running, running

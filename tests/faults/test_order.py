@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.streams.cursors import Pushed
-from gateway.streams.entries import NOWHERE, Origin, order_of
-from gateway.streams.events import QuoteUpdate, Record, parse_event_id
-from gateway.streams.hub import Hub, opening
-from gateway.streams.subscription import subscription_for
+from gateway.streams.hub.hub import Hub, opening
+from gateway.streams.hub.position import NOWHERE, Origin, order_of, parse_event_id
+from gateway.streams.hub.subscribers import Pushed
+from gateway.streams.hub.subscription import subscription_for
+from gateway.streams.records import QuoteUpdate, Record
 from tests.faults.trial import Trial
 from tests.sse import Parser
 from tests.streams.samples import make_quote

@@ -13,14 +13,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.errors import Unauthorized
 from gateway.settings import Settings
-from gateway.streams.accounts import Accounts
-from gateway.streams.events import Unauthorized
-from gateway.streams.feed import Feed
-from gateway.streams.hours import MarketHours
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.session import BrokerSession
+from gateway.streams.demand import Interest
+from gateway.streams.hub.hub import Hub
+from gateway.streams.upstream.accounts import Accounts
+from gateway.streams.upstream.calendar import MarketHours
+from gateway.streams.upstream.market_data import Feed
+from gateway.streams.upstream.session import BrokerSession
 from tests.faults.observer import observe
 from tests.faults.trial import Trial
 from tests.processes import open_served

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.streams.backoff import Backoff
-from gateway.streams.events import Status
-from gateway.streams.feed import LIMIT_PAUSE_S
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.normalize import EVENT_TYPES
-from gateway.streams.upstream import Upstream
+from gateway.streams.demand import Interest
+from gateway.streams.hub.hub import Hub
+from gateway.streams.records import Status
+from gateway.streams.upstream.market_data import LIMIT_PAUSE_S
+from gateway.streams.upstream.normalize import EVENT_TYPES
+from gateway.streams.upstream.upstream import Upstream
 from tests.faults.trial import Trial
 from tests.simulation import Simulator, open_simulator
 from tests.streams.running import Running, running

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.streams.events import encode
+from gateway.streams.records import encode
 from tests.faults.trial import Trial
 from tests.sse import parse
 from tests.waiting import scaled

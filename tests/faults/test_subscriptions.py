@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from gateway.simulator.universe import list_universe
-from gateway.streams.feed import CANARY
 from gateway.streams.symbols import event_types
+from gateway.streams.upstream.market_data import CANARY
 from tests.faults.trial import Trial
 from tests.simulation import TLS, Simulator, open_simulator
 from tests.streams.running import Running, running

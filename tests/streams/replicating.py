@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.streams.backplane import Backplane
-from gateway.streams.events import QuoteUpdate, Status
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.leader import Leader
+from gateway.streams.backplane.election import Leader
+from gateway.streams.backplane.follower import Replica
+from gateway.streams.backplane.server import Backplane
+from gateway.streams.demand import Interest
+from gateway.streams.hub.hub import Hub
 from gateway.streams.publisher import Publisher
-from gateway.streams.replica import Replica
+from gateway.streams.records import QuoteUpdate, Status
 from tests.streams.samples import make_status
 from tests.waiting import eventually
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.settings import Settings
-from gateway.streams.events import QuoteUpdate, Status
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.upstream import Upstream
+from gateway.streams.demand import Interest
+from gateway.streams.hub.hub import Hub
+from gateway.streams.records import QuoteUpdate, Status
+from gateway.streams.upstream.upstream import Upstream
 from tests.waiting import eventually
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from gateway.streams.events import BalanceUpdate, QuoteUpdate, Status, TradeUpdate, Upstream
+from gateway.streams.records import BalanceUpdate, QuoteUpdate, Status, TradeUpdate, Upstream
 
 AT = "2026-11-20T15:30:00.123Z"
 

@@ -15,11 +15,11 @@ import httpx
 from starlette.applications import Starlette
 
 from gateway.app import build_app, create_context
-from gateway.server import Server, open_socket
+from gateway.server.server import Server, open_socket
 from gateway.settings import Settings, load_settings
-from gateway.streams.events import BalanceUpdate, QuoteUpdate, Record, Status, format_time
-from gateway.web.context import Context
-from gateway.web.siblings import Siblings
+from gateway.streams.records import BalanceUpdate, QuoteUpdate, Record, Status, format_time
+from gateway.web.auth.revocations import Siblings
+from gateway.web.state import Context
 from tests.waiting import eventually_sync, scaled
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.streams.events import DATA_TYPES
-from gateway.web.events import FILTERS, STREAM_PARAMETERS
+from gateway.streams.records import DATA_TYPES
+from gateway.web.api import FILTERS, STREAM_PARAMETERS
 from tests.waiting import scaled
 from tests.web.running import TLS, TOKEN, Running, make_protected, make_quote, open_gateway
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.streams.cursors import Pushed
-from gateway.streams.hub import Hub, opening
-from gateway.web.access import ACCESS_CHANGED, SIGNED_OUT, WATCH_S, Access, Admission
-from gateway.web.auth import COOKIE
-from gateway.web.events import parse_query
-from gateway.web.viewers import Viewer, add_viewer, read_viewers, remove_viewer
+from gateway.streams.hub.hub import Hub, opening
+from gateway.streams.hub.subscribers import Pushed
+from gateway.web.api import parse_query
+from gateway.web.auth.authenticator import ACCESS_CHANGED, SIGNED_OUT, WATCH_S, Access, Admission
+from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.viewers import Viewer, add_viewer, read_viewers, remove_viewer
 from tests.faults.trial import Trial
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import (

@@ -7,8 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
-from gateway.streams.figures import BackplaneFigures, LeaderFigures
-from gateway.streams.tally import REASONS, Fate, Tally, report_tallies
+from gateway.streams.backplane.stats import BackplaneFigures, LeaderFigures
+from gateway.streams.upstream.drops import REASONS, Fate, Tally, report_tallies
 from tests.web.running import (
     Reader,
     Running,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.pages.reading import parse_html
 from tests.web.running import Running, make_balance, make_quote, make_settings, open_gateway
-from tests.web.test_live import Stream
+from tests.web.test_page_stream import Stream
 
 HTML = {"Accept": "text/html"}
 SOURCE = """

@@ -1,0 +1,384 @@
+"""One feed upstream, however many stand by: take the lease, publish under it, hand it over.
+
+The lease is renewed by publishing, at least every `BEAT_S`. Who cannot renew it in time leaves
+upstream, so that there is one at most; who lost it may not publish, because every batch is checked
+by the server together with the place that it continues (fencing, as in M. Kleppmann, "How to do
+distributed locking", 2016).
+"""
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.errors import BackplaneError, LeaseLost
+from gateway.streams.backoff import Backoff
+from gateway.streams.backplane.codec import make_holder
+from gateway.streams.backplane.outbox import Outlet
+from gateway.streams.backplane.server import Backplane, Verdict
+from gateway.streams.backplane.stats import LeaderFigures
+from gateway.streams.demand import Interest, TooManySymbols
+from gateway.streams.hub.position import Origin
+from gateway.streams.publisher import Publisher, tell_stale
+from gateway.streams.records import MarketRecord, Status
+
+logger = logging.getLogger(__name__)
+
+BEAT_S = 0.5
+"""Between two signs of life at most; web processes call a feed silent after some of them."""
+
+GATHER_S = 0.002
+"""What comes in this time travels together; more would be felt, less costs a request each."""
+
+BATCH = 500
+"""Records of one request: the server does nothing else for about two milliseconds."""
+
+POLL_S = 0.4
+"""Between two looks at a lease that is another's."""
+
+RETRY_CAP_S = 1.0
+"""Between two tries to reach the server: everybody is to be current within seconds."""
+
+WANTED_S = 1.0
+"""Between two looks at what is wanted; a change that the server tells of is looked at at once."""
+
+REPORT_S = 2.0
+
+WARM_S = 5.0
+"""How long a successor may take to hear from upstream before it takes over all the same."""
+
+MAX_HOST_LENGTH = 32
+
+HAND_OVER_S = 10.0
+"""How long the holder waits for the successor it invited."""
+
+
+class Source(Protocol):
+    """What runs upstream while the lease is held."""
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+
+    def report(self) -> dict[str, Any]:
+        """What `/status` tells of it."""
+
+
+class Leader:
+    """Runs a source while this process holds the lease, and carries what it publishes.
+
+    Ordered: what is carried is what was published, in order, under one epoch at a time. Never two:
+    nothing is carried without the lease. Bounded by the outlet. Whatever was not carried when the
+    server was lost is carried again, newest values only, under a new epoch.
+    """
+
+    def __init__(
+        self,
+        backplane: Backplane,
+        interest: Interest,
+        make_source: Callable[[Publisher], Source],
+        *,
+        lease_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._backplane = backplane
+        self._interest = interest
+        self._make_source = make_source
+        self._lease_s = lease_s
+        self._clock = clock
+        self._now_ms = now_ms
+        self._holder = make_holder(_make_name(), lease_s)
+        self._appended = 0
+        self._reconnects = 0
+        self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._wanted_changed = asyncio.Event()
+        self._wanted_count = -1
+        self._wanted = frozenset[str]()
+        self._hold = ExitStack()
+        self._is_checked = False
+        self._floor = 0
+        self._held_until_s = float("-inf")
+        self._trouble: str | None = None
+        self.mark: Origin | None = None
+        """Where the stream ends; None while another publishes."""
+
+    async def run(self) -> None:
+        """Stand by, lead, stand by again; returns after `stop`.
+
+        Raises:
+            ExceptionGroup: when the source fails for good.
+        """
+        backoff = Backoff(cap_s=RETRY_CAP_S)
+        try:
+            while not self._stopping.is_set():
+                try:
+                    verdict = await self._ask(take=False)
+                    backoff.reset()
+                    self._note(None)
+                except BackplaneError as error:
+                    self._note(str(error))
+                    await self._pause(max(0.05, backoff.next_delay_s()))
+                    continue
+                if verdict == "held":
+                    await self._pause(POLL_S * random.uniform(0.8, 1.2))
+                else:
+                    await self._serve(is_invited=verdict == "invited")
+        finally:
+            self._hold.close()
+            with suppress(BackplaneError):
+                await self._backplane.release(self._holder)
+
+    def stop(self) -> None:
+        """Hand over, if there is anything to hand over, and let `run` return."""
+        self._stopping.set()
+        self._changed.set()
+
+    async def _ask(self, *, take: bool) -> Verdict:
+        """Ask for the lease; when it is ours a new epoch begins."""
+        if not self._is_checked:
+            await self._backplane.check()
+            self._is_checked = True
+        asked_s = self._clock()
+        verdict, epoch = await self._backplane.acquire(
+            self._holder,
+            self._lease_s,
+            self._now_ms(),
+            floor=self._floor,
+            take=take,
+            stand_by_s=3 * POLL_S,
+        )
+        if verdict == "leading":
+            self._held_until_s = asked_s + self._lease_s
+            self._floor = int(epoch)
+            self.mark = (epoch, 0)
+            logger.info("publishing, epoch %s", epoch)
+        return verdict
+
+    async def _serve(self, *, is_invited: bool) -> None:
+        """Lead until the lease is lost, handed over, or given up."""
+        outlet = Outlet()
+        outlet.on_change = self._changed.set
+        source = self._make_source(outlet)
+        helpers: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as tasks:
+
+            def start_source() -> "asyncio.Task[None]":
+                task = tasks.create_task(source.run(), name="upstream")
+                helpers.append(task)
+                return task
+
+            upstream: asyncio.Task[None] | None = None
+            try:
+                await self._read_wanted()
+                helpers.append(tasks.create_task(self._follow_wanted(), name="wanted"))
+                if is_invited:
+                    logger.info("taking over: going upstream before the other leaves")
+                    upstream = start_source()
+                    await self._warm_up(outlet)
+                    if await self._ask(take=True) != "leading":
+                        return
+                await self._inherit(outlet)
+                upstream = upstream or start_source()
+                helpers.append(tasks.create_task(self._tell(source, outlet), name="report"))
+                await self._lead(outlet, upstream)
+            except BackplaneError as error:
+                self._note(str(error))
+            finally:
+                self.mark = None
+                for task in helpers:
+                    task.cancel()
+        logger.info("left upstream")
+
+    async def _lead(self, outlet: Outlet, upstream: "asyncio.Task[None]") -> None:
+        """Carry what is published, for as long as the lease can be kept."""
+        while True:
+            try:
+                await self._carry(outlet)
+                await self._say_goodbye(outlet, upstream)
+                return
+            except LeaseLost:
+                if self._stopping.is_set():
+                    logger.info("handed over")
+                    return
+                logger.warning("the lease is lost, or the server has lost what was published")
+            except BackplaneError as error:
+                self._note(str(error))
+            if self._stopping.is_set() or not await self._reclaim():
+                return
+            await self._inherit(outlet)
+
+    async def _reclaim(self) -> bool:
+        """Whether the lease is ours again, before it could have become another's."""
+        while self._clock() < self._held_until_s:
+            try:
+                verdict = await self._ask(take=False)
+                self._note(None)
+                return verdict == "leading"
+            except BackplaneError as error:
+                self._note(str(error))
+                await self._pause(RETRY_CAP_S / 4)
+        return False
+
+    async def _carry(self, outlet: Outlet) -> None:
+        """Publish batch after batch; returns when the process is to stop and nobody follows.
+
+        Raises:
+            LeaseLost: also when an invited successor has taken over, as it should.
+        """
+        invited_until_s: float | None = None
+        while True:
+            if outlet.pending <= BATCH:  # else there is more than one batch: no time to gather
+                await self._gather(outlet)
+            if self._stopping.is_set() and invited_until_s is None:
+                if not await self._backplane.invite(self._holder, HAND_OVER_S):
+                    return
+                logger.info("handing over")
+                invited_until_s = self._clock() + HAND_OVER_S
+            if invited_until_s is not None and self._clock() > invited_until_s:
+                return
+            assert self.mark is not None
+            if self._floor > int(self.mark[0]):
+                raise LeaseLost("a later epoch has been seen")
+            asked_s = self._clock()
+            count = await self._publish(outlet)
+            self._held_until_s = asked_s + self._lease_s
+            if count != self._wanted_count:
+                self._wanted_count = count
+                self._wanted_changed.set()
+
+    async def _publish(self, outlet: Outlet) -> int:
+        """Carry a batch; the count of changes of what is wanted."""
+        assert self.mark is not None
+        before = self.mark
+        self.mark, count = await self._backplane.publish(
+            self._holder, self._lease_s, before, outlet.take(BATCH)
+        )
+        self._appended += self.mark[1] - before[1]
+        return count
+
+    async def _gather(self, outlet: Outlet) -> None:
+        """Return when there is something to publish, or a sign of life is due."""
+        self._changed.clear()
+        if not outlet.pending:
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+        await asyncio.sleep(GATHER_S)
+
+    async def _say_goodbye(self, outlet: Outlet, upstream: "asyncio.Task[None]") -> None:
+        """Tell the viewers that nothing follows, and free the lease."""
+        upstream.cancel()
+        await asyncio.wait([upstream], timeout=1.0)
+        tell_stale(outlet, "the feed process was stopped", now_ms=self._now_ms())
+        while outlet.pending:
+            await self._publish(outlet)
+        await self._backplane.release(self._holder)
+
+    async def _inherit(self, outlet: Outlet) -> None:
+        """Begin the epoch with everything that is known, here or from the publisher before."""
+        newest = await self._backplane.read_newest()
+        records = [record for _, record in newest.records]
+        left = {each.symbol for each in records if isinstance(each, MarketRecord)}
+        # What nobody wants any more lingers like a symbol whose last viewer has just left.
+        for symbols in (left, left & self._interest.wanted):
+            try:
+                with self._interest.hold(symbols):
+                    pass
+                break
+            except TooManySymbols:
+                continue
+        outlet.inherit(records, self._interest.wanted)
+        outlet.restart()
+
+    async def _warm_up(self, outlet: Outlet) -> None:
+        """Return when everything wanted has a price, or has had its time."""
+        deadline_s = self._clock() + WARM_S
+        while self._clock() < deadline_s:
+            status = outlet.latest("status", "feed")
+            is_live = isinstance(status, Status) and status.state in ("live", "closed")
+            if is_live and all(outlet.latest("quote_update", s) for s in self._interest.wanted):
+                return
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(0.1):
+                    await self._changed.wait()
+            except TimeoutError:
+                # Also without news: stopped meanwhile, or the inviter is gone.
+                if self._stopping.is_set():
+                    return
+
+    async def _follow_wanted(self) -> None:
+        """Want what the web processes want."""
+        while True:
+            self._wanted_changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WANTED_S):
+                    await self._wanted_changed.wait()
+            with suppress(BackplaneError):  # who carries will tell; they want what they wanted
+                await self._read_wanted()
+
+    async def _read_wanted(self) -> None:
+        wanted, newest_epoch = await self._backplane.read_wanted()
+        self._floor = max(self._floor, newest_epoch)
+        if wanted == self._wanted:
+            return
+        hold = ExitStack()
+        try:
+            hold.enter_context(self._interest.hold(wanted))
+        except TooManySymbols as error:
+            logger.warning("not everything that is wanted can be followed: %s", error)
+            kept = sorted(wanted & self._wanted) + sorted(wanted - self._wanted)
+            wanted = frozenset(kept[: self._interest.max_symbols - len(self._interest.always)])
+            self._hold.close()  # first, because there is no room for both
+            hold.enter_context(self._interest.hold(wanted))
+        before, self._hold, self._wanted = self._hold, hold, wanted
+        before.close()
+
+    async def _tell(self, source: Source, outlet: Outlet) -> None:
+        """Let the web processes tell what this process would."""
+        while True:
+            figures = LeaderFigures(
+                appended=self._appended,
+                reconnects=self._reconnects,
+                waiting=outlet.pending,
+                conflated=outlet.conflated,
+            )
+            report = {**source.report(), "leader": msgspec.to_builtins(figures)}
+            with suppress(BackplaneError):  # who carries will tell
+                await self._backplane.write_report(report, 3 * REPORT_S)
+            await asyncio.sleep(REPORT_S)
+
+    async def _pause(self, delay_s: float) -> None:
+        """Sleep, unless the process is to stop."""
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    def _note(self, trouble: str | None) -> None:
+        """Log what is wrong, once, and that it is over."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._is_checked = False
+            if trouble is None:
+                self._reconnects += 1
+                logger.info("the server answers again")
+            else:
+                logger.warning("%s; trying again", trouble)
+
+
+def _make_name() -> str:
+    """A name that no other process has, and by which an operator finds this one."""
+    return f"{socket.gethostname()[:MAX_HOST_LENGTH]}/{os.getpid()}/{secrets.token_hex(8)}"
