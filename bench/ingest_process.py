@@ -84,7 +84,7 @@ async def measure(address: dict[str, Any], moves_per_s: float, seconds: float) -
 
     sampled = frozenset(SYMBOLS[:SAMPLED_SYMBOLS])
     hub.publish = publish_and_note  # type: ignore[method-assign]
-    upstream = asyncio.create_task(Upstream(settings, hub, context.interest).run(), name="upstream")
+    upstream = asyncio.create_task(Upstream(settings, hub, context.demand).run(), name="upstream")
     async with httpx.AsyncClient(trust_env=False) as control:
         async with asyncio.timeout(LIVE_S):
             await has_all.wait()

@@ -213,7 +213,7 @@ def main() -> None:
     async def publish() -> None:
         await feed(context.hub, symbols, rate)
 
-    gateway = build_app(context, publish, Library(makers=[desk]))
+    gateway = build_app(context, publish, Library(factories=[desk]))
     pages = Floor(gateway, symbols)
     floor = Starlette(
         routes=[

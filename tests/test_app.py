@@ -31,8 +31,8 @@ def test_settings_reach_the_parts() -> None:
     settings = make_settings(tick_ms=20, max_symbols=9, linger_s=3, symbols="SPY")
     context = create_context(settings)
     assert context.hub.tick_s == 0.02
-    assert (context.interest.max_symbols, context.interest.linger_s) == (9, 3)
-    assert context.interest.wanted == {"SPY"}
+    assert (context.demand.max_symbols, context.demand.linger_s) == (9, 3)
+    assert context.demand.wanted == {"SPY"}
 
 
 def test_the_whole_gateway_is_made_from_settings_alone() -> None:

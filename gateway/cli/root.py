@@ -33,9 +33,9 @@ def _one_line_errors() -> Iterator[None]:
 def _open_listener(settings: "Settings") -> "socket":
     """The listening socket; what is wrong is told before anything heavy is imported or started."""
     from gateway.server.server import open_socket
-    from gateway.web.auth.authenticator import open_access
+    from gateway.web.auth.authenticator import create_authenticator
 
-    open_access(settings)
+    create_authenticator(settings)
     return open_socket(settings.host, settings.port)
 
 

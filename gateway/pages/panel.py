@@ -14,7 +14,7 @@ from gateway.streams.records import Key, Record
 if TYPE_CHECKING:
     from gateway.pages.layout import Node
 
-Slot = Literal["header", "notice", "main"]
+Region = Literal["header", "notice", "main"]
 
 
 class Panel(ABC):
@@ -25,7 +25,7 @@ class Panel(ABC):
     """
 
     frame: ClassVar[str]
-    slot: ClassVar[Slot] = "main"
+    region: ClassVar[Region] = "main"
     is_private: bool = False
 
     def __init__(self, id: str) -> None:
@@ -97,7 +97,7 @@ class TablePanel(Panel):
         return None
 
     @abstractmethod
-    def row_cells(self, key: Key, record: Record | None, move: "Move") -> Cells:
+    def row_cells(self, key: Key, record: Record | None, move: "RowChange") -> Cells:
         """The cells, as many as `cell_tags`."""
         ...
 
@@ -108,7 +108,7 @@ class TablePanel(Panel):
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class RowChange:
     """What happened to a row since it was last rendered."""
 
     flash: Literal["", "up", "down"] = ""
@@ -116,7 +116,7 @@ class Move:
     """Wanted for some seconds, and no record came."""
 
 
-RESTING = Move()
+RESTING = RowChange()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from gateway.server.server import set_up_logging
 from gateway.settings import Settings
-from gateway.streams.backplane.election import Leader
+from gateway.streams.backplane.election import Election
 from gateway.streams.backplane.server import Backplane
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.upstream.upstream import Upstream
 
 logger = logging.getLogger(__name__)
@@ -25,17 +25,17 @@ def run(settings: Settings) -> int:
 
 async def _lead(settings: Settings) -> int:
     assert settings.redis_url is not None
-    interest = Interest(
+    demand = Demand(
         settings.symbols,
         max_symbols=settings.max_symbols,
         linger_s=settings.linger_s,
         now_s=time.monotonic,
     )
     backplane = Backplane(settings.redis_url.get_secret_value())
-    leader = Leader(
+    leader = Election(
         backplane,
-        interest,
-        lambda publisher: Upstream(settings, publisher, interest),
+        demand,
+        lambda publisher: Upstream(settings, publisher, demand),
         lease_s=settings.lease_s,
     )
     task = asyncio.current_task()

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from gateway.errors import ConfigurationError
 from gateway.server.http_protocol import Connection, Limits
 from gateway.settings import Settings
-from gateway.web.auth.authenticator import Access
+from gateway.web.auth.authenticator import Authenticator
 from gateway.web.sse.push import KeepRawSend
 
 logger = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # it believes all of this machine; see gateway.web.middleware.proxies
+                proxy_headers=False,  # it trusts all of this machine; see web.middleware.proxies
                 timeout_graceful_shutdown=int(settings.drain_s) + 1,
                 backlog=BACKLOG,
             )
@@ -251,11 +251,11 @@ def serve(
     set_up_logging(settings)
     url = format_url(settings.host, listener.getsockname()[1])
 
-    access: Access = app.state.access
+    authenticator: Authenticator = app.state.authenticator
 
     def tell() -> None:
         if is_announced:
-            announce(url, access)
+            announce(url, authenticator)
         on_ready(url)
 
     server = Server(app, settings, on_ready=tell)
@@ -263,9 +263,9 @@ def serve(
     return 1 if server.has_failed or not server.started else 0
 
 
-def announce(url: str, access: Access) -> None:
+def announce(url: str, authenticator: Authenticator) -> None:
     """Tell a person at a terminal where the gateway is, and how to sign in."""
     sys.stderr.write(f"live on {url}\n")
-    if access.is_generated:
-        sys.stderr.write(f"sign in once with {url}/login{access.login_fragment()}\n")
+    if authenticator.is_generated:
+        sys.stderr.write(f"sign in once with {url}/login{authenticator.login_fragment()}\n")
     sys.stderr.flush()

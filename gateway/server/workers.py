@@ -18,7 +18,7 @@ from contextlib import suppress
 from gateway.server.parent_watch import end_with_stdin
 from gateway.server.server import announce, format_url, open_socket, serve, set_up_logging
 from gateway.settings import Settings, load_settings
-from gateway.web.auth.authenticator import open_access
+from gateway.web.auth.authenticator import create_authenticator
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +35,20 @@ def supervise(settings: Settings, count: int) -> int:
     Raises:
         ConfigurationError: when the address cannot be had, or would be open to others.
     """
-    access = open_access(settings)
+    authenticator = create_authenticator(settings)
     set_up_logging(settings)
     # First alone: an address that somebody else shares out is taken.
     with open_socket(settings.host, settings.port) as probe:
         port = probe.getsockname()[1]
     listeners = [open_socket(settings.host, port, is_shared=True) for _ in range(count)]
     environment = {**os.environ, "HOST": settings.host, "PORT": str(port)}
-    if access.is_generated and access.token is not None:
-        environment["GATEWAY_TOKEN"] = access.token  # one for all
+    if authenticator.is_generated and authenticator.token is not None:
+        environment["GATEWAY_TOKEN"] = authenticator.token  # one for all
     try:
         family = _Family(settings, listeners, environment)
-        return asyncio.run(family.run(lambda: announce(format_url(settings.host, port), access)))
+        return asyncio.run(
+            family.run(lambda: announce(format_url(settings.host, port), authenticator))
+        )
     finally:
         for listener in listeners:
             listener.close()
@@ -106,18 +108,18 @@ class _Family:
 
     async def _wait(self, process: asyncio.subprocess.Process) -> None:
         """Return when the worker has ended; it is asked to when all are to stop."""
-        ended = asyncio.create_task(process.wait(), name="worker's end")
+        revoked = asyncio.create_task(process.wait(), name="worker's end")
         stopping = asyncio.create_task(self._stopping.wait(), name="worker's stop")
-        await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([revoked, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if not ended.done():
+        if not revoked.done():
             with suppress(ProcessLookupError):  # it ended in this moment
                 process.send_signal(signal.SIGTERM)
-            await asyncio.wait([ended], timeout=self._stop_s)
-        if not ended.done():
+            await asyncio.wait([revoked], timeout=self._stop_s)
+        if not revoked.done():
             logger.error("a worker did not stop in time")
             process.kill()
-        status = await ended
+        status = await revoked
         if self._stopping.is_set() and status != 0:
             self._status = 1
 

@@ -12,7 +12,7 @@ class TooManySymbols(ValueError):
     """The upstream's cap on symbols is reached; the message says which and is for people."""
 
 
-class Interest:
+class Demand:
     """Counts who wants what. `on_change` is called after each change of the wanted set."""
 
     def __init__(
@@ -41,20 +41,20 @@ class Interest:
         return self._counts.get(symbol, 0)
 
     @contextmanager
-    def hold(self, symbols: Iterable[str]) -> Iterator[None]:
+    def acquire(self, symbols: Iterable[str]) -> Iterator[None]:
         """Want these symbols for as long as the block runs.
 
         Raises:
             TooManySymbols: when the upstream's cap would be passed; nothing is held then.
         """
         held = frozenset(symbols)
-        self._acquire(held)
+        self._add(held)
         try:
             yield
         finally:
-            self._release(held)
+            self._remove(held)
 
-    def _acquire(self, symbols: frozenset[str]) -> None:
+    def _add(self, symbols: frozenset[str]) -> None:
         before = self.wanted
         new = symbols - before
         if new and len(before) + len(new) > self.max_symbols:
@@ -73,7 +73,7 @@ class Interest:
         if self.wanted != before:
             self.on_change()
 
-    def _release(self, symbols: frozenset[str]) -> None:
+    def _remove(self, symbols: frozenset[str]) -> None:
         changed = False
         for symbol in symbols:
             count = self._counts[symbol] - 1

@@ -27,7 +27,7 @@ class Publisher(Protocol):
         """Drop the records of symbols that are followed no more."""
 
 
-def tell_status(
+def publish_status(
     publisher: Publisher,
     upstream: Upstream,
     state: State,
@@ -49,10 +49,10 @@ def tell_status(
     )
 
 
-def tell_stale(publisher: Publisher, reason: str, *, now_ms: int) -> None:
+def publish_stale(publisher: Publisher, reason: str, *, now_ms: int) -> None:
     """Publish that nothing of what is known is fresh any more, and why."""
     for upstream in UPSTREAMS:
         known = publisher.latest("status", upstream)
         if isinstance(known, Status):
-            tell_status(publisher, upstream, "stale", reason, now_ms=now_ms, market=known.market)
+            publish_status(publisher, upstream, "stale", reason, now_ms=now_ms, market=known.market)
     publisher.mark_stale()

@@ -200,7 +200,7 @@ async def _events(context: Context, request: Request) -> Response:
     held = ExitStack()
     if query.symbols and query.snapshot != "only" and request.method != "HEAD":
         try:
-            held.enter_context(context.interest.hold(query.symbols))
+            held.enter_context(context.demand.acquire(query.symbols))
         except TooManySymbols as error:
             raise _bad(query.symbols_parameter, str(error)) from None
     if RAW_SEND in request.scope and query.rate is None and query.snapshot != "only":

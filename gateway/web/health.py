@@ -68,7 +68,7 @@ def report_status(context: Context, versions: dict[str, str]) -> dict[str, Any]:
             "refused": context.streams_refused,
             "subscribers": hub.subscribers,
         },
-        "symbols_wanted": len(context.interest.wanted),
+        "symbols_wanted": len(context.demand.wanted),
         "events": {
             "published": hub.published,
             "conflated": hub.conflated,

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.pages.authoring.builder import PageError
 from gateway.pages.authoring.factory import (
     MOST_DESCRIPTIONS,
-    PageMaker,
+    PageFactory,
     ParameterError,
     Symbols,
 )
@@ -29,7 +29,7 @@ from gateway.pages.layout import render_tree
 from gateway.pages.panel import Page
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.pages.rendering.cache import encode_message, render_partial
-from gateway.pages.rendering.live_page import Viewer, Views
+from gateway.pages.rendering.live_page import LivePages, PageSubscriber
 from gateway.streams.demand import TooManySymbols
 from gateway.streams.records import Bye
 from gateway.streams.sse import encode_frame
@@ -72,7 +72,7 @@ class Live:
     """The endpoints and what they share."""
 
     def __init__(self, context: Context, environment: Environment, library: Library) -> None:
-        self.views = Views(context.hub, context.interest, environment)
+        self.views = LivePages(context.hub, context.demand, environment)
         self._context = context
         self._environment = environment
         self._library = library
@@ -90,9 +90,9 @@ class Live:
         found = self._library.find(local_path(request.scope))
         if found is None:
             raise HTTPException(404)
-        maker, in_path = found
-        given = {**self._own_list(request, maker), **request.query_params, **in_path}
-        return self._respond_page(request, await self._describe(maker, given))
+        factory, in_path = found
+        given = {**self._watchlist_arguments(request, factory), **request.query_params, **in_path}
+        return self._respond_page(request, await self._describe(factory, given))
 
     async def show_once(self, request: Request) -> Response:
         """What a stream begins with, for a window whose browser has no connection left for one."""
@@ -129,19 +129,19 @@ class Live:
         )
 
     async def _find_view(self, request: Request) -> Page:
-        maker = self._library.get(request.path_params["view"])
-        if maker is None:
+        factory = self._library.get(request.path_params["view"])
+        if factory is None:
             raise Problem(404, "There is no such view.")
-        return await self._describe(maker, request.query_params)
+        return await self._describe(factory, request.query_params)
 
     async def change_watchlist(self, request: Request) -> Response:
         """The changed list: as partials for htmx, by a redirect for a plain form."""
         async with request.form(max_files=0, max_fields=10, max_part_size=4096) as form:
             added, removed, name = form.get("add"), form.get("remove"), form.get("view")
-        maker = self._library.get(name if isinstance(name, str) else "home")
-        if maker is None or maker.own_list is None or not maker.is_plain:
+        factory = self._library.get(name if isinstance(name, str) else "home")
+        if factory is None or factory.watchlist_parameter is None or not factory.is_plain:
             raise Problem(404, "There is no such list.")
-        before = Symbols(self._read_own_list(request))
+        before = Symbols(self._read_watchlist(request))
         if isinstance(removed, str):
             change = watchlist.remove(before, removed)
         elif isinstance(added, str):
@@ -153,15 +153,17 @@ class Live:
         response: Response
         if is_htmx:
             # 200 also for a refusal: a browser logs anything else as an error of the page.
-            html = await self._render_change(request, maker, before, change)
+            html = await self._render_change(request, factory, before, change)
             response = HTMLResponse(html, headers=PRIVATE)
             if change.problem is None and typed:
                 response.headers["HX-Trigger"] = json.dumps({"symbolAdded": {"typed": typed}})
         elif change.problem is not None:
-            page = await self._describe(maker, {maker.own_list: ",".join(before)})
+            page = await self._describe(factory, {factory.watchlist_parameter: ",".join(before)})
             response = self._respond_page(request, page, 422, typed=typed, problem=change.problem)
         else:
-            response = RedirectResponse(f"{root_path_of(request.scope)}{maker.path}", 303, PRIVATE)
+            response = RedirectResponse(
+                f"{root_path_of(request.scope)}{factory.path}", 303, PRIVATE
+            )
         response.set_cookie(
             watchlist.COOKIE,
             watchlist.write_cookie(change.symbols),
@@ -173,40 +175,40 @@ class Live:
         )
         return response
 
-    def _read_own_list(self, request: Request) -> tuple[str, ...]:
+    def _read_watchlist(self, request: Request) -> tuple[str, ...]:
         cookie = request.cookies.get(watchlist.COOKIE)
         return watchlist.read_cookie(cookie, self._context.settings.symbols, self._limit)
 
-    def _own_list(self, request: Request, maker: PageMaker) -> dict[str, str]:
+    def _watchlist_arguments(self, request: Request, factory: PageFactory) -> dict[str, str]:
         """The viewer's list as a parameter of a page that takes one."""
-        if maker.own_list is None:
+        if factory.watchlist_parameter is None:
             return {}
-        return {maker.own_list: ",".join(self._read_own_list(request))}
+        return {factory.watchlist_parameter: ",".join(self._read_watchlist(request))}
 
-    async def _describe(self, maker: PageMaker, given: Mapping[str, str]) -> Page:
+    async def _describe(self, factory: PageFactory, given: Mapping[str, str]) -> Page:
         """The page for the parameters of a request.
 
         Raises:
             Problem: when there is no such page.
         """
         try:
-            arguments = maker.read(given)
-            page = maker.find(arguments)
+            arguments = factory.read(given)
+            page = factory.find(arguments)
             if page is None:
                 # What a person wrote may take its time, but not the event loop's.
-                page = await asyncio.to_thread(maker.describe, **arguments)
+                page = await asyncio.to_thread(factory.describe, **arguments)
         except ParameterError as error:
             raise Problem(400, str(error), parameter=error.name) from None
         except PageError as error:
             # The page was described without them when it was loaded, so they are what is wrong.
-            name = ", ".join(sorted(maker.parameters.keys() & given.keys())) or None
+            name = ", ".join(sorted(factory.parameters.keys() & given.keys())) or None
             words = f"{name}: {error}" if name else str(error)
             raise Problem(400, words, parameter=name) from None
         except Exception as error:
-            logger.exception("the page %s cannot be described", maker.path)
+            logger.exception("the page %s cannot be described", factory.path)
             raise Problem(500, f"This page has a mistake. {find_mistake(error)}") from error
         if len(page.symbols) > self._limit:
-            name = maker.own_list
+            name = factory.watchlist_parameter
             words = f"one page follows at most {self._limit} symbols"
             raise Problem(400, f"{name}: {words}" if name else _sentence(words), parameter=name)
         return page
@@ -249,14 +251,16 @@ class Live:
     async def _render_change(
         self,
         request: Request,
-        maker: PageMaker,
+        factory: PageFactory,
         before: tuple[str, ...],
         change: watchlist.Change,
     ) -> str:
         partials = [render_partial("add-message", str(escape(change.problem or "")))]
         if change.symbols != before:
-            assert maker.own_list is not None
-            page = await self._describe(maker, {maker.own_list: ",".join(change.symbols)})
+            assert factory.watchlist_parameter is not None
+            page = await self._describe(
+                factory, {factory.watchlist_parameter: ",".join(change.symbols)}
+            )
             partials += [
                 render_partial(panel.id, self.views.render_live(panel, frozenset()))
                 for panel in page.panels
@@ -314,7 +318,7 @@ class Live:
         beginning = self.begin(request, page)
         while hub.closing is None:
             try:
-                viewer: Viewer = self.views.open(page, accounts)
+                viewer: PageSubscriber = self.views.open(page, accounts)
             except TooManySymbols as error:
                 async for refusal in _refuse_symbols(error):
                     yield refusal
@@ -339,11 +343,11 @@ class Live:
 
     async def follow(self, request: Request, page: Page) -> tuple[Page, bytes]:
         """What the page is after a change of its file, and the message that makes it so."""
-        maker = self._library.get(page.name)
+        factory = self._library.get(page.name)
         try:
-            if maker is None:
+            if factory is None:
                 raise Problem(404, "This page is not in the file any more.")
-            new = await self._describe(maker, request.query_params)
+            new = await self._describe(factory, request.query_params)
         except Problem as problem:
             return page, _encode_notice(problem.detail, RETRY_MS)
         if new is page:
@@ -355,7 +359,7 @@ class Followed:
     """A stream that its view writes to, and the next view when the pages were read anew."""
 
     def __init__(self, live: Live, request: Request, page: Page) -> None:
-        """Raises: TooManySymbols, as `Views.open` does."""
+        """Raises: TooManySymbols, as `LivePages.open` does."""
         self._live = live
         self._request = request
         self._page = page

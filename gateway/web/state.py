@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.settings import Settings
-from gateway.streams.backplane.stats import BackplaneFigures
-from gateway.streams.demand import Interest
+from gateway.streams.backplane.stats import BackplaneStats
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 
 
@@ -24,9 +24,9 @@ class Context:
 
     settings: Settings
     hub: Hub
-    interest: Interest
+    demand: Demand
     report: Callable[[], dict[str, Any]] = field(default=dict)
-    figures: Callable[[], BackplaneFigures | None] = field(default=lambda: None)
+    figures: Callable[[], BackplaneStats | None] = field(default=lambda: None)
     find_trouble: Callable[[], str | None] = field(default=lambda: None)
     started_s: float = field(default_factory=time.monotonic)
     streams: int = 0

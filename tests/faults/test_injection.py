@@ -28,9 +28,9 @@ from gateway.pages.panels.status import StatusPanel
 from gateway.pages.panels.text import text
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.pages.rendering.cache import encode_message, render_partial
-from gateway.pages.rendering.live_page import Views
+from gateway.pages.rendering.live_page import LivePages
 from gateway.pages.rendering.templates import create_environment
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Record
 from tests.faults.trial import Trial
@@ -134,7 +134,7 @@ def show(word: str) -> list[str]:
     hub = Hub(epoch="e")
     for record in records:
         hub.publish(record)
-    views = Views(hub, Interest(now_s=lambda: 0.0), ENVIRONMENT, clock=lambda: 0.0)
+    views = LivePages(hub, Demand(now_s=lambda: 0.0), ENVIRONMENT, clock=lambda: 0.0)
     found = [still]
     for panel in panels:
         live = views.render_live(panel, None)

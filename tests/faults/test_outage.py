@@ -15,10 +15,10 @@ import pytest
 
 from gateway.errors import Unauthorized
 from gateway.settings import Settings
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.upstream.accounts import Accounts
-from gateway.streams.upstream.calendar import MarketHours
+from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.market_data import Feed
 from gateway.streams.upstream.session import BrokerSession
 from tests.faults.observer import observe
@@ -142,8 +142,8 @@ async def live_through(told_s: float) -> Broker:
     hub = Hub(epoch="test")
     make: Any = lambda _: broker  # noqa: E731
     session = BrokerSession(settings, hub, make=make, clock=loop.time, wall=broker.now_s)
-    interest = Interest(settings.symbols, now_s=loop.time)
-    feed = LineFeed(session, hub, interest, MarketHours("open"), settings, clock=loop.time)
+    demand = Demand(settings.symbols, now_s=loop.time)
+    feed = LineFeed(session, hub, demand, MarketCalendar("open"), settings, clock=loop.time)
     accounts = LineAccounts(session, hub, settings)
     tasks = [asyncio.create_task(each.run()) for each in (session, feed, accounts)]
     await asyncio.sleep(UP_S + DOWN_S + 3 * CAP_S)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.streams.backoff import Backoff
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Status
 from gateway.streams.upstream.market_data import LIMIT_PAUSE_S
@@ -159,8 +159,7 @@ async def test_a_cap_on_sessions_makes_no_storm(trial: Trial) -> None:
         settings = simulator.settings(symbols=("SPY",))
         hubs = [Hub(epoch=f"t{number}") for number in range(HALVES)]
         halves = [
-            Upstream(settings, hub, Interest(settings.symbols, now_s=time.monotonic))
-            for hub in hubs
+            Upstream(settings, hub, Demand(settings.symbols, now_s=time.monotonic)) for hub in hubs
         ]
         tasks = [asyncio.create_task(half.run()) for half in halves]
         try:

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.streams.backplane.election import Leader
-from gateway.streams.backplane.follower import Replica
+from gateway.streams.backplane.election import Election
+from gateway.streams.backplane.follower import Follower
 from gateway.streams.backplane.server import Backplane
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.publisher import Publisher
 from gateway.streams.records import QuoteUpdate, Status
@@ -49,8 +49,8 @@ class Market:
 class Feed:
     """A feed process, without the process."""
 
-    leader: Leader
-    interest: Interest
+    leader: Election
+    demand: Demand
     task: "asyncio.Task[None]"
     markets: list[Market] = field(default_factory=list)
 
@@ -75,9 +75,9 @@ class Feed:
 class Web:
     """A web process, without the process."""
 
-    replica: Replica
+    follower: Follower
     hub: Hub
-    interest: Interest
+    demand: Demand
 
     def quote(self, symbol: str = "SPY") -> QuoteUpdate | None:
         record = self.hub.latest("quote_update", symbol)
@@ -121,7 +121,7 @@ async def open_feed(
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Feed]:
     """A feed that stands by, or leads."""
-    interest = Interest(symbols, max_symbols=max_symbols, linger_s=linger_s, now_s=time.monotonic)
+    demand = Demand(symbols, max_symbols=max_symbols, linger_s=linger_s, now_s=time.monotonic)
     backplane = Backplane(url, timeout_s=timeout_s)
     markets: list[Market] = []
 
@@ -129,9 +129,9 @@ async def open_feed(
         markets.append(Market(publisher))
         return markets[-1]
 
-    leader = Leader(backplane, interest, make_source, lease_s=lease_s, clock=clock)
+    leader = Election(backplane, demand, make_source, lease_s=lease_s, clock=clock)
     async with running(leader.run()) as task:
-        yield Feed(leader, interest, task, markets)
+        yield Feed(leader, demand, task, markets)
     await backplane.close()
 
 
@@ -141,10 +141,10 @@ async def open_web(
 ) -> AsyncIterator[Web]:
     """A web process that has begun to read; silence is noticed after a second."""
     hub = Hub(epoch="unused", is_replica=True, tick_s=0, history_events=history_events)
-    interest = Interest(symbols, linger_s=0, now_s=time.monotonic)
-    replica = Replica(Backplane(url, timeout_s=0.5), hub, interest, silent_s=1.0)
-    async with running(replica.run()):
-        yield Web(replica, hub, interest)
+    demand = Demand(symbols, linger_s=0, now_s=time.monotonic)
+    follower = Follower(Backplane(url, timeout_s=0.5), hub, demand, silent_s=1.0)
+    async with running(follower.run()):
+        yield Web(follower, hub, demand)
 
 
 async def until(predicate: Callable[[], object], timeout_s: float = 5.0) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.settings import Settings
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import QuoteUpdate, Status
 from gateway.streams.upstream.upstream import Upstream
@@ -20,7 +20,7 @@ class Running:
 
     upstream: Upstream
     hub: Hub
-    interest: Interest
+    demand: Demand
     task: "asyncio.Task[None]"
 
     def quote(self, symbol: str) -> QuoteUpdate | None:
@@ -43,11 +43,11 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     """The upstream half at work; afterwards nothing of it is left."""
     before = asyncio.all_tasks()
     hub = Hub(epoch="test")
-    interest = Interest(settings.symbols, linger_s=settings.linger_s, now_s=time.monotonic)
-    upstream = Upstream(settings, hub, interest)
+    demand = Demand(settings.symbols, linger_s=settings.linger_s, now_s=time.monotonic)
+    upstream = Upstream(settings, hub, demand)
     task = asyncio.create_task(upstream.run(), name="upstream under test")
     try:
-        yield Running(upstream, hub, interest, task)
+        yield Running(upstream, hub, demand, task)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -111,7 +111,7 @@ def test_head_answers_headers_and_ends(running: Running) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert running.context.streams_opened == opened
-    assert "NEW" not in running.context.interest.wanted
+    assert "NEW" not in running.context.demand.wanted
 
 
 def test_what_follows_the_snapshot_is_live(fresh: Running) -> None:
@@ -124,14 +124,14 @@ def test_what_follows_the_snapshot_is_live(fresh: Running) -> None:
 
 
 def test_an_unknown_symbol_is_wanted_as_long_as_the_stream_is_open(fresh: Running) -> None:
-    interest = fresh.context.interest
+    demand = fresh.context.demand
     with Reader(fresh.port, "/events?symbol=.spy261218c600&symbol=SPY{=5m}") as reader:
         reader.read_until("snapshot_end")
-        assert {".SPY261218C600", "SPY{=5m}"} <= interest.wanted
-        assert interest.count(".SPY261218C600") == 1
+        assert {".SPY261218C600", "SPY{=5m}"} <= demand.wanted
+        assert demand.count(".SPY261218C600") == 1
         fresh.publish(make_quote(".SPY261218C600", "10.99"))
         assert symbols(reader.read_until("quote_update")) == {".SPY261218C600"}
-    eventually_sync(lambda: interest.count(".SPY261218C600") == 0)
+    eventually_sync(lambda: demand.count(".SPY261218C600") == 0)
 
 
 def test_without_symbols_everything_that_exists_is_sent(fresh: Running) -> None:
@@ -322,7 +322,7 @@ def test_too_many_symbols_for_the_upstream_are_refused() -> None:
         assert answer.status_code == 400
         assert answer.json()["parameter"] == "symbols"
         assert "3 symbols" in answer.json()["detail"]
-        assert gateway.context.interest.wanted == {"SPY", "QQQ"}
+        assert gateway.context.demand.wanted == {"SPY", "QQQ"}
 
 
 def test_a_full_gateway_says_so_in_a_stream() -> None:
@@ -367,7 +367,7 @@ def test_fifty_streams_come_and_go_without_a_trace(fresh: Running) -> None:
     eventually_sync(lambda: fresh.context.streams == 0)
     fresh.wait_for_streams(0)
     eventually_sync(lambda: fresh.count_tasks() <= tasks)
-    assert all(fresh.context.interest.count(f"A{turn}") == 0 for turn in range(50))
+    assert all(fresh.context.demand.count(f"A{turn}") == 0 for turn in range(50))
 
 
 def test_the_snapshot_is_one_document(running: Running) -> None:

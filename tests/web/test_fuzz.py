@@ -148,7 +148,7 @@ def test_the_form_of_the_watchlist(
 def test_the_form_of_the_login() -> None:
     with open_gateway(make_protected(gateway_token=TOKEN)) as gateway:
         gateway.publish(make_quote())
-        throttle = gateway.app.state.access.throttle
+        throttle = gateway.app.state.authenticator.throttle
 
         @settings(max_examples=EXAMPLES)
         @given(bodies, content_types)

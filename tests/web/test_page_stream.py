@@ -174,9 +174,9 @@ def test_a_symbol_is_wanted_while_it_is_watched() -> None:
     with open_gateway(make_settings(linger_s=0)) as gateway:
         with Stream(gateway, "/live/home?symbols=TSLA") as stream:
             stream.read_until("TSLA")
-            assert gateway.context.interest.count("TSLA") == 1
-        eventually_sync(lambda: gateway.context.interest.count("TSLA") == 0)
-        assert gateway.call(lambda: gateway.context.interest.wanted) >= {"SPY"}
+            assert gateway.context.demand.count("TSLA") == 1
+        eventually_sync(lambda: gateway.context.demand.count("TSLA") == 0)
+        assert gateway.call(lambda: gateway.context.demand.wanted) >= {"SPY"}
 
 
 def test_two_pages_share_one_view(fresh: Running) -> None:
@@ -184,7 +184,7 @@ def test_two_pages_share_one_view(fresh: Running) -> None:
     with Stream(fresh, path) as one, Stream(fresh, path) as other:
         one.read_until("TSLA")
         other.read_until("TSLA")
-        assert fresh.context.interest.count("TSLA") == 1
+        assert fresh.context.demand.count("TSLA") == 1
 
 
 def test_streams_leave_nothing_behind(fresh: Running) -> None:
@@ -198,7 +198,7 @@ def test_streams_leave_nothing_behind(fresh: Running) -> None:
             stream.read_until("SPY")
     eventually_sync(lambda: fresh.context.streams == 0)
     eventually_sync(lambda: fresh.count_tasks() <= tasks)
-    eventually_sync(lambda: fresh.context.interest.count("SPY") == 0)
+    eventually_sync(lambda: fresh.context.demand.count("SPY") == 0)
 
 
 def test_streams_are_written_to_without_a_task_each(fresh: Running) -> None:

@@ -72,8 +72,8 @@ def test_the_same_parameters_are_the_same_view(running: Running) -> None:
     ):
         one.read_until("metric")
         other.read_until("metric")
-        assert running.context.interest.count("QQQ") == 1
-        assert running.context.interest.count("QQQ{=5m,tho=true}") == 1
+        assert running.context.demand.count("QQQ") == 1
+        assert running.context.demand.count("QQQ{=5m,tho=true}") == 1
 
 
 def test_navigation_has_what_needs_no_more(running: Running) -> None:

@@ -71,7 +71,7 @@ _READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
 }
 
 
-class PageMaker:
+class PageFactory:
     """A function under `@page`: describes its page for arguments that come from a request."""
 
     def __init__(self, path: str, title: str | None, function: Callable[..., None]) -> None:
@@ -108,7 +108,7 @@ class PageMaker:
         return "{" not in self.path
 
     @property
-    def own_list(self) -> str | None:
+    def watchlist_parameter(self) -> str | None:
         """The parameter that is the viewer's own list."""
         lists = (each.name for each in self.parameters.values() if each.type is Symbols)
         return next(lists, None)
@@ -205,7 +205,7 @@ class Parameter:
             raise ParameterError(self.name, words or str(error)) from None
 
 
-def page(path: str, *, title: str | None = None) -> Callable[[Callable[..., None]], PageMaker]:
+def page(path: str, *, title: str | None = None) -> Callable[[Callable[..., None]], PageFactory]:
     """Make a function the description of the page at `path`: `/`, `/desk`, `/stock/{symbol}`.
 
     The function's other parameters come from the query and have defaults: `def desk(days=5)`.
@@ -220,23 +220,23 @@ def page(path: str, *, title: str | None = None) -> Callable[[Callable[..., None
     if path.split("/")[1] in OWN_ROOTS:
         raise PageError(f'@page("{path}"): this address is the gateway\'s own; choose another')
 
-    def make(function: Callable[..., None]) -> PageMaker:
-        maker = PageMaker(path, title, function)
+    def make(function: Callable[..., None]) -> PageFactory:
+        factory = PageFactory(path, title, function)
         book = _book.get()
         if book is not None:
-            book.append(maker)
-        return maker
+            book.append(factory)
+        return factory
 
     return make
 
 
-_book: ContextVar[list[PageMaker] | None] = ContextVar("book", default=None)
+_book: ContextVar[list[PageFactory] | None] = ContextVar("book", default=None)
 
 
 @contextmanager
-def open_book() -> Iterator[list[PageMaker]]:
+def open_book() -> Iterator[list[PageFactory]]:
     """A list of the pages that are made within the block."""
-    book: list[PageMaker] = []
+    book: list[PageFactory] = []
     token = _book.set(book)
     try:
         yield book
@@ -244,22 +244,22 @@ def open_book() -> Iterator[list[PageMaker]]:
         _book.reset(token)
 
 
-def check_book(makers: Sequence[PageMaker]) -> None:
+def check_book(factories: Sequence[PageFactory]) -> None:
     """Describe every page that needs no parameters, so that a mistake is found at once.
 
     Raises:
         PageError: when two pages have one address; and what the functions raise.
     """
-    seen: dict[str, PageMaker] = {}
-    for maker in makers:
-        before = seen.setdefault(_PARAMETER.sub("{}", maker.path), maker)
-        if before is not maker:
+    seen: dict[str, PageFactory] = {}
+    for factory in factories:
+        before = seen.setdefault(_PARAMETER.sub("{}", factory.path), factory)
+        if before is not factory:
             raise PageError(
-                f"{before.function.__name__} and {maker.function.__name__} are both at "
-                f'@page("{maker.path}"): give one of them another address'
+                f"{before.function.__name__} and {factory.function.__name__} are both at "
+                f'@page("{factory.path}"): give one of them another address'
             )
-        if all(each.default is not inspect.Parameter.empty for each in maker.parameters.values()):
-            maker.describe(**maker.read({}))
+        if all(each.default is not inspect.Parameter.empty for each in factory.parameters.values()):
+            factory.describe(**factory.read({}))
 
 
 def _name(path: str) -> str:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gateway.pages.authoring.factory import PageMaker, check_book
+from gateway.pages.authoring.factory import PageFactory, check_book
 from gateway.pages.authoring.loader import Mistake, PageFileError, load_pages
 from gateway.pages.home import home
-from gateway.pages.panel import FragmentPanel, Slot
+from gateway.pages.panel import FragmentPanel, Region
 from gateway.streams.records import Key, Record
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class MistakePanel(FragmentPanel):
 
     template: ClassVar[str] = "panels/mistake.html"
     frame: ClassVar[str] = "panels/mistake_frame.html"
-    slot: ClassVar[Slot] = "notice"
+    region: ClassVar[Region] = "notice"
     refresh_s: float | None = 0.25  # the library, not a record, says what it is
 
     def __init__(self, library: "Library") -> None:
@@ -58,7 +58,7 @@ class Link:
 class Library:
     """The pages by path and by name; `on_change` is called after they were read anew."""
 
-    def __init__(self, path: Path | None = None, makers: Sequence[PageMaker] = ()) -> None:
+    def __init__(self, path: Path | None = None, factories: Sequence[PageFactory] = ()) -> None:
         """Raises: PageError, when pages that come from no file are described wrongly."""
         self.path = path
         # The folder, not the file: an editor may put another file in its place.
@@ -67,40 +67,42 @@ class Library:
         self.on_change: Callable[[], None] = lambda: None
         self._generation = 0
         self._common = (*home.common, MistakePanel(self)) if path else home.common
-        self._fixed = tuple(makers)
-        for maker in makers:
-            self._prepare(maker)
-        check_book(makers)
-        self._makers = self._complete(())
+        self._fixed = tuple(factories)
+        for factory in factories:
+            self._prepare(factory)
+        check_book(factories)
+        self._factories = self._complete(())
         if path is not None:
             self.load()
 
     @property
     def links(self) -> list[Link]:
         """The pages that can be gone to without saying more."""
-        return [Link(each.title, each.path, each.name) for each in self._makers if each.is_plain]
+        return [Link(each.title, each.path, each.name) for each in self._factories if each.is_plain]
 
-    def find(self, path: str) -> tuple[PageMaker, dict[str, str]] | None:
+    def find(self, path: str) -> tuple[PageFactory, dict[str, str]] | None:
         """The page at a path, and the parameters in it; a plain path wins over a pattern."""
-        found = [(each, given) for each in self._makers if (given := each.match(path)) is not None]
+        found = [
+            (each, given) for each in self._factories if (given := each.match(path)) is not None
+        ]
         return min(found, key=lambda each: len(each[1])) if found else None
 
-    def get(self, name: str) -> PageMaker | None:
+    def get(self, name: str) -> PageFactory | None:
         """The page whose stream has this name."""
-        return next((each for each in self._makers if each.name == name), None)
+        return next((each for each in self._factories if each.name == name), None)
 
     def load(self) -> bool:
         """Whether the file could be read; if not, `mistake` says why and the pages stay."""
         assert self.path is not None
         self._generation += 1
         try:
-            makers = load_pages(self.path, self._prepare)
+            factories = load_pages(self.path, self._prepare)
         except PageFileError as error:
             logger.warning("%s", error)
             self.mistake = error.mistake
             return False
         self.mistake = None
-        self._makers = self._complete(makers)
+        self._factories = self._complete(factories)
         return True
 
     async def watch(self) -> None:
@@ -120,15 +122,15 @@ class Library:
             # The kernel has no watch left to give; what was read goes on being served.
             logger.exception("%s is not watched any more; restart to see changes", self.path)
 
-    def _prepare(self, maker: PageMaker) -> None:
-        maker.generation = self._generation
-        maker.common = self._common
+    def _prepare(self, factory: PageFactory) -> None:
+        factory.generation = self._generation
+        factory.common = self._common
 
-    def _complete(self, makers: Sequence[PageMaker]) -> tuple[PageMaker, ...]:
-        found = [*self._fixed, *makers]
+    def _complete(self, factories: Sequence[PageFactory]) -> tuple[PageFactory, ...]:
+        found = [*self._fixed, *factories]
         if all(each.path != home.path for each in found):
             # A copy, because what stands above the pages is this library's.
-            own = PageMaker(home.path, home.title, home.function)
+            own = PageFactory(home.path, home.title, home.function)
             own.common = self._common
             found.insert(0, own)
         return tuple(found)

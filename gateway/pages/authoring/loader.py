@@ -17,7 +17,7 @@ from types import ModuleType
 
 from gateway.errors import ConfigurationError
 from gateway.pages.authoring.builder import PageError
-from gateway.pages.authoring.factory import PageMaker, check_book, open_book
+from gateway.pages.authoring.factory import PageFactory, check_book, open_book
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def find_files(path: Path, name: str = "") -> list[Path]:
 
 
 def load_pages(
-    path: Path, prepare: Callable[[PageMaker], None] = lambda maker: None
-) -> list[PageMaker]:
+    path: Path, prepare: Callable[[PageFactory], None] = lambda factory: None
+) -> list[PageFactory]:
     """The pages of a file or folder, each described once, after `prepare` was called with it.
 
     Raises:
@@ -71,8 +71,8 @@ def load_pages(
         with _open_folder(folder), open_book() as book:
             for file in files:
                 _run(file)
-            for maker in book:
-                prepare(maker)
+            for factory in book:
+                prepare(factory)
             check_book(book)
     except ConfigurationError:
         raise PageFileError(Mistake(path.name, None, "the file is not there any more")) from None

@@ -71,7 +71,7 @@ def panel(
             found = list(keys(*positional, **named)) if keys else []
             checked = tuple(_check_key(name, key) for key in found)
             is_private = any(key[0] in ACCOUNT_TYPES for key in checked)
-            kind = PrivateOwnPanel if is_private else OwnPanel
+            kind = PrivateCustomPanel if is_private else CustomPanel
             arguments = dict(list(bound.arguments.items())[1:])
             heading = title.format_map(arguments) if title else None
             call = Call(function, template, positional, named, arguments)
@@ -113,7 +113,7 @@ class Call:
         return self._template.render({**self._arguments, **variables})
 
 
-class OwnPanel(FragmentPanel):
+class CustomPanel(FragmentPanel):
     """A panel that a person wrote; what it raises stands in its place."""
 
     template: ClassVar[str] = "panels/own.html"
@@ -168,7 +168,7 @@ class OwnPanel(FragmentPanel):
         return {"html": Markup(html), "mistake": None}
 
 
-class PrivateOwnPanel(OwnPanel):
+class PrivateCustomPanel(CustomPanel):
     """One that listens to balances."""
 
     is_private = True

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from gateway.pages.authoring.builder import PageError, check_symbols, current_builder
-from gateway.pages.panel import Move
+from gateway.pages.panel import RowChange
 from gateway.pages.panels.table import REMEMBERED, Head, SymbolTable, write_name
 from gateway.pages.rendering.formats import UNKNOWN, decimals_of, format_number
 from gateway.streams.symbols import is_option
@@ -61,7 +61,7 @@ class GreeksPanel(SymbolTable):
             return Head("IV", meaning="Implied volatility")
         return Head(column.title())
 
-    def figures(self, record: Any, move: Move) -> Sequence[str]:
+    def figures(self, record: Any, move: RowChange) -> Sequence[str]:
         """The price, the volatility in percent, the greeks."""
         percent = format_number(None if record.volatility is None else record.volatility * 100, 1)
         decimals = min(decimals_of(record.price), PRICE_DECIMALS)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from gateway.pages.authoring.builder import PageError, check_symbols, current_builder
-from gateway.pages.panel import Cells, Move, TablePanel
+from gateway.pages.panel import Cells, RowChange, TablePanel
 from gateway.pages.panels.sparkline import SparklinePanel
 from gateway.pages.panels.watchlist import CHANGE, PERCENT
 from gateway.pages.rendering.formats import (
@@ -72,7 +72,7 @@ class MetricPanel(TablePanel):
         last = record.last if isinstance(record, QuoteUpdate) else None
         return last if is_known(last) else None
 
-    def row_cells(self, key: Key, record: Record | None, move: Move) -> Cells:
+    def row_cells(self, key: Key, record: Record | None, move: RowChange) -> Cells:
         """Every figure as text."""
         if not isinstance(record, QuoteUpdate):
             return ("value waiting", UNKNOWN, "c-change", UNKNOWN, "c-pct", UNKNOWN, "", "")

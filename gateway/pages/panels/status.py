@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from gateway.pages.authoring.builder import current_builder
-from gateway.pages.panel import FragmentPanel, Slot
+from gateway.pages.panel import FragmentPanel, Region
 from gateway.pages.rendering.formats import (
     EXCHANGE_TIME_NAME,
     format_clock,
@@ -67,7 +67,7 @@ class StatusPanel(FragmentPanel):
 
     template: ClassVar[str] = "panels/status.html"
     frame: ClassVar[str] = "panels/status_frame.html"
-    slot: ClassVar[Slot] = "header"
+    region: ClassVar[Region] = "header"
     refresh_s: float | None = 1.0
 
     def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:

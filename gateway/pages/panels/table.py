@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from markupsafe import Markup, escape
 
 from gateway.pages.authoring.builder import plain_id
-from gateway.pages.panel import Cells, Move, TablePanel
+from gateway.pages.panel import Cells, RowChange, TablePanel
 from gateway.pages.rendering.formats import (
     CENT,
     MIN_DECIMALS,
@@ -95,7 +95,7 @@ class SymbolTable(TablePanel):
         value = getattr(record, self.value, None)
         return value if is_known(value) else None
 
-    def row_cells(self, key: Key, record: Record | None, move: Move) -> Cells:
+    def row_cells(self, key: Key, record: Record | None, move: RowChange) -> Cells:
         """The name, then a figure for each column."""
         if isinstance(record, MarketRecord):
             state = "stale" if record.stale else ""
@@ -114,7 +114,7 @@ class SymbolTable(TablePanel):
         ...
 
     @abstractmethod
-    def figures(self, record: Any, move: Move) -> Sequence[str]:
+    def figures(self, record: Any, move: RowChange) -> Sequence[str]:
         """The class and the content of each cell but the first."""
         ...
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from markupsafe import Markup
 
 from gateway.pages.authoring.builder import PageError, check_symbols, current_builder
-from gateway.pages.panel import Cells, FragmentPanel, Move
+from gateway.pages.panel import Cells, FragmentPanel, RowChange
 from gateway.pages.panels.sparkline import SparklinePanel
 from gateway.pages.panels.table import (
     REMEMBERED,
@@ -137,7 +137,7 @@ class QuoteTable(SymbolTable):
         """The column's own, as one names it."""
         return Head(COLUMNS[column], f"c-{column}")
 
-    def figures(self, record: Any, move: Move) -> Sequence[str]:
+    def figures(self, record: Any, move: RowChange) -> Sequence[str]:
         """A figure for each column."""
         decimals = decimals_for(
             record.symbol,
@@ -187,7 +187,7 @@ class WatchlistPanel(QuoteTable):
         """The quote's, and one for the button."""
         return (*super().cell_tags, "td")
 
-    def row_cells(self, key: Key, record: Record | None, move: Move) -> Cells:
+    def row_cells(self, key: Key, record: Record | None, move: RowChange) -> Cells:
         """The quote, and a button that removes it."""
         return (*super().row_cells(key, record, move), "keep", _write_button(key[1]))
 

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from jinja2 import Environment
 
-from gateway.pages.panel import RESTING, Cells, FragmentPanel, Move, Panel, TablePanel
+from gateway.pages.panel import RESTING, Cells, FragmentPanel, Panel, RowChange, TablePanel
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Key, Record
 
@@ -62,7 +62,7 @@ class Sources(NamedTuple):
     is_overdue: Callable[[Key], bool]
     clock: Callable[[], float]
     now_ms: Callable[[], int]
-    parts: "Parts"
+    parts: "RenderCache"
 
 
 class Fragment:
@@ -134,7 +134,7 @@ class Row:
         value = self._panel.row_value(record)
         # A row that flashed in the last tick rests in this one: at most two flashes a second.
         flash = "" if move.flash else _flash_of(self._value, value)
-        self._move = Move(flash, is_overdue) if flash or is_overdue else RESTING
+        self._move = RowChange(flash, is_overdue) if flash or is_overdue else RESTING
         self.record, self._value = record, value
         cells, before = self._panel.row_cells(self._key, record, self._move), self._cells
         if cells == before:
@@ -157,7 +157,7 @@ class Row:
         )
 
 
-class Parts:
+class RenderCache:
     """The fragments and rows of all views, each once while somebody shows it."""
 
     def __init__(self) -> None:

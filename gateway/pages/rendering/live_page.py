@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
-from gateway.pages.panel import Page, Panel, Slot
+from gateway.pages.panel import Page, Panel, Region
 from gateway.pages.rendering.cache import (
     Accounts,
     FragmentElement,
-    Parts,
+    RenderCache,
     Sources,
     TableElement,
     create_element,
@@ -28,7 +28,7 @@ from gateway.pages.rendering.cache import (
     encode_message,
 )
 from gateway.pages.rendering.ticker import TICK_S, Ticker
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Key
 
@@ -114,21 +114,21 @@ class _Private:
         self.viewers = 0
 
 
-class View:
+class LivePage:
     """A page as it is now, while somebody watches it.
 
     Ordered: each viewer sees rising states. May drop: intermediate states for a viewer that is
     slow; never the newest. Bounded by what the page shows, not by its viewers or their speed.
     """
 
-    def __init__(self, page: Page, sources: Sources, views: "Views", hold: ExitStack) -> None:
+    def __init__(self, page: Page, sources: Sources, views: "LivePages", hold: ExitStack) -> None:
         self.page = page
         self.viewers = 0
         self.is_retired = False
         """Whether its page was described anew, and every viewer is to open that one."""
         self.hold = hold
         self.shared = Channel([each for each in page.panels if not each.is_private], sources)
-        self.pushed: dict[Viewer, None] = {}
+        self.pushed: dict[PageSubscriber, None] = {}
         """Those who are written to and have taken everything so far; a dict for its order."""
         self._private_panels = [each for each in page.panels if each.is_private]
         self._private: dict[Accounts, _Private] = {}
@@ -142,7 +142,7 @@ class View:
         """Whether the hub closes or the page is another now, and every viewer is to leave."""
         return self.is_retired or self._sources.hub.closing is not None
 
-    def join(self, accounts: Accounts) -> "Viewer":
+    def join(self, accounts: Accounts) -> "PageSubscriber":
         """A viewer who is behind everything; close it when done."""
         self.cancel()
         tick = self._views.ticker.start()
@@ -154,7 +154,7 @@ class View:
         self.viewers += 1
         if private.viewers == 1 or self.viewers == 1:
             finish(self.work(tick))
-        return Viewer(self, private)
+        return PageSubscriber(self, private)
 
     def leave(self, private: _Private) -> None:
         """One viewer fewer; nothing is rendered for nobody."""
@@ -208,10 +208,10 @@ class View:
                 yield
 
 
-class Viewer:
+class PageSubscriber:
     """One open stream of a view: two cursors. It is read from, or written to after `push`."""
 
-    def __init__(self, view: View, private: _Private) -> None:
+    def __init__(self, view: LivePage, private: _Private) -> None:
         self._view = view
         self._private = private
         self._cursors = (-1, -1)
@@ -241,7 +241,7 @@ class Viewer:
         """The partials of all that this viewer may see, for who asks once and does not listen."""
         return self._view.shared.show_everything() + self._private.channel.show_everything()
 
-    def push(self, take: Callable[[bytes], bool], end: Callable[[], None]) -> "Viewer":
+    def push(self, take: Callable[[bytes], bool], end: Callable[[], None]) -> "PageSubscriber":
         """Have the view write to `take` from now on; see `Hub.push`, whose promises hold here too.
 
         `end` is called when the hub or the view closes.
@@ -279,17 +279,17 @@ Chunks = dict[tuple[_Private, int, int], bytes]
 class PanelHtml(NamedTuple):
     """A panel as part of a whole page."""
 
-    slot: Slot
+    region: Region
     html: Markup
 
 
-class Views:
+class LivePages:
     """All views that are watched, each once, and the symbols that they want."""
 
     def __init__(
         self,
         hub: Hub,
-        interest: Interest,
+        demand: Demand,
         environment: Environment,
         *,
         tick_s: float = TICK_S,
@@ -300,11 +300,11 @@ class Views:
         self.ticker = Ticker(self._work, self._is_watched, tick_s)
         self.linger_s = linger_s
         self._hub = hub
-        self._interest = interest
+        self._demand = demand
         self._environment = environment
         self._clock = clock
-        self._sources = Sources(hub, environment, self._is_overdue, clock, now_ms, Parts())
-        self._views: dict[tuple[str, str, int], View] = {}
+        self._sources = Sources(hub, environment, self._is_overdue, clock, now_ms, RenderCache())
+        self._views: dict[tuple[str, str, int], LivePage] = {}
         self._counts: Counter[str] = Counter()
         self._wanted_since_s: dict[str, float] = {}
         self._accounts: tuple[float, tuple[str, ...]] = (float("-inf"), ())
@@ -312,7 +312,7 @@ class Views:
     def __len__(self) -> int:
         return len(self._views)
 
-    def open(self, page: Page, accounts: Accounts) -> Viewer:
+    def open(self, page: Page, accounts: Accounts) -> PageSubscriber:
         """A viewer of this page.
 
         Raises:
@@ -321,11 +321,11 @@ class Views:
         view = self._views.get(page.key)
         if view is None:
             hold = ExitStack()
-            hold.enter_context(self._interest.hold(page.symbols))
+            hold.enter_context(self._demand.acquire(page.symbols))
             for symbol in page.symbols:
                 self._wanted_since_s.setdefault(symbol, self._clock())
             self._counts.update(page.symbols)
-            view = self._views[page.key] = View(page, self._sources, self, hold)
+            view = self._views[page.key] = LivePage(page, self._sources, self, hold)
         return view.join(accounts)
 
     def _is_watched(self) -> bool:
@@ -341,7 +341,7 @@ class Views:
                     context = {"message": "a view could not be rendered", "exception": error}
                     asyncio.get_running_loop().call_exception_handler(context)
 
-    def drop(self, view: View) -> None:
+    def drop(self, view: LivePage) -> None:
         """Forget a view that nobody watches."""
         if view.viewers == 0 and (view.is_retired or self._views.get(view.page.key) is view):
             if not view.is_retired:
@@ -365,7 +365,7 @@ class Views:
         """Every panel of the page with its present values; `variables` are for the frames."""
         return [
             PanelHtml(
-                panel.slot,
+                panel.region,
                 self._render_frame(panel, self.render_live(panel, accounts), variables),
             )
             for panel in page.panels
@@ -378,7 +378,7 @@ class Views:
     def render_live(self, panel: Panel, accounts: Accounts) -> Markup:
         """What stands in the panel's live element at this moment."""
         # Of its own, because whoever looks at rows between two ticks would take their flashes.
-        element = create_element(panel, self._sources._replace(parts=Parts()), accounts)
+        element = create_element(panel, self._sources._replace(parts=RenderCache()), accounts)
         if isinstance(element, FragmentElement):
             known = self.accounts(accounts) if panel.is_private else ()
             element.fragment.refresh(0, known)

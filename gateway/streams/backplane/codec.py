@@ -49,10 +49,10 @@ class Lease(msgspec.Struct, frozen=True):
     """Entries refused because their publisher held the lease no more."""
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Revoked(msgspec.Struct, frozen=True):
     """Logins that were signed out, hidden; when each would have ended (s); where to read on."""
 
-    ended: dict[str, float]
+    revoked: dict[str, float]
     mark: str
 
 
@@ -96,7 +96,7 @@ def decode_report(data: bytes | None) -> dict[str, Any] | None:
     return None if data is None else _decode(_REPORT, data)
 
 
-def decode_ended(entries: Iterable[tuple[bytes, list[bytes]]]) -> dict[str, float]:
+def decode_revoked(entries: Iterable[tuple[bytes, list[bytes]]]) -> dict[str, float]:
     """The logins of entries of the stream, and when each would have ended."""
     return {
         login.decode(): float(at_s)

@@ -22,12 +22,12 @@ import msgspec
 from gateway.errors import BackplaneError, LeaseLost
 from gateway.streams.backoff import Backoff
 from gateway.streams.backplane.codec import make_holder
-from gateway.streams.backplane.outbox import Outlet
+from gateway.streams.backplane.outbox import Outbox
 from gateway.streams.backplane.server import Backplane, Verdict
-from gateway.streams.backplane.stats import LeaderFigures
-from gateway.streams.demand import Interest, TooManySymbols
+from gateway.streams.backplane.stats import LeaderStats
+from gateway.streams.demand import Demand, TooManySymbols
 from gateway.streams.hub.position import Origin
-from gateway.streams.publisher import Publisher, tell_stale
+from gateway.streams.publisher import Publisher, publish_stale
 from gateway.streams.records import MarketRecord, Status
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Source(Protocol):
         """What `/status` tells of it."""
 
 
-class Leader:
+class Election:
     """Runs a source while this process holds the lease, and carries what it publishes.
 
     Ordered: what is carried is what was published, in order, under one epoch at a time. Never two:
@@ -82,7 +82,7 @@ class Leader:
     def __init__(
         self,
         backplane: Backplane,
-        interest: Interest,
+        demand: Demand,
         make_source: Callable[[Publisher], Source],
         *,
         lease_s: float,
@@ -90,7 +90,7 @@ class Leader:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._backplane = backplane
-        self._interest = interest
+        self._demand = demand
         self._make_source = make_source
         self._lease_s = lease_s
         self._clock = clock
@@ -165,9 +165,9 @@ class Leader:
 
     async def _serve(self, *, is_invited: bool) -> None:
         """Lead until the lease is lost, handed over, or given up."""
-        outlet = Outlet()
-        outlet.on_change = self._changed.set
-        source = self._make_source(outlet)
+        outbox = Outbox()
+        outbox.on_change = self._changed.set
+        source = self._make_source(outbox)
         helpers: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as tasks:
 
@@ -183,13 +183,13 @@ class Leader:
                 if is_invited:
                     logger.info("taking over: going upstream before the other leaves")
                     upstream = start_source()
-                    await self._warm_up(outlet)
+                    await self._warm_up(outbox)
                     if await self._ask(take=True) != "leading":
                         return
-                await self._inherit(outlet)
+                await self._inherit(outbox)
                 upstream = upstream or start_source()
-                helpers.append(tasks.create_task(self._tell(source, outlet), name="report"))
-                await self._lead(outlet, upstream)
+                helpers.append(tasks.create_task(self._tell(source, outbox), name="report"))
+                await self._lead(outbox, upstream)
             except BackplaneError as error:
                 self._note(str(error))
             finally:
@@ -198,12 +198,12 @@ class Leader:
                     task.cancel()
         logger.info("left upstream")
 
-    async def _lead(self, outlet: Outlet, upstream: "asyncio.Task[None]") -> None:
+    async def _lead(self, outbox: Outbox, upstream: "asyncio.Task[None]") -> None:
         """Carry what is published, for as long as the lease can be kept."""
         while True:
             try:
-                await self._carry(outlet)
-                await self._say_goodbye(outlet, upstream)
+                await self._carry(outbox)
+                await self._say_goodbye(outbox, upstream)
                 return
             except LeaseLost:
                 if self._stopping.is_set():
@@ -214,7 +214,7 @@ class Leader:
                 self._note(str(error))
             if self._stopping.is_set() or not await self._reclaim():
                 return
-            await self._inherit(outlet)
+            await self._inherit(outbox)
 
     async def _reclaim(self) -> bool:
         """Whether the lease is ours again, before it could have become another's."""
@@ -228,7 +228,7 @@ class Leader:
                 await self._pause(RETRY_CAP_S / 4)
         return False
 
-    async def _carry(self, outlet: Outlet) -> None:
+    async def _carry(self, outbox: Outbox) -> None:
         """Publish batch after batch; returns when the process is to stop and nobody follows.
 
         Raises:
@@ -236,8 +236,8 @@ class Leader:
         """
         invited_until_s: float | None = None
         while True:
-            if outlet.pending <= BATCH:  # else there is more than one batch: no time to gather
-                await self._gather(outlet)
+            if outbox.pending <= BATCH:  # else there is more than one batch: no time to gather
+                await self._gather(outbox)
             if self._stopping.is_set() and invited_until_s is None:
                 if not await self._backplane.invite(self._holder, HAND_OVER_S):
                     return
@@ -249,26 +249,26 @@ class Leader:
             if self._floor > int(self.mark[0]):
                 raise LeaseLost("a later epoch has been seen")
             asked_s = self._clock()
-            count = await self._publish(outlet)
+            count = await self._publish(outbox)
             self._held_until_s = asked_s + self._lease_s
             if count != self._wanted_count:
                 self._wanted_count = count
                 self._wanted_changed.set()
 
-    async def _publish(self, outlet: Outlet) -> int:
+    async def _publish(self, outbox: Outbox) -> int:
         """Carry a batch; the count of changes of what is wanted."""
         assert self.mark is not None
         before = self.mark
         self.mark, count = await self._backplane.publish(
-            self._holder, self._lease_s, before, outlet.take(BATCH)
+            self._holder, self._lease_s, before, outbox.take(BATCH)
         )
         self._appended += self.mark[1] - before[1]
         return count
 
-    async def _gather(self, outlet: Outlet) -> None:
+    async def _gather(self, outbox: Outbox) -> None:
         """Return when there is something to publish, or a sign of life is due."""
         self._changed.clear()
-        if not outlet.pending:
+        if not outbox.pending:
             try:
                 async with asyncio.timeout(BEAT_S):
                     await self._changed.wait()
@@ -276,38 +276,38 @@ class Leader:
                 return
         await asyncio.sleep(GATHER_S)
 
-    async def _say_goodbye(self, outlet: Outlet, upstream: "asyncio.Task[None]") -> None:
+    async def _say_goodbye(self, outbox: Outbox, upstream: "asyncio.Task[None]") -> None:
         """Tell the viewers that nothing follows, and free the lease."""
         upstream.cancel()
         await asyncio.wait([upstream], timeout=1.0)
-        tell_stale(outlet, "the feed process was stopped", now_ms=self._now_ms())
-        while outlet.pending:
-            await self._publish(outlet)
+        publish_stale(outbox, "the feed process was stopped", now_ms=self._now_ms())
+        while outbox.pending:
+            await self._publish(outbox)
         await self._backplane.release(self._holder)
 
-    async def _inherit(self, outlet: Outlet) -> None:
+    async def _inherit(self, outbox: Outbox) -> None:
         """Begin the epoch with everything that is known, here or from the publisher before."""
         newest = await self._backplane.read_newest()
         records = [record for _, record in newest.records]
         left = {each.symbol for each in records if isinstance(each, MarketRecord)}
         # What nobody wants any more lingers like a symbol whose last viewer has just left.
-        for symbols in (left, left & self._interest.wanted):
+        for symbols in (left, left & self._demand.wanted):
             try:
-                with self._interest.hold(symbols):
+                with self._demand.acquire(symbols):
                     pass
                 break
             except TooManySymbols:
                 continue
-        outlet.inherit(records, self._interest.wanted)
-        outlet.restart()
+        outbox.inherit(records, self._demand.wanted)
+        outbox.restart()
 
-    async def _warm_up(self, outlet: Outlet) -> None:
+    async def _warm_up(self, outbox: Outbox) -> None:
         """Return when everything wanted has a price, or has had its time."""
         deadline_s = self._clock() + WARM_S
         while self._clock() < deadline_s:
-            status = outlet.latest("status", "feed")
+            status = outbox.latest("status", "feed")
             is_live = isinstance(status, Status) and status.state in ("live", "closed")
-            if is_live and all(outlet.latest("quote_update", s) for s in self._interest.wanted):
+            if is_live and all(outbox.latest("quote_update", s) for s in self._demand.wanted):
                 return
             self._changed.clear()
             try:
@@ -335,24 +335,24 @@ class Leader:
             return
         hold = ExitStack()
         try:
-            hold.enter_context(self._interest.hold(wanted))
+            hold.enter_context(self._demand.acquire(wanted))
         except TooManySymbols as error:
             logger.warning("not everything that is wanted can be followed: %s", error)
             kept = sorted(wanted & self._wanted) + sorted(wanted - self._wanted)
-            wanted = frozenset(kept[: self._interest.max_symbols - len(self._interest.always)])
+            wanted = frozenset(kept[: self._demand.max_symbols - len(self._demand.always)])
             self._hold.close()  # first, because there is no room for both
-            hold.enter_context(self._interest.hold(wanted))
+            hold.enter_context(self._demand.acquire(wanted))
         before, self._hold, self._wanted = self._hold, hold, wanted
         before.close()
 
-    async def _tell(self, source: Source, outlet: Outlet) -> None:
+    async def _tell(self, source: Source, outbox: Outbox) -> None:
         """Let the web processes tell what this process would."""
         while True:
-            figures = LeaderFigures(
+            figures = LeaderStats(
                 appended=self._appended,
                 reconnects=self._reconnects,
-                waiting=outlet.pending,
-                conflated=outlet.conflated,
+                waiting=outbox.pending,
+                conflated=outbox.conflated,
             )
             report = {**source.report(), "leader": msgspec.to_builtins(figures)}
             with suppress(BackplaneError):  # who carries will tell

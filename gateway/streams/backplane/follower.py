@@ -19,12 +19,12 @@ from gateway.streams.backoff import Backoff
 from gateway.streams.backplane.codec import Lease, Wish
 from gateway.streams.backplane.outbox import Change, Complete, Forget
 from gateway.streams.backplane.server import Backplane
-from gateway.streams.backplane.stats import BackplaneFigures, LeaderFigures
-from gateway.streams.demand import Interest
+from gateway.streams.backplane.stats import BackplaneStats, LeaderStats
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.hub.position import Origin, order_of
 from gateway.streams.hub.subscription import Subscription
-from gateway.streams.publisher import tell_stale, tell_status
+from gateway.streams.publisher import publish_stale, publish_status
 from gateway.streams.records import DATA_TYPES, MARKET_TYPES, Key, Record
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ LOADING = "the newest records are being read"
 EVERYTHING = Subscription(types=DATA_TYPES)
 
 
-class Replica:
+class Follower:
     """Keeps a hub equal to what is published; the hub promises what it always does.
 
     Nothing is lost while the server holds the stream that far back, also over a lost connection;
@@ -75,7 +75,7 @@ class Replica:
         self,
         backplane: Backplane,
         hub: Hub,
-        interest: Interest,
+        demand: Demand,
         *,
         silent_s: float = SILENT_S,
         clock: Callable[[], float] = time.monotonic,
@@ -83,7 +83,7 @@ class Replica:
     ) -> None:
         self._backplane = backplane
         self._hub = hub
-        self._interest = interest
+        self._demand = demand
         self._silent_s = silent_s
         self._clock = clock
         self._now_ms = now_ms
@@ -108,7 +108,7 @@ class Replica:
 
     async def run(self) -> None:
         """Follow until cancelled, whatever becomes of the server."""
-        self._interest.on_change = self._wish_changed.set
+        self._demand.on_change = self._wish_changed.set
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(), name="replica")
@@ -144,10 +144,10 @@ class Replica:
             },
         }
 
-    def figures(self) -> BackplaneFigures:
+    def figures(self) -> BackplaneStats:
         """What `/metrics` tells."""
         lease = self._lease
-        return BackplaneFigures(
+        return BackplaneStats(
             is_reachable=self._trouble is None,
             lag_s=self._find_lag_s(),
             read=self.entries,
@@ -187,7 +187,7 @@ class Replica:
         hub = self._hub
         if self._is_loaded and not await self._catch_up(newest.mark):
             self.gaps += 1
-            hub.tell_gap(GAP_REASON)
+            hub.publish_gap(GAP_REASON)
             logger.warning("the stream was trimmed too soon: reading the newest")
         if order_of(newest.mark) < order_of(hub.origin):
             # The server lost what had been published. A later epoch than any ever seen will come,
@@ -287,14 +287,14 @@ class Replica:
         statuses = self._hub.statuses()
         if len(statuses) == self._hub.keys:  # there is nothing that could be stale
             reason = self._trouble or "no feed process has published yet"
-            tell_status(self._hub, "feed", "connecting", reason, now_ms=self._now_ms())
+            publish_status(self._hub, "feed", "connecting", reason, now_ms=self._now_ms())
             return
         reason = self._trouble or "the feed process is silent; waiting for one that is not"
         if reason == self._marked_reason:
             return
         self._marked_reason = reason
         before = [(each.key, each.record) for each in self._hub.snapshot(EVERYTHING)]
-        tell_stale(self._hub, reason, now_ms=self._now_ms())
+        publish_stale(self._hub, reason, now_ms=self._now_ms())
         if self._marked_epoch != self._hub.epoch:
             # Another publisher's by now: it publishes again what is still right of that.
             self._marked.clear()
@@ -322,8 +322,8 @@ class Replica:
         """Make known what is wanted here, when it changes and often enough to be believed."""
         while True:
             self._wish_changed.clear()
-            self._interest.expire()
-            symbols = tuple(sorted(self._interest.wanted))
+            self._demand.expire()
+            symbols = tuple(sorted(self._demand.wanted))
             delay_s = WISH_AGAIN_S
             try:
                 wish = Wish(int(self._hub.epoch), symbols)
@@ -375,9 +375,9 @@ class Replica:
             self._trouble = trouble
 
 
-def _read_leader(report: dict[str, Any] | None) -> LeaderFigures | None:
+def _read_leader(report: dict[str, Any] | None) -> LeaderStats | None:
     """What a feed process, which may be of another version, tells of its publishing."""
     try:
-        return msgspec.convert((report or {}).get("leader"), LeaderFigures | None)
+        return msgspec.convert((report or {}).get("leader"), LeaderStats | None)
     except msgspec.ValidationError:
         return None

@@ -29,7 +29,7 @@ class Complete(msgspec.Struct, frozen=True):
 Change = Record | Forget | Complete
 
 
-class Outlet:
+class Outbox:
     """A publisher whose changes are taken from it in batches.
 
     Ordered. May drop: intermediate updates of a key while more than `max_pending` wait, counted in

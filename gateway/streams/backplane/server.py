@@ -2,8 +2,8 @@
 
 One stream of records under ids `epoch-sequence`, the newest record of every key, a lease that says
 who may publish, what each web process wants, and what they tell each other of their logins. Every
-step that must not be torn is a script of `gateway.streams.backplane.scripts`. Nothing secret is ever written:
-no token, no credential, no session.
+step that must not be torn is a script of `gateway.streams.backplane.scripts`. Nothing secret is
+ever written: no token, no credential, no session.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from redis.backoff import NoBackoff
 from gateway.errors import BackplaneError, LeaseLost
 from gateway.streams.backplane.codec import (
     BEAT,
-    Ended,
     Lease,
     Newest,
+    Revoked,
     Wish,
     decode_change,
-    decode_ended,
     decode_record,
     decode_report,
+    decode_revoked,
     decode_wishes,
     encode_change,
     find_age_s,
@@ -65,7 +65,7 @@ from gateway.streams.hub.position import Origin, order_of
 
 MIN_VERSION = (6, 2)
 
-MAX_ENDED = 20_000
+MAX_REVOKED = 20_000
 """Logins that were signed out and are remembered, about: 2 MB; the oldest give way."""
 
 TIMEOUT_S = 2.0
@@ -281,15 +281,15 @@ class Backplane:
         arguments = (client, limit, to_ms(window_s), "1" if has_failed else "0")
         return int(await self._run(COUNT_FAILURE, *arguments)) / 1000
 
-    async def write_ended(self, ended: Mapping[str, float]) -> None:
+    async def write_revoked(self, revoked: Mapping[str, float]) -> None:
         """Make known which logins were signed out."""
         pipeline = self._redis.pipeline(transaction=False)
-        for login, at_s in ended.items():
-            trim = ("MAXLEN", "~", MAX_ENDED)
+        for login, at_s in revoked.items():
+            trim = ("MAXLEN", "~", MAX_REVOKED)
             pipeline.execute_command("XADD", ENDED, *trim, "*", login, f"{at_s:.0f}")
         await self._ask(pipeline.execute())
 
-    async def read_ended(self, mark: str = "", *, waits: bool = False) -> Ended:
+    async def read_revoked(self, mark: str = "", *, waits: bool = False) -> Revoked:
         """Some of what was signed out after this mark, from the beginning when there is none.
 
         The mark stays when nothing is left; or, if this waits, when nothing came in time.
@@ -299,8 +299,8 @@ class Backplane:
             "XREAD", "COUNT", READ_ENTRIES, *block, "STREAMS", ENDED, mark or "0-0"
         )
         entries = answer[0][1] if answer else ()
-        return Ended(
-            ended=decode_ended(entries),
+        return Revoked(
+            revoked=decode_revoked(entries),
             mark=entries[-1][0].decode() if entries else mark,
         )
 

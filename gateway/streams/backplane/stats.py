@@ -3,7 +3,7 @@
 import msgspec
 
 
-class LeaderFigures(msgspec.Struct, frozen=True, gc=False):
+class LeaderStats(msgspec.Struct, frozen=True, gc=False):
     """What the feed process that publishes counts of itself, since it began."""
 
     appended: int
@@ -16,7 +16,7 @@ class LeaderFigures(msgspec.Struct, frozen=True, gc=False):
     """Updates that a newer one replaced before they were carried."""
 
 
-class BackplaneFigures(msgspec.Struct, frozen=True):
+class BackplaneStats(msgspec.Struct, frozen=True):
     """What a web process knows of the backplane; None for what it does not."""
 
     is_reachable: bool
@@ -38,4 +38,4 @@ class BackplaneFigures(msgspec.Struct, frozen=True):
     """Since its last renewal."""
     fenced: int | None = None
     """Entries refused because their publisher held the lease no more."""
-    leader: LeaderFigures | None = None
+    leader: LeaderStats | None = None

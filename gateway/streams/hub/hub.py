@@ -56,7 +56,7 @@ class Hub:
 
     A replica holds what another process published, under that one's ids, which are all that its
     ids are: what it publishes itself (heartbeats, marks while it is cut off) has none. What it
-    missed is told, too: see `tell_gap`.
+    missed is told, too: see `publish_gap`.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Hub:
         self.epoch = origin[0]
         return True
 
-    def tell_gap(self, reason: str) -> None:
+    def publish_gap(self, reason: str) -> None:
         """Tell everybody who follows that updates were left out, nobody knows how many."""
         self._append(Gap(skipped=None, reason=reason), self.origin, is_local=True)
 

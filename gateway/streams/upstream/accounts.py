@@ -20,9 +20,9 @@ from tastytrade.streamer import SubscriptionType
 from gateway.errors import Unauthorized, UpstreamError
 from gateway.settings import Settings
 from gateway.streams.backoff import PLATEAU_S, Backoff
-from gateway.streams.publisher import Publisher, tell_status
+from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import State
-from gateway.streams.upstream.drops import Tally
+from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.frames import AccountInspector, GuardedSocket
 from gateway.streams.upstream.normalize import (
     LenientBalance,
@@ -51,7 +51,7 @@ NETWORK_TROUBLE = (
 class _Streamer(AlertStreamer):
     """The SDK's account streamer with a guard in front of its reader; see `wire`."""
 
-    def __init__(self, session: Session, dropped: Tally) -> None:
+    def __init__(self, session: Session, dropped: DropStats) -> None:
         super().__init__(session)
         self._dropped = dropped
         self._guarded: GuardedSocket | None = None
@@ -97,7 +97,7 @@ class Accounts:
         self._polled = False
         self._known = False
         self._reason: str | None = None
-        self.dropped: Tally = Tally()
+        self.dropped: DropStats = DropStats()
         self.polls = 0
         self.pushes = 0
         self.connects = 0
@@ -253,7 +253,7 @@ class Accounts:
 
     def _tell(self, state: State, reason: str | None) -> None:
         now_ms = time.time_ns() // 1_000_000
-        tell_status(self._publisher, "accounts", state, reason, now_ms=now_ms)
+        publish_status(self._publisher, "accounts", state, reason, now_ms=now_ms)
 
 
 async def _get_accounts(sdk: Session, settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from gateway.clock import SteadyWall, read_steady_s
-from gateway.streams.markets import ALWAYS_OPEN, MARKETS, Market, Phase
+from gateway.streams.markets import ALWAYS_OPEN, MARKETS, Market, SessionState
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _CALENDARS: Mapping[Market, str] = {
 Sessions = Mapping[Market, list[tuple[datetime, datetime]]]
 
 
-class MarketHours:
+class MarketCalendar:
     """The phase of every market, or a fixed answer for a feed that keeps hours of its own.
 
     A wall clock that is set is not believed for a day: what it says of a market counts only where
@@ -60,7 +60,7 @@ class MarketHours:
         self._has_stepped = False
         self._sessions: Sessions = {}
 
-    def read(self) -> dict[Market, Phase | None]:
+    def read(self) -> dict[Market, SessionState | None]:
         """Every market's phase now; None while its calendar is unread, or clocks disagree."""
         if self.mode != "auto":
             return dict.fromkeys(MARKETS, self.mode)
@@ -70,19 +70,19 @@ class MarketHours:
         now, kept = (self.at(datetime.fromtimestamp(each, UTC)) for each in (wall_s, kept_s))
         return {market: now[market] if now[market] == kept[market] else None for market in MARKETS}
 
-    def at(self, now: datetime) -> dict[Market, Phase | None]:
+    def at(self, now: datetime) -> dict[Market, SessionState | None]:
         """Every market's phase at an aware time that the calendars reach."""
-        phases: dict[Market, Phase | None] = {}
+        session_states: dict[Market, SessionState | None] = {}
         for market in MARKETS:
             sessions = self._sessions.get(market)
             if market == ALWAYS_OPEN:
-                phases[market] = "open"
+                session_states[market] = "open"
             elif sessions:
                 is_open = any(begin <= now < end for begin, end in sessions)
-                phases[market] = "open" if is_open else "closed"
+                session_states[market] = "open" if is_open else "closed"
             else:
-                phases[market] = None
-        return phases
+                session_states[market] = None
+        return session_states
 
     async def run(self) -> None:
         """Keep the calendars read, until cancelled."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
-Tally = Counter[tuple[str, str]]
+DropStats = Counter[tuple[str, str]]
 """How many, by type and reason."""
 
 Fate = Literal["dropped", "nulled", "suspicious"]
@@ -48,10 +48,10 @@ _BEGINNINGS: dict[Fate, tuple[str, str]] = {
 }
 
 
-def describe(tallies: Mapping[Fate, Tally]) -> list[str]:
+def describe(drop_stats: Mapping[Fate, DropStats]) -> list[str]:
     """Sentences for an operator, most frequent first."""
     counted = sorted(
-        ((count, fate, *key) for fate, tally in tallies.items() for key, count in tally.items()),
+        ((count, fate, *key) for fate, drops in drop_stats.items() for key, count in drops.items()),
         key=lambda each: (-each[0], each[1:]),
     )
     return [
@@ -61,12 +61,12 @@ def describe(tallies: Mapping[Fate, Tally]) -> list[str]:
     ]
 
 
-def report_tallies(tallies: Mapping[Fate, Tally]) -> dict[str, Any]:
+def report_drops(drop_stats: Mapping[Fate, DropStats]) -> dict[str, Any]:
     """Plain JSON values: fate, type, reason and count of each, and the same in sentences."""
     counts = [
         [fate, kind, reason, count]
-        for fate, tally in tallies.items()
-        for (kind, reason), count in sorted(tally.items())
+        for fate, drops in drop_stats.items()
+        for (kind, reason), count in sorted(drops.items())
         if count
     ]
-    return {"counts": counts, "in_words": describe(tallies)}
+    return {"counts": counts, "in_words": describe(drop_stats)}

@@ -18,7 +18,7 @@ from httpx2.websockets import AsyncWebSocketSession
 from wsproto.utilities import LocalProtocolError
 
 from gateway.errors import SessionLimit, Unauthorized, UpstreamError
-from gateway.streams.upstream.drops import FRAME, Tally
+from gateway.streams.upstream.drops import FRAME, DropStats
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -40,7 +40,7 @@ class GuardedSocket:
         self,
         socket: AsyncWebSocketSession,
         inspect: Callable[[Any], list[Any]],
-        dropped: Tally,
+        dropped: DropStats,
         on_frame: Callable[[], None],
     ) -> None:
         self._socket = socket
@@ -89,7 +89,7 @@ class FeedInspector:
         self,
         channels: dict[int, str],
         fields: dict[str, list[str]],
-        dropped: Tally,
+        dropped: DropStats,
         on_channel_closed: Callable[[str], None],
     ) -> None:
         self._channels = channels
@@ -250,7 +250,7 @@ def _error(message: dict[str, Any]) -> UpstreamError:
 class AccountInspector:
     """Looks at account stream messages; lets through acks and what `wanted` accepts."""
 
-    def __init__(self, dropped: Tally, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    def __init__(self, dropped: DropStats, wanted: Callable[[dict[str, Any]], bool]) -> None:
         self._dropped = dropped
         self._wanted = wanted
 

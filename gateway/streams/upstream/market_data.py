@@ -33,14 +33,14 @@ from gateway.errors import (
 )
 from gateway.settings import Settings
 from gateway.streams.backoff import PLATEAU_S, Backoff
-from gateway.streams.demand import Interest
-from gateway.streams.markets import Market, Phase, market_of
-from gateway.streams.publisher import Publisher, tell_status
+from gateway.streams.demand import Demand
+from gateway.streams.markets import Market, SessionState, market_of
+from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import QuoteUpdate, State
 from gateway.streams.symbols import event_types
-from gateway.streams.upstream.calendar import MarketHours
+from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.candles import history_s, split_candle
-from gateway.streams.upstream.drops import Fate, Tally
+from gateway.streams.upstream.drops import DropStats, Fate
 from gateway.streams.upstream.frames import FeedInspector, GuardedSocket
 from gateway.streams.upstream.normalize import (
     EVENT_CLASSES,
@@ -89,7 +89,7 @@ class _Streamer(DXLinkStreamer):
     its place is the one spot from which every frame can be seen.
     """
 
-    def __init__(self, session: Session, dropped: Tally, feed: "Feed") -> None:
+    def __init__(self, session: Session, dropped: DropStats, feed: "Feed") -> None:
         super().__init__(session)
         self._dropped = dropped
         self._feed = feed
@@ -145,15 +145,15 @@ class Feed:
 
     Freshness is told with the data: a status event for the feed, `stale` on every record, the phase
     of its market on every quote. Events of symbols that nobody wants any more are dropped, and so
-    is what a pump could not understand; `tallies` counts both, and what was replaced by null.
+    is what a pump could not understand; `drop_stats` counts both, and what was replaced by null.
     """
 
     def __init__(
         self,
         session: BrokerSession,
         publisher: Publisher,
-        interest: Interest,
-        hours: MarketHours,
+        demand: Demand,
+        hours: MarketCalendar,
         settings: Settings,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -161,13 +161,13 @@ class Feed:
         install_lenient_classes()
         self._session = session
         self._publisher = publisher
-        self._interest = interest
+        self._demand = demand
         self._hours = hours
         self._settings = settings
         self._clock = clock
         self.normalizer = Normalizer()
-        self.normalizer.phases = hours.read()
-        self.dropped: Tally = Tally()
+        self.normalizer.session_states = hours.read()
+        self.dropped: DropStats = DropStats()
         self.received: Counter[str] = Counter()
         self.connects = 0
         self.last_error: str | None = None
@@ -177,7 +177,7 @@ class Feed:
         self._flowed = False
         self._fresh = False
         self._freshness = Freshness(settings.stale_s)
-        self._phases: dict[Market, Phase | None] = hours.read()
+        self._session_states: dict[Market, SessionState | None] = hours.read()
         self._known: frozenset[str] = frozenset()
         self._judged: frozenset[str] = frozenset({CANARY})
         self._markets: frozenset[Market] = frozenset({market_of(CANARY)})
@@ -192,7 +192,7 @@ class Feed:
         Raises:
             StageFailed: when a pump cannot be kept alive.
         """
-        self._interest.on_change = self._wake
+        self._demand.on_change = self._wake
         self._tell("connecting", None)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep, "the market hours", self._follow_hours, name="feed hours")
@@ -214,7 +214,7 @@ class Feed:
             "received": dict(self.received),
         }
 
-    def tallies(self) -> dict[Fate, Tally]:
+    def drop_stats(self) -> dict[Fate, DropStats]:
         """What was left out or looks wrong, by type and reason."""
         return {
             "dropped": self.dropped,
@@ -374,7 +374,7 @@ class Feed:
                 seen.clear()
             target = {
                 symbol
-                for symbol in self._interest.wanted | {CANARY}
+                for symbol in self._demand.wanted | {CANARY}
                 if event_type in event_types(symbol)
             }
             added, removed = target - held, held - target
@@ -413,7 +413,9 @@ class Feed:
             now_s = self._clock()
             if now_s - self._last_frame_s > NO_FRAME_S:
                 raise FeedSilent(f"no frame for {NO_FRAME_S:.0f} s")
-            is_open = frozenset(each for each, phase in self._phases.items() if phase == "open")
+            is_open = frozenset(
+                each for each, phase in self._session_states.items() if phase == "open"
+            )
             verdict = self._freshness.judge(self._judged, is_open, now_s)
             self._mark(verdict)
             if verdict.is_mute and verdict.silent_s > NO_DATA_S:
@@ -426,7 +428,7 @@ class Feed:
     def _judge(self, verdict: Verdict, now_s: float) -> None:
         """Tell the state of the feed as it is after a look."""
         age_s = now_s - max(self.last_event_at_s or self._connected_s, self._connected_s)
-        is_open = any(self._phases[each] == "open" for each in self._markets)
+        is_open = any(self._session_states[each] == "open" for each in self._markets)
         if verdict.is_mute:
             if self._fresh:
                 self._fresh = False
@@ -458,19 +460,19 @@ class Feed:
 
     def _turn(self) -> None:
         """Publish the quotes again of what has opened or closed, with its new phase."""
-        before, self._phases = self._phases, self._hours.read()
-        if before == self._phases:
+        before, self._session_states = self._session_states, self._hours.read()
+        if before == self._session_states:
             return
-        self.normalizer.phases = self._phases
+        self.normalizer.session_states = self._session_states
         for symbol in sorted(self._known):
-            phase = self._phases[market_of(symbol)]
+            phase = self._session_states[market_of(symbol)]
             quote = self._publisher.latest("quote_update", symbol)
             if isinstance(quote, QuoteUpdate) and quote.market != phase:
                 self._publisher.publish(msgspec.structs.replace(quote, market=phase))
 
     def _revive(self, symbol: str) -> None:
         """The first event of a connection, or after a silence."""
-        if self._freshness.is_suspect and self._phases[market_of(symbol)] != "open":
+        if self._freshness.is_suspect and self._session_states[market_of(symbol)] != "open":
             return  # what moves out of hours tells nothing of those that are silent
         self._fresh = True
         self._flowed = True
@@ -489,8 +491,8 @@ class Feed:
         """Let go of symbols that nobody has wanted for a while."""
         while True:
             changed = self._changed
-            self._interest.expire()
-            wanted = self._interest.wanted
+            self._demand.expire()
+            wanted = self._demand.wanted
             if wanted != self._known:
                 gone = self._known - wanted
                 self._known = wanted
@@ -503,7 +505,7 @@ class Feed:
                 self._freshness.forget(gone)
                 if gone:
                     self._wake()
-            expiry_s = self._interest.next_expiry_s()
+            expiry_s = self._demand.next_expiry_s()
             try:
                 async with asyncio.timeout(
                     None if expiry_s is None else max(0.0, expiry_s - self._clock())
@@ -518,13 +520,13 @@ class Feed:
         changed.set()
 
     def _tell(self, state: State, reason: str | None) -> None:
-        tell_status(
+        publish_status(
             self._publisher,
             "feed",
             state,
             reason,
             now_ms=time.time_ns() // 1_000_000,
-            market=self._phases[market_of(CANARY)],
+            market=self._session_states[market_of(CANARY)],
         )
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError, ValidationInfo, create_model, field_valida
 from tastytrade.account import AccountBalance
 from tastytrade.streamer import MAP_ALERTS, MAP_EVENTS
 
-from gateway.streams.markets import Market, Phase, market_of
+from gateway.streams.markets import Market, SessionState, market_of
 from gateway.streams.records import (
     BalanceUpdate,
     CandleHistory,
@@ -31,7 +31,7 @@ from gateway.streams.records import (
     format_time,
 )
 from gateway.streams.upstream.candles import Candle, Flags, Series
-from gateway.streams.upstream.drops import Tally
+from gateway.streams.upstream.drops import DropStats
 
 EVENT_TYPES = ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying", "Candle")
 
@@ -46,7 +46,7 @@ MAX_COUNT = 2**53
 _INFINITE = frozenset({"Infinity", "-Infinity"})
 _NOT_NUMBERS = dx.event.NAN_VALUES
 
-nulled: Tally = Tally()
+nulled: DropStats = DropStats()
 """Values that were null from the start, in all that this process has read; the SDK's table of
 classes is the process's own too."""
 
@@ -133,9 +133,9 @@ class Normalizer:
     """
 
     def __init__(self) -> None:
-        self.refused: Tally = Tally()
-        self.suspicious: Tally = Tally()
-        self.phases: Mapping[Market, Phase | None] = {}
+        self.refused: DropStats = DropStats()
+        self.suspicious: DropStats = DropStats()
+        self.session_states: Mapping[Market, SessionState | None] = {}
         """Of every market, as they are now; what is not in it is not known."""
         self._type = ""
         self._stale = False
@@ -313,7 +313,7 @@ class Normalizer:
             low=summary.low if summary else None,
             prev_close=prev_close,
             volume=trade.volume if trade else None,
-            market=self.phases.get(market_of(symbol)),
+            market=self.session_states.get(market_of(symbol)),
         )
 
     def _trade(self, event: Any, at: str) -> TradeUpdate:

@@ -28,7 +28,7 @@ from gateway.errors import (
 )
 from gateway.settings import Settings, is_loopback
 from gateway.streams.backoff import Backoff
-from gateway.streams.publisher import Publisher, tell_status
+from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import State
 from gateway.streams.upstream.supervisor import Restarts, keep
 
@@ -324,7 +324,7 @@ class BrokerSession:
 
     def _tell(self, state: State, reason: str | None) -> None:
         now_ms = int(self._wall() * 1000)
-        tell_status(self._publisher, "session", state, reason, now_ms=now_ms)
+        publish_status(self._publisher, "session", state, reason, now_ms=now_ms)
 
 
 async def _refresh(sdk: Session) -> None:

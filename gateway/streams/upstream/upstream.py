@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 from gateway.settings import Settings
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.publisher import Publisher
 from gateway.streams.upstream.accounts import Accounts
-from gateway.streams.upstream.calendar import MarketHours
-from gateway.streams.upstream.drops import Fate, Tally, report_tallies
+from gateway.streams.upstream.calendar import MarketCalendar
+from gateway.streams.upstream.drops import DropStats, Fate, report_drops
 from gateway.streams.upstream.market_data import Feed
 from gateway.streams.upstream.session import BrokerSession
 from gateway.streams.upstream.supervisor import Restarts, keep
@@ -17,10 +17,10 @@ from gateway.streams.upstream.supervisor import Restarts, keep
 class Upstream:
     """Everything between Tastytrade and the hub, or the backplane that leads to it."""
 
-    def __init__(self, settings: Settings, publisher: Publisher, interest: Interest) -> None:
-        self._hours = MarketHours(settings.market)
+    def __init__(self, settings: Settings, publisher: Publisher, demand: Demand) -> None:
+        self._hours = MarketCalendar(settings.market)
         self.session = BrokerSession(settings, publisher)
-        self.feed = Feed(self.session, publisher, interest, self._hours, settings)
+        self.feed = Feed(self.session, publisher, demand, self._hours, settings)
         self.accounts = Accounts(self.session, publisher, settings)
 
     async def run(self) -> None:
@@ -43,10 +43,10 @@ class Upstream:
             "session": self.session.report(),
             "feed": self.feed.report(),
             "accounts": self.accounts.report(),
-            "left_out": report_tallies(self.tallies()),
+            "left_out": report_drops(self.drop_stats()),
         }
 
-    def tallies(self) -> dict[Fate, Tally]:
+    def drop_stats(self) -> dict[Fate, DropStats]:
         """What was left out or looks wrong, of feed and accounts together."""
-        tallies = self.feed.tallies()
-        return {**tallies, "dropped": tallies["dropped"] + self.accounts.dropped}
+        drop_stats = self.feed.drop_stats()
+        return {**drop_stats, "dropped": drop_stats["dropped"] + self.accounts.dropped}

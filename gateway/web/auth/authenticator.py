@@ -2,7 +2,7 @@
 
 A viewer proves itself by a token, or by the cookie that a browser got for one. The owner's token
 is GATEWAY_TOKEN; the others' are hashed in the viewers file. Every request that is let in carries
-an `Admission`; streams hold on to theirs and are ended through it: at a sign-out, at the end of a
+an `AuthContext`; streams hold on to theirs and are ended through it: at a sign-out, at the end of a
 login, at a change of the viewer's entry.
 
 The cookies themselves are made and read in `gateway.web.auth.sessions`.
@@ -28,14 +28,13 @@ from starlette.types import Scope
 from gateway.clock import SteadyWall
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings, is_loopback
-from gateway.web.auth.sessions import LOGIN_IDLE_S, LOGIN_LIFE_S, Login, Logins
+from gateway.web.auth.sessions import LOGIN_IDLE_S, LOGIN_LIFE_S, Session, SessionStore
 from gateway.web.auth.throttle import MAX_ADDRESSES, Throttle, TooManyTries, network_of
 from gateway.web.auth.viewers import OWNER, Viewer, find_id, is_token_of, read_viewers
 
 if TYPE_CHECKING:
-    from gateway.web.auth.revocations import (
-        Siblings,  # brings redis, which one process alone can spare
-    )
+    # brings redis, which one process alone can spare
+    from gateway.web.auth.revocations import Peers
 
 logger = logging.getLogger(__name__)
 
@@ -60,24 +59,24 @@ ACCESS_CHANGED = "access_changed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Admission:
+class AuthContext:
     """A request that was let in: whose it is, and the login it came with, if with one."""
 
-    access: "Access"
+    authenticator: "Authenticator"
     viewer: Viewer
-    login: Login | None = None
+    login: Session | None = None
 
     @property
     def streams(self) -> int:
         """How many streams this viewer has open."""
-        return self.access.count_streams(self.viewer.name)
+        return self.authenticator.count_streams(self.viewer.name)
 
     def hold(self, end: Callable[[str], None]) -> Callable[[], None]:
         """What a stream calls when it is over; `end` is called once with why it must end."""
-        return self.access.hold(self, end)
+        return self.authenticator.hold(self, end)
 
 
-class Access:
+class Authenticator:
     """Whether a request comes from a viewer; without a token it only has to be from here.
 
     Promises: no token is logged, sent or kept in the clear but the owner's; comparisons take the
@@ -93,15 +92,15 @@ class Access:
         is_generated: bool = False,
         idle_s: float = LOGIN_IDLE_S,
         life_s: float = LOGIN_LIFE_S,
-        siblings: "Siblings | None" = None,
+        peers: "Peers | None" = None,
         now_s: Callable[[], float] | None = None,
     ) -> None:
         self._token = token
         self.is_generated = is_generated
         self.throttle = Throttle()
         # A clock that is set must neither end logins nor bring back one that was signed out.
-        self.logins = Logins(token, idle_s=idle_s, life_s=life_s, now_s=now_s or SteadyWall())
-        self._siblings = siblings
+        self.logins = SessionStore(token, idle_s=idle_s, life_s=life_s, now_s=now_s or SteadyWall())
+        self._peers = peers
         # Of this process alone: what is kept of tokens is worth nothing outside it.
         self._digest_key = secrets.token_bytes(32)
         self._token_digest = self._digest(token or "")
@@ -111,7 +110,7 @@ class Access:
         self._verified: dict[str, tuple[Viewer, bytes]] = {}
         self._verifying: dict[str, asyncio.Lock] = {}
         self._limiter: CapacityLimiter | None = None
-        self._held: dict[object, tuple[Admission, Callable[[str], None]]] = {}
+        self._held: dict[object, tuple[AuthContext, Callable[[str], None]]] = {}
         self._streams: Counter[str] = Counter()
         self.change(viewers or {})
 
@@ -129,7 +128,7 @@ class Access:
         """What makes a link to /login log in; a fragment is never sent to a server."""
         return f"#token={quote(self._token or '', safe='')}"
 
-    async def recognize(self, token: str, address: str) -> Viewer | None:
+    async def authenticate(self, token: str, address: str) -> Viewer | None:
         """Whose token this is; None when it is nobody's.
 
         Right tokens cost a keyed hash: argon2 runs for the first use of a viewer's token in this
@@ -151,7 +150,7 @@ class Access:
                 return await self._verify(viewer, token, digest, network)
         self._check(network)
         if is_owner:
-            await self._check_siblings(network)
+            await self._check_peers(network)
             self._owner_networks[network] = None
             _trim(self._owner_networks)
             return OWNER
@@ -168,7 +167,7 @@ class Access:
         key = f"{network} {viewer.id}"
         self._check(key)
         if not is_known:
-            await self._check_siblings(key)
+            await self._check_peers(key)
             if self._limiter is None:
                 self._limiter = CapacityLimiter(VERIFICATIONS)
             is_right = await to_thread.run_sync(is_token_of, viewer, token, limiter=self._limiter)
@@ -184,15 +183,15 @@ class Access:
         if wait_s := self.throttle.wait_s(key):
             raise TooManyTries(wait_s)
 
-    async def _check_siblings(self, key: str) -> None:
-        if self._siblings is not None:
-            self._heed(key, await self._siblings.wait_s(self.logins.hide("failures", key)))
+    async def _check_peers(self, key: str) -> None:
+        if self._peers is not None:
+            self._heed(key, await self._peers.wait_s(self.logins.hide("failures", key)))
 
     async def _fail(self, key: str) -> None:
         # First here: of many tries at once none may pass while the siblings are asked.
         self.throttle.record(key)
-        if self._siblings is not None:
-            self._heed(key, await self._siblings.count_failure(self.logins.hide("failures", key)))
+        if self._peers is not None:
+            self._heed(key, await self._peers.count_failure(self.logins.hide("failures", key)))
 
     def _heed(self, key: str, wait_s: int) -> None:
         if wait_s:
@@ -203,15 +202,15 @@ class Access:
         """A cookie value of a new session, good until its time is over."""
         return self.logins.make(viewer)
 
-    def read_cookie(self, value: str) -> Admission | None:
+    def read_cookie(self, value: str) -> AuthContext | None:
         """What a good cookie lets in."""
         found = self.logins.read(value, self._find)
-        return None if found is None else Admission(self, *found)
+        return None if found is None else AuthContext(self, *found)
 
-    def renew(self, admission: Admission) -> str | None:
+    def renew(self, auth_context: AuthContext) -> str | None:
         """The cookie that replaces the one of this request; None while that one will do."""
-        login = admission.login
-        return None if login is None else self.logins.renew(admission.viewer, login)
+        login = auth_context.login
+        return None if login is None else self.logins.renew(auth_context.viewer, login)
 
     def max_age_s(self, started_s: float | None = None) -> int:
         """How long a browser should keep a cookie that is made now."""
@@ -219,22 +218,22 @@ class Access:
 
     def end(self, value: str) -> None:
         """Sign the session of this cookie out; nothing happens when it is none of ours."""
-        admission = self.read_cookie(value)
-        if admission is not None and admission.login is not None:
-            self.logins.end(admission.login)
+        auth_context = self.read_cookie(value)
+        if auth_context is not None and auth_context.login is not None:
+            self.logins.end(auth_context.login)
             self.sweep()
-            if self._siblings is not None:
-                self._siblings.tell()
+            if self._peers is not None:
+                self._peers.tell()
 
-    async def run_siblings(self) -> None:
+    async def run_peers(self) -> None:
         """Follow what the siblings tell, until cancelled; without any there is nothing to do."""
-        if self._siblings is not None:
-            await self._siblings.run(self.logins, self.sweep)
+        if self._peers is not None:
+            await self._peers.run(self.logins, self.sweep)
 
-    async def look_at_siblings(self) -> None:
+    async def look_at_peers(self) -> None:
         """Return when it is known what was signed out before this process began."""
-        if self._siblings is not None:
-            await self._siblings.look()
+        if self._peers is not None:
+            await self._peers.look()
 
     def change(self, viewers: Mapping[str, Viewer]) -> None:
         """Let in these and no others from now on; what that changes for a stream ends it."""
@@ -248,13 +247,13 @@ class Access:
         }
         self.sweep()
 
-    def hold(self, admission: Admission, end: Callable[[str], None]) -> Callable[[], None]:
-        """As `Admission.hold`. Ends at once what is over already."""
-        if (reason := self._why_over(admission)) is not None:
+    def hold(self, auth_context: AuthContext, end: Callable[[str], None]) -> Callable[[], None]:
+        """As `AuthContext.hold`. Ends at once what is over already."""
+        if (reason := self._why_over(auth_context)) is not None:
             end(reason)
             return lambda: None
-        ticket, name = object(), admission.viewer.name
-        self._held[ticket] = admission, end
+        ticket, name = object(), auth_context.viewer.name
+        self._held[ticket] = auth_context, end
         self._streams[name] += 1
 
         def release() -> None:
@@ -271,8 +270,8 @@ class Access:
 
     def sweep(self) -> None:
         """End every stream whose admission is over."""
-        for ticket, (admission, end) in list(self._held.items()):
-            reason = self._why_over(admission)
+        for ticket, (auth_context, end) in list(self._held.items()):
+            reason = self._why_over(auth_context)
             if reason is not None and self._held.pop(ticket, None) is not None:
                 end(reason)
 
@@ -301,10 +300,10 @@ class Access:
                 self.change(viewers)
                 logger.info("the viewers file was read again; viewers: %d", len(viewers))
 
-    def _why_over(self, admission: Admission) -> str | None:
-        if admission.login is not None and self.logins.is_over(admission.login):
+    def _why_over(self, auth_context: AuthContext) -> str | None:
+        if auth_context.login is not None and self.logins.is_over(auth_context.login):
             return SIGNED_OUT
-        viewer = admission.viewer
+        viewer = auth_context.viewer
         return None if self._find(viewer.name) == viewer else ACCESS_CHANGED
 
     def _find(self, name: str) -> Viewer | None:
@@ -314,7 +313,7 @@ class Access:
         return hmac.digest(self._digest_key, token.encode("utf-8", "surrogatepass"), "sha256")
 
 
-def open_access(settings: Settings, siblings: "Siblings | None" = None) -> Access:
+def create_authenticator(settings: Settings, peers: "Peers | None" = None) -> Authenticator:
     """The access that these settings ask for; a token is generated where one is missing.
 
     Raises:
@@ -334,26 +333,26 @@ def open_access(settings: Settings, siblings: "Siblings | None" = None) -> Acces
             settings.viewers.stat()
             viewers = read_viewers(settings.viewers)
     is_generated = token is None and not (settings.is_simulation and settings.viewers is None)
-    return Access(
+    return Authenticator(
         secrets.token_urlsafe(24) if is_generated else token,
         viewers=viewers,
         is_generated=is_generated,
         idle_s=settings.login_idle_s,
         life_s=settings.login_life_s,
-        siblings=siblings,
+        peers=peers,
     )
 
 
-def admission_of(scope: Scope) -> Admission | None:
+def auth_context_of(scope: Scope) -> AuthContext | None:
     """The admission of a request; None where nobody had to be let in."""
-    admission: Admission | None = scope.get("state", {}).get("admission")
-    return admission
+    auth_context: AuthContext | None = scope.get("state", {}).get("auth_context")
+    return auth_context
 
 
 def accounts_of(request: Request) -> frozenset[str] | None:
     """The accounts that this viewer may see; None means all. Nothing, where nobody was let in."""
-    admission = admission_of(request.scope)
-    return frozenset() if admission is None else admission.viewer.accounts
+    auth_context = auth_context_of(request.scope)
+    return frozenset() if auth_context is None else auth_context.viewer.accounts
 
 
 def _trim(remembered: dict[str, None]) -> None:

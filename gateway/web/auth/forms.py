@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import ConfigurationError
-from gateway.web.auth.authenticator import Access, Admission
+from gateway.web.auth.authenticator import AuthContext, Authenticator
 from gateway.web.auth.throttle import TooManyTries
 from gateway.web.auth.viewers import OWNER
 from gateway.web.problem import Problem, local_path, respond, root_path_of, wants_page
@@ -30,25 +30,25 @@ LoginPage = Callable[[Request, str, str | None], str]
 """Renders the login form: where to go afterwards, and what was wrong with the last try."""
 
 
-class Rule(Enum):
+class RoutePolicy(Enum):
     """Who may ask a route."""
 
     PUBLIC = "public"
     VIEWER = "viewer"
 
 
-class Rules:
+class RoutePolicies:
     """The rule of every route; a request that no public route matches needs a viewer."""
 
     def __init__(self) -> None:
-        self._rules: dict[int, Rule] = {}
+        self._policies: dict[int, RoutePolicy] = {}
         self._public: list[BaseRoute] = []
 
-    def declare(self, rule: Rule, routes: Iterable[BaseRoute]) -> list[BaseRoute]:
+    def declare(self, rule: RoutePolicy, routes: Iterable[BaseRoute]) -> list[BaseRoute]:
         """The same routes, now under `rule`."""
         declared = list(routes)
-        self._rules.update((id(route), rule) for route in declared)
-        if rule is Rule.PUBLIC:
+        self._policies.update((id(route), rule) for route in declared)
+        if rule is RoutePolicy.PUBLIC:
             self._public += declared
         return declared
 
@@ -59,53 +59,55 @@ class Rules:
     def check(self, routes: Sequence[BaseRoute]) -> None:
         """Raises: ConfigurationError, when a route has no rule or is not plain HTTP."""
         for route in routes:
-            if id(route) not in self._rules or not isinstance(route, Route):
+            if id(route) not in self._policies or not isinstance(route, Route):
                 raise ConfigurationError(f"the route {route!r} has no rule")
 
 
 class RequireViewer:
     """Lets requests to public routes and those of viewers through, and answers the others.
 
-    What was let in has its `Admission` in the request's state, as `admission`.
+    What was let in has its `AuthContext` in the request's state, as `auth_context`.
     """
 
-    def __init__(self, app: ASGIApp, *, access: Access, rules: Rules) -> None:
+    def __init__(
+        self, app: ASGIApp, *, authenticator: Authenticator, policies: RoutePolicies
+    ) -> None:
         self._app = app
-        self._access = access
-        self._rules = rules
+        self._authenticator = authenticator
+        self._policies = policies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._rules.is_public(scope):
+        if scope["type"] != "http" or self._policies.is_public(scope):
             await self._app(scope, receive, send)
             return
-        admitted = await self._admit(scope)
-        if not isinstance(admitted, Admission):
-            await admitted(scope, receive, send)
+        authenticated = await self._authenticate(scope)
+        if not isinstance(authenticated, AuthContext):
+            await authenticated(scope, receive, send)
             return
-        scope.setdefault("state", {})["admission"] = admitted
-        fresh = self._access.renew(admitted)
+        scope.setdefault("state", {})["auth_context"] = authenticated
+        fresh = self._authenticator.renew(authenticated)
         await self._app(scope, receive, send if fresh is None else _renewing(scope, send, fresh))
 
-    async def _admit(self, scope: Scope) -> Admission | Response:
-        access, headers = self._access, Headers(scope=scope)
+    async def _authenticate(self, scope: Scope) -> AuthContext | Response:
+        authenticator, headers = self._authenticator, Headers(scope=scope)
         address = client_address(scope)
-        if access.is_open:
+        if authenticator.is_open:
             if is_local(address):
-                return Admission(access, OWNER)
+                return AuthContext(authenticator, OWNER)
             return respond(403, "Without a token this gateway answers to its own machine only.")
         scheme, _, credentials = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             try:
-                viewer = await access.recognize(credentials.strip(), address)
+                viewer = await authenticator.authenticate(credentials.strip(), address)
             except TooManyTries as error:
                 return _too_many(error.wait_s)
             if viewer is not None:
-                return Admission(access, viewer)
+                return AuthContext(authenticator, viewer)
             return _unauthorized("This token is not the gateway's.", "invalid_token")
         cookie = read_cookie(scope)
-        admission = None if cookie is None else access.read_cookie(cookie)
-        if admission is not None:
-            return admission
+        auth_context = None if cookie is None else authenticator.read_cookie(cookie)
+        if auth_context is not None:
+            return auth_context
         if scope["method"] in {"GET", "HEAD"} and wants_page(
             local_path(scope), headers.get("accept", "")
         ):
@@ -123,7 +125,7 @@ class RequireViewer:
 def _renewing(scope: Scope, send: Send, value: str) -> Send:
     """`send` that puts a fresh cookie on the answer, unless that sets the cookie itself."""
     started_s = float(value.split(".")[3])
-    access: Access = scope["state"]["admission"].access
+    authenticator: Authenticator = scope["state"]["auth_context"].authenticator
 
     async def send_renewed(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -131,17 +133,19 @@ def _renewing(scope: Scope, send: Send, value: str) -> Send:
             name = cookie_name(scope)
             if not any(each.startswith(f"{name}=") for each in headers.getlist("set-cookie")):
                 response = Response()
-                _set_cookie(scope, response, value, access.max_age_s(started_s))
+                _set_cookie(scope, response, value, authenticator.max_age_s(started_s))
                 headers.append("set-cookie", response.headers["set-cookie"])
         await send(message)
 
     return send_renewed
 
 
-def routes(access: Access, login_page: LoginPage) -> tuple[list[BaseRoute], list[BaseRoute]]:
+def routes(
+    authenticator: Authenticator, login_page: LoginPage
+) -> tuple[list[BaseRoute], list[BaseRoute]]:
     """The routes of this module: the public ones, and those for viewers."""
-    log_in = partial(_log_in, access, login_page)
-    log_out = partial(_log_out, access)
+    log_in = partial(_log_in, authenticator, login_page)
+    log_out = partial(_log_out, authenticator)
     return (
         [Route("/login", log_in, methods=["GET", "POST"], name="login")],
         [Route("/logout", log_out, methods=["POST"], name="logout")],
@@ -192,7 +196,9 @@ def _too_many(wait_s: int) -> Response:
     )
 
 
-async def _log_in(access: Access, login_page: LoginPage, request: Request) -> Response:
+async def _log_in(
+    authenticator: Authenticator, login_page: LoginPage, request: Request
+) -> Response:
     home = f"{root_path_of(request.scope)}/"
     if request.method != "POST":
         target = safe_target(request.query_params.get("next", ""), home)
@@ -200,10 +206,10 @@ async def _log_in(access: Access, login_page: LoginPage, request: Request) -> Re
     form = await _read_form(request)
     target = safe_target(form.get("next", ""), home)
     response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
-    if access.is_open:
+    if authenticator.is_open:
         return response
     try:
-        viewer = await access.recognize(
+        viewer = await authenticator.authenticate(
             form.get("token", "").strip(), client_address(request.scope)
         )
     except TooManyTries as error:
@@ -213,15 +219,19 @@ async def _log_in(access: Access, login_page: LoginPage, request: Request) -> Re
         return HTMLResponse(login_page(request, target, "This is not the gateway's token."), 401)
     before = read_cookie(request.scope)
     if before is not None:
-        access.end(before)  # one browser, one session, and never one that somebody else began
-    _set_cookie(request.scope, response, access.make_cookie(viewer), access.max_age_s())
+        authenticator.end(
+            before
+        )  # one browser, one session, and never one that somebody else began
+    _set_cookie(
+        request.scope, response, authenticator.make_cookie(viewer), authenticator.max_age_s()
+    )
     return response
 
 
-async def _log_out(access: Access, request: Request) -> Response:
+async def _log_out(authenticator: Authenticator, request: Request) -> Response:
     cookie = read_cookie(request.scope)
     if cookie is not None:
-        access.end(cookie)
+        authenticator.end(cookie)
     login = f"{root_path_of(request.scope)}/login"
     response = RedirectResponse(login, 303, {"Cache-Control": "no-store"})
     _set_cookie(request.scope, response, "", 0)

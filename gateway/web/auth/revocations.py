@@ -1,7 +1,7 @@
 """What the web processes of one gateway tell each other, through the backplane.
 
 Which logins were signed out, and how many wrong tokens came from where. Neither sessions nor
-addresses go there, only what stands for them: see `Logins.hide`.
+addresses go there, only what stands for them: see `SessionStore.hide`.
 """
 
 import asyncio
@@ -11,9 +11,9 @@ from contextlib import suppress
 
 from gateway.errors import BackplaneError
 from gateway.streams.backoff import Backoff
-from gateway.streams.backplane.codec import Ended
+from gateway.streams.backplane.codec import Revoked
 from gateway.streams.backplane.server import Backplane
-from gateway.web.auth.sessions import Logins
+from gateway.web.auth.sessions import SessionStore
 from gateway.web.auth.throttle import FAILURE_WINDOW_S, MAX_FAILURES
 
 ASK_S = 0.25
@@ -26,7 +26,7 @@ RETRY_CAP_S = 1.0
 """Between two tries to reach the server."""
 
 
-class Siblings:
+class Peers:
     """Keeps this process's logins and counts equal to those of the others.
 
     A sign-out arrives at the others within milliseconds, and on processes that start later. While
@@ -42,7 +42,7 @@ class Siblings:
         self._known: set[str] = set()
         self.is_reachable = True
 
-    async def run(self, logins: Logins, on_end: Callable[[], None]) -> None:
+    async def run(self, logins: SessionStore, on_end: Callable[[], None]) -> None:
         """Follow and tell until cancelled; `on_end` is called after sign-outs elsewhere."""
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -83,45 +83,45 @@ class Siblings:
             return 0
         return math.ceil(wait_s)
 
-    async def _follow(self, logins: Logins, on_end: Callable[[], None]) -> None:
+    async def _follow(self, logins: SessionStore, on_end: Callable[[], None]) -> None:
         backoff = Backoff(cap_s=RETRY_CAP_S)
         while True:
             try:
                 self._known = set()
                 mark = ""
-                while (found := await self._backplane.read_ended(mark)).mark != mark:
+                while (found := await self._backplane.read_revoked(mark)).mark != mark:
                     mark = self._take(found, logins, on_end)
                 self._has_looked.set()
                 self._changed.set()
                 backoff.reset()
                 while True:
-                    found = await self._backplane.read_ended(mark, waits=True)
+                    found = await self._backplane.read_revoked(mark, waits=True)
                     mark = self._take(found, logins, on_end)
             except BackplaneError:  # the replica tells what is wrong
                 self.is_reachable = False
                 self._has_looked.set()
                 await asyncio.sleep(max(0.05, backoff.next_delay_s()))
 
-    def _take(self, found: Ended, logins: Logins, on_end: Callable[[], None]) -> str:
+    def _take(self, found: Revoked, logins: SessionStore, on_end: Callable[[], None]) -> str:
         """Where to read on."""
         self.is_reachable = True
-        self._known |= found.ended.keys()
-        news = found.ended.keys() - logins.ended.keys()
+        self._known |= found.revoked.keys()
+        news = found.revoked.keys() - logins.revoked.keys()
         if news:
-            logins.learn({each: found.ended[each] for each in news})
+            logins.learn({each: found.revoked[each] for each in news})
             on_end()
         return found.mark
 
-    async def _tell(self, logins: Logins) -> None:
+    async def _tell(self, logins: SessionStore) -> None:
         """Write what the server does not have, whenever there may be something."""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            self._known &= logins.ended.keys()
-            missing = {each: logins.ended[each] for each in logins.ended.keys() - self._known}
+            self._known &= logins.revoked.keys()
+            missing = {each: logins.revoked[each] for each in logins.revoked.keys() - self._known}
             try:
                 if missing:
-                    await self._backplane.write_ended(missing)
+                    await self._backplane.write_revoked(missing)
                     self._known |= missing.keys()
             except BackplaneError:
                 await asyncio.sleep(RETRY_CAP_S)

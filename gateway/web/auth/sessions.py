@@ -36,7 +36,7 @@ def _make_key(token: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class Session:
     """What a good cookie says: whose it is, which session, since when, when it was made."""
 
     name: str
@@ -47,7 +47,7 @@ class Login:
     """What stands for the session outside this process."""
 
 
-class Logins:
+class SessionStore:
     """Makes and reads cookies, and knows which sessions were signed out.
 
     Those are remembered until they would have ended; `learn` adds what other processes know. A
@@ -66,13 +66,13 @@ class Logins:
         self.life_s = life_s
         self._now_s = now_s
         self._key = _make_key(token or "")
-        self._ended: dict[str, float] = {}
+        self._revoked: dict[str, float] = {}
         self._seen: dict[str, int] = {}
 
     @property
-    def ended(self) -> Mapping[str, float]:
+    def revoked(self) -> Mapping[str, float]:
         """The sessions that were signed out, hidden, and when each would have ended (s)."""
-        return self._ended
+        return self._revoked
 
     def hide(self, kind: str, text: str) -> str:
         """What stands for this where others may read: the same in every process of a gateway."""
@@ -86,7 +86,9 @@ class Logins:
         now_s = int(self._now_s())
         return self._format(viewer, secrets.token_hex(16), now_s, now_s)
 
-    def read(self, value: str, find: Callable[[str], Viewer | None]) -> tuple[Viewer, Login] | None:
+    def read(
+        self, value: str, find: Callable[[str], Viewer | None]
+    ) -> tuple[Viewer, Session] | None:
         """Whose a good cookie is, and what it says: one of ours, in time, not signed out."""
         payload, _, signature = value.rpartition(".")
         version, _, rest = payload.partition(".")
@@ -97,10 +99,10 @@ class Logins:
         if not hmac.compare_digest(right.encode(), given) or viewer is None or version != "2":
             return None
         name, session, started_s, seen_s = rest.split(".")
-        login = Login(name, session, int(started_s), int(seen_s), self.hide("session", session))
+        login = Session(name, session, int(started_s), int(seen_s), self.hide("session", session))
         return None if self.is_over(login) else (viewer, login)
 
-    def renew(self, viewer: Viewer, login: Login) -> str | None:
+    def renew(self, viewer: Viewer, login: Session) -> str | None:
         """The cookie that replaces one that is used now; None while that one will do."""
         now_s = int(self._now_s())
         self._seen.pop(login.session, None)
@@ -117,22 +119,22 @@ class Logins:
         left_s = self.life_s - (now_s - (now_s if started_s is None else started_s))
         return max(0, int(min(self.idle_s, left_s)))
 
-    def end(self, login: Login) -> None:
+    def end(self, login: Session) -> None:
         """Sign a session out."""
         self.learn({login.hidden: login.started_s + self.life_s})
 
-    def learn(self, ended: Mapping[str, float]) -> None:
+    def learn(self, revoked: Mapping[str, float]) -> None:
         """Remember that these sessions were signed out."""
         now_s = self._now_s()
-        known = {**self._ended, **ended}
-        self._ended = {each: at_s for each, at_s in known.items() if at_s > now_s}
+        known = {**self._revoked, **revoked}
+        self._revoked = {each: at_s for each, at_s in known.items() if at_s > now_s}
 
-    def is_over(self, login: Login) -> bool:
+    def is_over(self, login: Session) -> bool:
         """Whether it was signed out, or its time is over."""
         now_s = self._now_s()
         seen_s = max(login.seen_s, self._seen.get(login.session, 0))
         return (
-            login.hidden in self._ended
+            login.hidden in self._revoked
             or now_s >= login.started_s + self.life_s
             or now_s >= seen_s + self.idle_s
         )

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from sse_starlette import EventSourceResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.web.auth.authenticator import admission_of
+from gateway.web.auth.authenticator import auth_context_of
 from gateway.web.sse.stream import END_TIMEOUT_S, HEADERS, encode_bye
 from gateway.web.state import Context
 
@@ -131,8 +131,8 @@ class PushedStream(EventSourceResponse):
         self._task = asyncio.current_task()
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        admission = admission_of(scope)
-        release = _nothing_to_do if admission is None else admission.hold(self._end_for)
+        auth_context = auth_context_of(scope)
+        release = _nothing_to_do if auth_context is None else auth_context.hold(self._end_for)
         try:
             beginning, self._attach = self._begin()
             # By hand too: a client that does not even read this is evicted like any other.

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Bye
 from gateway.streams.sse import encode_frame, encode_retry
-from gateway.web.auth.authenticator import admission_of
+from gateway.web.auth.authenticator import auth_context_of
 from gateway.web.auth.viewers import OWNER
 from gateway.web.state import Context
 
@@ -94,8 +94,8 @@ class EventStream(EventSourceResponse):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream for as long as the viewer may see it."""
-        admission = admission_of(scope)
-        if admission is None or scope["method"] == "HEAD":
+        auth_context = auth_context_of(scope)
+        if auth_context is None or scope["method"] == "HEAD":
             await super().__call__(scope, receive, send)
             return
         is_started = False
@@ -113,7 +113,7 @@ class EventStream(EventSourceResponse):
                 reason = why
                 streaming.cancel()
 
-            release = admission.hold(end)
+            release = auth_context.hold(end)
             try:
                 await super().__call__(scope, receive, send_noting)
             finally:
@@ -128,12 +128,12 @@ class EventStream(EventSourceResponse):
 
 def has_room(context: Context, scope: Scope) -> bool:
     """Whether this viewer may open another stream. The owner has all the room that there is."""
-    admission = admission_of(scope)
+    auth_context = auth_context_of(scope)
     if context.is_full:
         return False
-    if admission is None or admission.viewer == OWNER:
+    if auth_context is None or auth_context.viewer == OWNER:
         return True
-    return admission.streams < context.settings.max_streams_per_viewer
+    return auth_context.streams < context.settings.max_streams_per_viewer
 
 
 def encode_bye(reason: str, spread_ms: tuple[int, int] = BYE_RETRY_MS) -> bytes:

@@ -20,12 +20,12 @@ from gateway.pages import (
     text,
     watchlist,
 )
-from gateway.pages.authoring.factory import PageMaker, ParameterError, check_book, open_book
+from gateway.pages.authoring.factory import PageFactory, ParameterError, check_book, open_book
 from gateway.pages.layout import Group, Static
 from gateway.pages.panel import Page
 
 
-def make(function: Callable[..., None], path: str = "/desk", **options: Any) -> PageMaker:
+def make(function: Callable[..., None], path: str = "/desk", **options: Any) -> PageFactory:
     return page(path, **options)(function)
 
 
@@ -80,24 +80,24 @@ def test_the_function_runs_once_for_each_set_of_parameters() -> None:
         runs.append((symbol, days))
         metric(symbol)
 
-    maker = make(stock, "/stock/{symbol}", title="{symbol} for {days} days")
-    first = maker.describe(**maker.read({"symbol": "SPY"}))
-    assert maker.describe(**maker.read({"symbol": "SPY", "days": "5", "other": "x"})) is first
-    second = maker.describe(**maker.read({"symbol": "SPY", "days": "7"}))
+    factory = make(stock, "/stock/{symbol}", title="{symbol} for {days} days")
+    first = factory.describe(**factory.read({"symbol": "SPY"}))
+    assert factory.describe(**factory.read({"symbol": "SPY", "days": "5", "other": "x"})) is first
+    second = factory.describe(**factory.read({"symbol": "SPY", "days": "7"}))
     assert runs == [("SPY", 5), ("SPY", 7)]
     assert (first.title, second.title) == ("SPY for 5 days", "SPY for 7 days")
     assert (first.query, second.query) == ("symbol=SPY&days=5", "symbol=SPY&days=7")
     assert first.key != second.key
-    assert maker.match("/stock/QQQ") == {"symbol": "QQQ"}
-    assert maker.match("/stock/QQQ/more") is None
-    assert maker.format_path({"symbol": "/ESZ26:XCME", "days": 5}) == "/stock/%2FESZ26%3AXCME"
+    assert factory.match("/stock/QQQ") == {"symbol": "QQQ"}
+    assert factory.match("/stock/QQQ/more") is None
+    assert factory.format_path({"symbol": "/ESZ26:XCME", "days": 5}) == "/stock/%2FESZ26%3AXCME"
 
 
 def test_a_page_of_many_parameters_does_not_fill_the_memory() -> None:
-    maker = make(lambda number=0: metric(f"A{number}"), "/many")
+    factory = make(lambda number=0: metric(f"A{number}"), "/many")
     for number in range(600):
-        maker.describe(number=number)
-    assert len(maker._kept) == 256
+        factory.describe(number=number)
+    assert len(factory._kept) == 256
 
 
 @pytest.mark.parametrize(
@@ -121,10 +121,10 @@ def test_a_parameter_that_cannot_be_read_says_so(given: dict[str, str], words: s
     ) -> None:
         metric(symbol)
 
-    maker = make(stock, "/stock/{symbol}")
-    assert maker.own_list == "watched"
+    factory = make(stock, "/stock/{symbol}")
+    assert factory.watchlist_parameter == "watched"
     with pytest.raises(ParameterError, match=words):
-        maker.read(given)
+        factory.read(given)
 
 
 def test_names_of_streams_are_as_different_as_paths() -> None:

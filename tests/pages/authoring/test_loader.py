@@ -30,9 +30,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_read_and_described(file: Path) -> None:
-    (maker,) = load_pages(file)
-    assert (maker.path, maker.title) == ("/desk", "Desk")
-    assert maker.describe().symbols[0] == "SPY"
+    (factory,) = load_pages(file)
+    assert (factory.path, factory.title) == ("/desk", "Desk")
+    assert factory.describe().symbols[0] == "SPY"
 
 
 def test_a_folder_is_all_its_files(tmp_path: Path, file: Path) -> None:
@@ -69,11 +69,11 @@ def test_a_page_may_import_what_it_needs_when_it_is_described(tmp_path: Path) ->
             metric(SYMBOL)
         """,
     )
-    (maker,) = load_pages(file)
-    assert maker.describe(name="a").symbols[0] == "QQQ"
+    (factory,) = load_pages(file)
+    assert factory.describe(name="a").symbols[0] == "QQQ"
     write(tmp_path / "_late.py", 'SYMBOL = "/ESZ26:XCME"\n')
-    (maker,) = load_pages(file)
-    assert maker.describe(name="a").symbols[0] == "/ESZ26:XCME", "read anew with the page"
+    (factory,) = load_pages(file)
+    assert factory.describe(name="a").symbols[0] == "/ESZ26:XCME", "read anew with the page"
     assert sys.path.count(str(tmp_path)) == 1
     other = tmp_path / "other"
     other.mkdir()

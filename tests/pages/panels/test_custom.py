@@ -145,8 +145,8 @@ def test_a_fragment_may_be_a_file_beside_the_page(tmp_path: Path) -> None:
             """
         )
     )
-    (maker,) = load_pages(tmp_path / "mine.py")
-    placed = maker.describe().panels[-1]
+    (factory,) = load_pages(tmp_path / "mine.py")
+    placed = factory.describe().panels[-1]
     quote = make_quote("SPY", bid=Decimal(1), ask=Decimal("1.5"))
     assert render(placed, quote).words == "0.500"
 

@@ -17,9 +17,9 @@ from gateway.pages.panels.sparkline import MOST_POINTS, draw
 from gateway.pages.panels.table import write_change, write_price
 from gateway.pages.rendering.cache import Accounts
 from gateway.pages.rendering.formats import format_change, format_number
-from gateway.pages.rendering.live_page import Views
+from gateway.pages.rendering.live_page import LivePages
 from gateway.pages.rendering.templates import create_environment
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import CandleHistory, CandleUpdate, GreeksUpdate, Record
 from tests.pages.reading import Node, make_balance, make_quote, make_status, parse_html
@@ -43,7 +43,7 @@ def render(panel: Panel, *records: Record, accounts: Accounts = None) -> Node:
     hub = Hub(epoch="e")
     for record in records:
         hub.publish(record)
-    views = Views(hub, Interest(now_s=lambda: 0.0), ENVIRONMENT, clock=lambda: 0.0)
+    views = LivePages(hub, Demand(now_s=lambda: 0.0), ENVIRONMENT, clock=lambda: 0.0)
     return parse_html(f"<main>{views.render_live(panel, accounts)}</main>")
 
 

@@ -21,10 +21,10 @@ from gateway.pages.panels.watchlist import WatchlistPanel, watchlist
 from gateway.pages.rendering import live_page as view
 from gateway.pages.rendering import ticker
 from gateway.pages.rendering.cache import create_element, encode_message, render_partial
-from gateway.pages.rendering.live_page import OVERDUE_S, Channel, Viewer, Views
+from gateway.pages.rendering.live_page import OVERDUE_S, Channel, LivePages, PageSubscriber
 from gateway.pages.rendering.templates import create_environment
 from gateway.pages.rendering.ticker import TICK_S
-from gateway.streams.demand import Interest, TooManySymbols
+from gateway.streams.demand import Demand, TooManySymbols
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Key
 from tests.pages.reading import (
@@ -51,11 +51,11 @@ class World:
     """A hub, its views, and a clock that the test moves; ticks are the test's too."""
 
     hub: Hub
-    interest: Interest
-    views: Views
+    demand: Demand
+    views: LivePages
     now_s: float = 1000.0
 
-    def open(self, *symbols: str, accounts: frozenset[str] | None = None) -> Viewer:
+    def open(self, *symbols: str, accounts: frozenset[str] | None = None) -> PageSubscriber:
         return self.views.open(home_page(symbols), accounts)
 
     def tick(self) -> None:
@@ -64,17 +64,17 @@ class World:
 
 def make_world(**options: Any) -> World:
     hub = Hub(epoch="e")
-    interest = Interest(now_s=lambda: made.now_s, linger_s=0, **options)
-    views = Views(
+    demand = Demand(now_s=lambda: made.now_s, linger_s=0, **options)
+    views = LivePages(
         hub,
-        interest,
+        demand,
         ENVIRONMENT,
         tick_s=NEVER_S,
         linger_s=0,
         clock=lambda: made.now_s,
         now_ms=lambda: int(made.now_s * 1000),
     )
-    made = World(hub, interest, views)
+    made = World(hub, demand, views)
     return made
 
 
@@ -83,13 +83,13 @@ def world() -> World:
     return make_world()
 
 
-async def read(viewer: Viewer) -> bytes:
+async def read(viewer: PageSubscriber) -> bytes:
     chunk = await asyncio.wait_for(viewer.read(), 5)
     assert chunk is not None
     return chunk
 
 
-def has_nothing(viewer: Viewer) -> bool:
+def has_nothing(viewer: PageSubscriber) -> bool:
     """Whether a read would wait."""
     channels = (viewer._view.shared, viewer._private.channel)
     return not any(map(Channel.after, channels, viewer._cursors))
@@ -378,12 +378,12 @@ async def test_nothing_is_rendered_for_nobody() -> None:
     world = make_world()
     tasks = asyncio.all_tasks()
     viewer = world.open("SPY")
-    assert world.interest.count("SPY") == 1
+    assert world.demand.count("SPY") == 1
     viewer.close()
     viewer.close()
     assert not world.views.ticker.is_running
     await eventually(lambda: len(world.views) == 0)
-    assert world.interest.count("SPY") == 0
+    assert world.demand.count("SPY") == 0
     assert not world.views._wanted_since_s
     assert not world.views._counts
     assert asyncio.all_tasks() == tasks
@@ -749,13 +749,13 @@ def test_a_browser_that_applies_every_message_shows_the_newest(
         world = make_world()
         symbols = [f"A{index}" for index in range(6)]
         newest: dict[str, str] = {}
-        screens: dict[Viewer, Table] = {}
+        screens: dict[PageSubscriber, Table] = {}
 
         async def join() -> None:
             viewer = world.open(*symbols)
             screens[viewer] = Table()
 
-        async def show(viewer: Viewer) -> None:
+        async def show(viewer: PageSubscriber) -> None:
             if not has_nothing(viewer):
                 screens[viewer].apply(await read(viewer))
 

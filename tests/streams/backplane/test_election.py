@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.streams.backplane.stats import LeaderFigures
+from gateway.streams.backplane.stats import LeaderStats
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.records import DATA_TYPES
 from tests.streams.replicating import LEASE_S, open_feed, open_web, until
@@ -16,7 +16,7 @@ from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, open_valkey
 from tests.waiting import scaled
 
-IDLE = LeaderFigures(appended=0, reconnects=0, waiting=0, conflated=0)
+IDLE = LeaderStats(appended=0, reconnects=0, waiting=0, conflated=0)
 
 
 @pytest.fixture(scope="module")
@@ -190,25 +190,25 @@ async def test_what_the_viewers_want_is_wanted_within_a_second(valkey: Valkey) -
     async with open_feed(valkey.url, symbols=("SPX",), linger_s=0.1) as feed:
         await until(lambda: feed.is_leading)
         async with open_web(valkey.url, symbols=("SPY",)) as one, open_web(valkey.url) as two:
-            await until(lambda: feed.interest.wanted == {"SPX", "SPY"}, 1.0)
-            with two.interest.hold(["QQQ", "SPY"]):
-                await until(lambda: feed.interest.wanted == {"SPX", "SPY", "QQQ"}, 1.0)
-                assert one.interest.wanted == {"SPY"}
-            await until(lambda: feed.interest.expire() or "QQQ" not in feed.interest.wanted)
-        await until(lambda: feed.interest.expire() or feed.interest.wanted == {"SPX"})
+            await until(lambda: feed.demand.wanted == {"SPX", "SPY"}, 1.0)
+            with two.demand.acquire(["QQQ", "SPY"]):
+                await until(lambda: feed.demand.wanted == {"SPX", "SPY", "QQQ"}, 1.0)
+                assert one.demand.wanted == {"SPY"}
+            await until(lambda: feed.demand.expire() or "QQQ" not in feed.demand.wanted)
+        await until(lambda: feed.demand.expire() or feed.demand.wanted == {"SPX"})
 
 
 async def test_what_goes_beyond_the_cap_is_left_out(valkey: Valkey) -> None:
     async with open_feed(valkey.url, symbols=("SPX",), max_symbols=3, linger_s=0) as feed:
         async with open_web(valkey.url, symbols=("A", "B")) as web:
-            await until(lambda: feed.interest.wanted == {"SPX", "A", "B"})
-            with web.interest.hold(["0", "1"]):
+            await until(lambda: feed.demand.wanted == {"SPX", "A", "B"})
+            with web.demand.acquire(["0", "1"]):
                 await asyncio.sleep(0)
                 await until(lambda: len(feed.leader._wanted) == 2)
-                assert feed.interest.wanted == {"SPX", "A", "B"}
+                assert feed.demand.wanted == {"SPX", "A", "B"}
         await until(lambda: feed.leader._wanted == frozenset())
-        feed.interest.expire()
-        assert feed.interest.wanted == {"SPX"}
+        feed.demand.expire()
+        assert feed.demand.wanted == {"SPX"}
 
 
 async def test_a_flood_is_carried_in_order_and_not_lost(valkey: Valkey) -> None:
@@ -222,24 +222,24 @@ async def test_a_flood_is_carried_in_order_and_not_lost(valkey: Valkey) -> None:
         await until(lambda: web.last(f"S{(count - 1) % 100}") == count - 1)
         assert {web.last(f"S{number}") for number in range(100)} == set(range(count - 100, count))
         assert feed.market.publisher.conflated == 0  # type: ignore[attr-defined]
-        assert web.replica.loads == 1
+        assert web.follower.loads == 1
 
 
 async def test_the_report_travels(valkey: Valkey) -> None:
     async with open_web(valkey.url, symbols=("SPY",)) as web, open_feed(valkey.url) as feed:
         await until(lambda: feed.is_leading)
-        await until(lambda: web.replica.report().get("market") == {"connects": 1})
-        about = web.replica.report()["backplane"]
+        await until(lambda: web.follower.report().get("market") == {"connects": 1})
+        about = web.follower.report()["backplane"]
         assert (about["trouble"], about["loads"], about["unreadable"]) == (None, 1, 0)
         feed.publish(make_quote("SPY", 1))
-        await until(lambda: (web.replica.figures().leader or IDLE).appended > 4)
-        assert web.replica.figures().leader == LeaderFigures(
-            appended=web.replica.report()["leader"]["appended"],
+        await until(lambda: (web.follower.figures().leader or IDLE).appended > 4)
+        assert web.follower.figures().leader == LeaderStats(
+            appended=web.follower.report()["leader"]["appended"],
             reconnects=0,
             waiting=0,
             conflated=0,
         )
-        holder = (web.replica.figures().holder or "").split("/")
+        holder = (web.follower.figures().holder or "").split("/")
         assert holder[:2] == [socket.gethostname()[:32], str(os.getpid())]
 
 
@@ -251,7 +251,7 @@ async def test_the_symbols_of_a_predecessor_linger(valkey: Valkey) -> None:
         await until(lambda: valkey.redis.hlen("{gateway}:newest") == 3)
     async with open_feed(valkey.url) as second, open_web(valkey.url) as web:
         await until(lambda: second.is_leading)
-        assert second.interest.wanted == {"QQQ"}
+        assert second.demand.wanted == {"QQQ"}
         await until(lambda: web.last("QQQ") == 1)
         assert not web.is_fresh("QQQ")
         second.publish(make_balance("B"), make_status("accounts"))

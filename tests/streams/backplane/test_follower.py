@@ -94,8 +94,8 @@ async def test_a_new_process_has_everything_before_it_is_ready(
     await feed.publish(make_status(), make_quote("SPY", 1), make_balance(), make_quote("SPY", 2))
     await feed.publish(Complete())
     async with open_web(valkey.url) as web:
-        assert web.replica.find_trouble() == "the newest records are being read"
-        await until(lambda: web.replica.find_trouble() is None)
+        assert web.follower.find_trouble() == "the newest records are being read"
+        await until(lambda: web.follower.find_trouble() is None)
         assert web.is_fresh()
         assert ids(web.hub.snapshot(ALL)) == ["1000-3", "1000-4"]
         assert web.hub.last_event_id == "1000-5"
@@ -180,7 +180,7 @@ async def test_old_values_of_a_dead_publisher_are_never_shown_as_live(
     await feed.publish(make_status(), make_quote("SPY", 1))
     valkey.redis.delete("{gateway}:lease")
     async with open_web(valkey.url) as web:
-        await until(lambda: web.replica.find_trouble() is None)
+        await until(lambda: web.follower.find_trouble() is None)
         assert web.quote().stale  # type: ignore[union-attr]
         assert web.status().state == "stale"
 
@@ -204,13 +204,13 @@ async def test_who_falls_out_of_the_stream_reads_the_newest(
         transaction.xtrim("{gateway}:events", maxlen=1, approximate=False)
         transaction.set("{gateway}:mark", "1000-7")
         transaction.execute()
-        await until(lambda: web.replica.loads == 2)
+        await until(lambda: web.follower.loads == 2)
         assert web.hub.last_event_id == "1000-7"
         assert web.quote("GONE") is None
         chunk = await follower.read()
         assert chunk is not None
         assert chunk.startswith(b'event: gap\ndata: {"type":"gap","skipped":null,"reason":"backpl')
-        assert web.replica.figures().gaps == 1
+        assert web.follower.figures().gaps == 1
         follower.close()
 
 
@@ -226,7 +226,7 @@ async def test_nothing_is_lost_over_a_connection_that_breaks(
         quotes = [make_quote("SPY", number) for number in range(2, 1800)]
         with running_pause(valkey):
             publishing = asyncio.create_task(feed.publish(*quotes))
-            await until(lambda: not web.replica.figures().is_reachable)
+            await until(lambda: not web.follower.figures().is_reachable)
         await publishing
         seen = b""
         async with asyncio.timeout(scaled(5)):
@@ -235,7 +235,7 @@ async def test_nothing_is_lost_over_a_connection_that_breaks(
         prices = [int(each) for each in re.findall(rb'"stale":false,"last":(\d+)', seen)]
         assert set(range(2, 1800)) <= set(prices)
         assert b"event: gap" not in seen
-        assert web.replica.figures().loads == 2
+        assert web.follower.figures().loads == 2
         follower.close()
 
 
@@ -252,7 +252,7 @@ async def test_what_was_missed_is_no_sign_of_life(valkey: Valkey, feed: Publishi
             await feed.publish(make_quote("SPY", 2), make_quote("SPY", 3))
             valkey.redis.delete("{gateway}:lease")
             address.lead_to(valkey.port)
-            await until(lambda: web.replica.loads == 2)
+            await until(lambda: web.follower.loads == 2)
             assert web.last() == 3
             assert not web.is_fresh()
             assert web.quote().stale  # type: ignore[union-attr]
@@ -284,7 +284,7 @@ async def test_a_server_that_comes_back_empty_leaves_the_last_values(
 async def test_without_a_server_it_says_why_and_goes_on_trying() -> None:
     port = find_port()
     async with open_web(f"redis://127.0.0.1:{port}") as web:
-        await until(lambda: "cannot be reached" in (web.replica.find_trouble() or ""))
+        await until(lambda: "cannot be reached" in (web.follower.find_trouble() or ""))
         await until(lambda: web.hub.statuses())
         assert web.status().state == "connecting"
         assert "connection refused" in (web.status().reason or "")
@@ -293,7 +293,7 @@ async def test_without_a_server_it_says_why_and_goes_on_trying() -> None:
         valkey.redis.connection_pool.connection_kwargs["port"] = port
         valkey.start()
         try:
-            await until(lambda: web.replica.find_trouble() is None)
+            await until(lambda: web.follower.find_trouble() is None)
             await until(lambda: web.status().reason == "no feed process has published yet")
         finally:
             valkey.close()
@@ -332,33 +332,33 @@ async def test_the_figures_tell_who_publishes_and_how_late(
     await feed.begin()
     await feed.publish(make_status(), make_quote("SPY", 1), make_quote("SPY", 2))
     async with open_web(valkey.url) as web:
-        await until(lambda: web.replica.figures().holder == "test")
-        figures = web.replica.figures()
+        await until(lambda: web.follower.figures().holder == "test")
+        figures = web.follower.figures()
         assert (figures.epoch, figures.loads, figures.read) == (1000, 1, 0)
         assert (figures.is_reachable, figures.fenced, figures.leader) == (True, 0, None)
         assert 0 <= (figures.lease_age_s or 0) < 5
-        await until(lambda: web.replica.figures().lag_s is not None)
-        assert 0 < (web.replica.figures().lag_s or 0) < scaled(1)
+        await until(lambda: web.follower.figures().lag_s is not None)
+        assert 0 < (web.follower.figures().lag_s or 0) < scaled(1)
         await feed.publish(make_quote("SPY", 3))
-        await until(lambda: web.replica.figures().read == 1)
+        await until(lambda: web.follower.figures().read == 1)
         # What it seeks does not come, as if it could not keep up: the lag grows.
         valkey.redis.set("{gateway}:mark", "1000-99")
-        await until(lambda: (web.replica.figures().lag_s or 0) > 1)
+        await until(lambda: (web.follower.figures().lag_s or 0) > 1)
         valkey.redis.set("{gateway}:mark", "1000-4")
         with pytest.raises(LeaseLost):
             await feed.backplane.publish("nobody:1", 1, feed.mark, [make_quote()] * 3)
-        await until(lambda: web.replica.figures().fenced == 3)
+        await until(lambda: web.follower.figures().fenced == 3)
         valkey.pause()
         try:
-            await until(lambda: not web.replica.figures().is_reachable)
-            await until(lambda: web.replica.figures().holder is None)
+            await until(lambda: not web.follower.figures().is_reachable)
+            await until(lambda: web.follower.figures().holder is None)
         finally:
             valkey.go_on()
-        await until(lambda: web.replica.figures().reconnects == 1)
+        await until(lambda: web.follower.figures().reconnects == 1)
         await feed.begin(2000)
         await feed.publish(make_quote("SPY", 4))
-        await until(lambda: (web.replica.figures().lag_s or 9) < scaled(1))
-        told = web.replica.report()["backplane"]
+        await until(lambda: (web.follower.figures().lag_s or 9) < scaled(1))
+        told = web.follower.report()["backplane"]
         assert (told["trouble"], told["reconnects"], told["holder"]) == (None, 1, "test")
 
 

@@ -288,15 +288,15 @@ async def test_failures_are_bounded(backplane: Backplane, valkey: Valkey) -> Non
 
 
 async def test_what_was_signed_out_is_read_on_from_a_mark(backplane: Backplane) -> None:
-    nothing = await backplane.read_ended()
-    assert (nothing.ended, nothing.mark) == ({}, "")
-    await backplane.write_ended({"one": 1000.4, "two": 2000.0})
-    first = await backplane.read_ended()
-    assert first.ended == {"one": 1000.0, "two": 2000.0}
-    waiting = asyncio.create_task(backplane.read_ended(first.mark, waits=True))
-    await backplane.write_ended({"three": 3000.0})
-    assert (await waiting).ended == {"three": 3000.0}
-    assert (await backplane.read_ended((await waiting).mark)).ended == {}
+    nothing = await backplane.read_revoked()
+    assert (nothing.revoked, nothing.mark) == ({}, "")
+    await backplane.write_revoked({"one": 1000.4, "two": 2000.0})
+    first = await backplane.read_revoked()
+    assert first.revoked == {"one": 1000.0, "two": 2000.0}
+    waiting = asyncio.create_task(backplane.read_revoked(first.mark, waits=True))
+    await backplane.write_revoked({"three": 3000.0})
+    assert (await waiting).revoked == {"three": 3000.0}
+    assert (await backplane.read_revoked((await waiting).mark)).revoked == {}
 
 
 async def test_what_cannot_be_read_is_counted_and_skipped(
@@ -389,8 +389,8 @@ async def test_a_wrong_password(valkey: Valkey) -> None:
 
 
 async def test_a_server_that_can_only_be_read(valkey: Valkey) -> None:
-    with open_valkey("--replicaof", f"127.0.0.1 {valkey.port}") as replica:
-        assert "can only be read" in await complain(Backplane(replica.url))
+    with open_valkey("--replicaof", f"127.0.0.1 {valkey.port}") as follower:
+        assert "can only be read" in await complain(Backplane(follower.url))
 
 
 async def test_a_server_that_is_too_old() -> None:

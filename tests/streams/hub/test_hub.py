@@ -749,7 +749,7 @@ def test_a_gap_is_told_to_all_who_follow_and_to_nobody_later() -> None:
         hub.publish(make_quote("SPY", 1))
         assert await quick.read()
         assert await rated.read()
-        hub.tell_gap("backplane")
+        hub.publish_gap("backplane")
         hub.publish(make_quote("SPY", 2))
         told = b'event: gap\ndata: {"type":"gap","skipped":null,"reason":"backplane"}\n\n'
         chunk = await quick.read()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.streams.markets import MARKETS, Market
-from gateway.streams.upstream.calendar import STEP_S, MarketHours, Sessions, read_sessions
+from gateway.streams.upstream.calendar import STEP_S, MarketCalendar, Sessions, read_sessions
 from tests.waiting import eventually
 
 # pandas_market_calendars 5 reads an attribute that pandas 3.1 has deprecated.
@@ -42,23 +42,23 @@ class Clock:
         self.steady_s += seconds
 
 
-def hours_around(now: datetime) -> MarketHours:
+def hours_around(now: datetime) -> MarketCalendar:
     """Of stocks alone, which is quick."""
-    hours = MarketHours()
+    hours = MarketCalendar()
     hours._sessions = read_around(now.astimezone(UTC), (("stocks", "NYSE"),))
     return hours
 
 
-def all_hours(clock: Clock | None = None) -> MarketHours:
+def all_hours(clock: Clock | None = None) -> MarketCalendar:
     """Of all markets in the week of Thanksgiving 2026."""
     now = at("2026-11-23T12:00")
     clock = clock or Clock(now)
-    hours = MarketHours(wall_s=lambda: clock.wall_s, steady_s=lambda: clock.steady_s)
+    hours = MarketCalendar(wall_s=lambda: clock.wall_s, steady_s=lambda: clock.steady_s)
     hours._sessions = read_around(now.astimezone(UTC))
     return hours
 
 
-def is_open(hours: MarketHours, now: datetime, market: Market = "stocks") -> bool:
+def is_open(hours: MarketCalendar, now: datetime, market: Market = "stocks") -> bool:
     phase = hours.at(now)[market]
     assert phase is not None
     return phase == "open"
@@ -66,7 +66,7 @@ def is_open(hours: MarketHours, now: datetime, market: Market = "stocks") -> boo
 
 @pytest.mark.parametrize("mode", ["open", "closed"])
 def test_a_fixed_answer(mode: Any) -> None:
-    hours = MarketHours(mode)
+    hours = MarketCalendar(mode)
     assert hours.read() == dict.fromkeys(MARKETS, mode)
 
 
@@ -121,7 +121,9 @@ def test_futures_keep_hours_of_their_own(market: Market, closes: str, opens: str
 
 @given(st.integers(0, 7 * 24 * 60))
 def test_crypto_is_always_open(minute: int) -> None:
-    assert MarketHours().at(at("2026-11-23T00:00") + timedelta(minutes=minute))["crypto"] == "open"
+    assert (
+        MarketCalendar().at(at("2026-11-23T00:00") + timedelta(minutes=minute))["crypto"] == "open"
+    )
 
 
 @pytest.mark.parametrize("hour", ["00:30", "23:30"])
@@ -140,9 +142,9 @@ def test_the_calendar_reaches_days_ahead() -> None:
 
 def test_unread_is_unknown() -> None:
     """No alarm without knowledge."""
-    phases = MarketHours().read()
-    assert phases.pop("crypto") == "open"
-    assert set(phases.values()) == {None}
+    session_states = MarketCalendar().read()
+    assert session_states.pop("crypto") == "open"
+    assert set(session_states.values()) == {None}
 
 
 @given(st.integers(0, 7 * 24 * 60), st.sampled_from([-3600.0, 3600.0, -7200.0, 86_400.0]))
@@ -182,7 +184,7 @@ def test_a_small_correction_is_no_step_and_a_big_one_is_believed_after_a_day(
 
 
 async def test_run_reads_the_calendar_until_cancelled() -> None:
-    hours = MarketHours()
+    hours = MarketCalendar()
     reading = asyncio.create_task(hours.run())
     await eventually(lambda: bool(hours._sessions) or reading.done(), timeout_s=20)
     assert not reading.done()
@@ -193,6 +195,6 @@ async def test_run_reads_the_calendar_until_cancelled() -> None:
 
 
 async def test_a_fixed_answer_reads_no_calendar() -> None:
-    hours = MarketHours("open")
+    hours = MarketCalendar("open")
     await hours.run()
     assert not hours._sessions

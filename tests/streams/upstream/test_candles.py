@@ -162,7 +162,7 @@ def test_an_empty_history_is_known_to_be_empty() -> None:
 async def test_candles_come_with_their_history_and_go_on(simulator: Simulator) -> None:
     async with running(simulator.settings(symbols=("SPY",))) as up:
         symbols = ["QQQ{=5m,tho=true}", "QQQ{=m}", "SPY{=d}", "NOSUCH{=h}"]
-        with up.interest.hold(symbols):
+        with up.demand.acquire(symbols):
             for symbol in symbols[:3]:
                 await eventually(partial(up.hub.latest, "candle_update", symbol), 10)
                 history = up.hub.latest("candle_history", symbol)
@@ -176,11 +176,11 @@ async def test_candles_come_with_their_history_and_go_on(simulator: Simulator) -
                 assert all(each is not None and each > 0 for each in history.close)
             await eventually(lambda: up.hub.latest("candle_history", "NOSUCH{=h}"), 10)
             assert up.hub.latest("candle_update", "NOSUCH{=h}") is None
-            with up.interest.hold(["QQQ"]):
+            with up.demand.acquire(["QQQ"]):
                 await eventually(lambda: _has_the_last_price(up), 10)
         held = await simulator.read("subscriptions")
         assert set(held["Candle"]) >= set(symbols)
-        up.interest.expire()
+        up.demand.expire()
 
 
 def _has_the_last_price(up: Any) -> bool:
@@ -191,7 +191,7 @@ def _has_the_last_price(up: Any) -> bool:
 
 async def test_what_nobody_wants_is_let_go(simulator: Simulator) -> None:
     async with running(simulator.settings(symbols=("SPY",), linger_s=0)) as up:
-        with up.interest.hold(["QQQ{=5m,tho=true}"]):
+        with up.demand.acquire(["QQQ{=5m,tho=true}"]):
             await eventually(lambda: up.hub.latest("candle_update", "QQQ{=5m,tho=true}"), 10)
         await eventually(lambda: _is_let_go(simulator), 10)
         assert up.hub.latest("candle_update", "QQQ{=5m,tho=true}") is None

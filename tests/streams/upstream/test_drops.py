@@ -10,27 +10,27 @@ from hypothesis import strategies as st
 from gateway.streams.upstream import accounts, normalize
 from gateway.streams.upstream import frames as wire
 from gateway.streams.upstream import market_data as feed
-from gateway.streams.upstream.drops import REASONS, Fate, Tally, describe, report_tallies
+from gateway.streams.upstream.drops import REASONS, DropStats, Fate, describe, report_drops
 
 FATES: tuple[Fate, ...] = ("dropped", "nulled", "suspicious")
-tallies = st.dictionaries(
+drop_stats = st.dictionaries(
     st.sampled_from(FATES),
     st.dictionaries(
         st.tuples(st.sampled_from(["Quote", "frame"]), st.sampled_from(sorted(REASONS))),
         st.integers(0, 10**12),
-    ).map(Tally),
+    ).map(DropStats),
 )
 
 
-@given(tallies)
-def test_every_count_is_reported_once_and_has_its_sentence(counted: dict[Fate, Tally]) -> None:
-    report: dict[str, Any] = report_tallies(counted)
+@given(drop_stats)
+def test_every_count_is_reported_once_and_has_its_sentence(counted: dict[Fate, DropStats]) -> None:
+    report: dict[str, Any] = report_drops(counted)
     told = {(fate, kind, reason): count for fate, kind, reason, count in report["counts"]}
     assert len(told) == len(report["counts"]) == len(report["in_words"])
     assert told == {
         (fate, *key): count
-        for fate, tally in counted.items()
-        for key, count in tally.items()
+        for fate, drops in counted.items()
+        for key, count in drops.items()
         if count
     }
     for sentence in describe(counted):

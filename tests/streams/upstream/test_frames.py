@@ -17,7 +17,7 @@ from wsproto.utilities import LocalProtocolError
 
 from gateway.errors import SessionLimit, Unauthorized, UpstreamError
 from gateway.streams.records import encode
-from gateway.streams.upstream.drops import Tally
+from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.frames import AccountInspector, FeedInspector, GuardedSocket
 from gateway.streams.upstream.normalize import EVENT_CLASSES, EVENT_TYPES, Normalizer, wire_fields
 from tests.streams.virtual_time import run
@@ -54,7 +54,7 @@ class Wire:
     """A guard before a fake socket, with everything that it can tell."""
 
     def __init__(self, *frames: Any) -> None:
-        self.dropped: Tally = Tally()
+        self.dropped: DropStats = DropStats()
         self.closed: list[str] = []
         self.frames = 0
         self.inspector = FeedInspector(CHANNELS, FIELDS, self.dropped, self.closed.append)

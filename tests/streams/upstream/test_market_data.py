@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from gateway.errors import FeedSilent, RateLimited, SessionLimit, UpstreamError
 from gateway.simulator.universe import list_universe
 from gateway.streams.backoff import Backoff
-from gateway.streams.demand import Interest
+from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.hub.subscription import Subscription, subscription_for
-from gateway.streams.markets import MARKETS, Market, Phase
+from gateway.streams.markets import MARKETS, Market, SessionState
 from gateway.streams.records import MARKET_TYPES, MarketRecord, MarketUpdate, Record, Status
 from gateway.streams.symbols import event_types, is_option
 from gateway.streams.upstream import market_data as feed_module
 from gateway.streams.upstream import staleness as freshness
-from gateway.streams.upstream.calendar import MarketHours
+from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.market_data import (
     AUDIT_S,
     AUDIT_STEP_S,
@@ -107,11 +107,11 @@ async def test_the_set_upstream_follows_the_wanted_set(simulator: Simulator) -> 
     async with running(simulator.settings(linger_s=0.2)) as up:
         await eventually(up.is_live, 10)
         option = OPTIONS[0]
-        with up.interest.hold(["AAPL", option]):
+        with up.demand.acquire(["AAPL", option]):
             await eventually(lambda: up.quote("AAPL") and up.quote(option), 5)
             held = await held_upstream(simulator)
             for event_type in ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying"):
-                wanted = {s for s in up.interest.wanted if event_type in event_types(s)}
+                wanted = {s for s in up.demand.wanted if event_type in event_types(s)}
                 assert held.get(event_type, set()) == wanted
 
         async def is_released() -> bool:
@@ -127,7 +127,7 @@ async def test_five_hundred_symbols_in_chunks(simulator: Simulator) -> None:
     wanted = OPTIONS[:500]
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
-        with up.interest.hold(wanted):
+        with up.demand.acquire(wanted):
 
             async def all_held() -> bool:
                 held = await held_upstream(simulator)
@@ -163,7 +163,7 @@ async def test_lost_additions_are_made_again(simulator: Simulator) -> None:
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
         await simulator.control("drop_adds", every=7)
-        with up.interest.hold(wanted):
+        with up.demand.acquire(wanted):
             await eventually(lambda: all(up.quote(symbol) for symbol in wanted), 10)
         assert up.upstream.feed.connects == 1
 
@@ -313,9 +313,9 @@ async def test_at_night_silence_is_a_fault_of_what_is_open_and_of_nothing_else(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasten(monkeypatch)
-    closed: dict[Market, Phase | None] = dict.fromkeys(MARKETS, "closed")
-    night: dict[Market, Phase | None] = {**closed, "index futures": "open", "crypto": "open"}
-    monkeypatch.setattr(MarketHours, "read", lambda _: night)
+    closed: dict[Market, SessionState | None] = dict.fromkeys(MARKETS, "closed")
+    night: dict[Market, SessionState | None] = {**closed, "index futures": "open", "crypto": "open"}
+    monkeypatch.setattr(MarketCalendar, "read", lambda _: night)
     future = next(each for each in UNIVERSE.instruments if each.startswith("/ES"))
     open_ones = [future, "BTC/USD:CXTALP"]
     async with running(simulator.settings(symbols=("SPY", *open_ones), stale_s=0.5)) as up:
@@ -510,7 +510,7 @@ async def test_a_stage_that_cannot_be_kept_alive_ends_the_run(
 @pytest.mark.fault(17)
 @pytest.mark.parametrize("error", [SessionLimit("no"), RateLimited("slow down")])
 async def test_a_cap_is_met_with_a_long_pause(simulator: Simulator, error: UpstreamError) -> None:
-    upstream = Upstream(simulator.settings(), Hub(epoch="t"), Interest(now_s=time.monotonic))
+    upstream = Upstream(simulator.settings(), Hub(epoch="t"), Demand(now_s=time.monotonic))
     assert upstream.feed._delay_s(error, Backoff()) >= LIMIT_PAUSE_S
     assert upstream.feed._delay_s(UpstreamError("gone"), Backoff()) < 1
 

@@ -26,7 +26,7 @@ from gateway.streams.records import (
     encode,
 )
 from gateway.streams.upstream import normalize as normalize_module
-from gateway.streams.upstream.drops import Tally
+from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.normalize import (
     EVENT_CLASSES,
     EVENT_TYPES,
@@ -295,7 +295,7 @@ def test_each_value_is_counted_once_however_often_its_record_goes_out() -> None:
 
 
 def test_what_the_lenient_classes_replace_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(normalize_module, "nulled", Tally())
+    monkeypatch.setattr(normalize_module, "nulled", DropStats())
     values = ["NaN", "Infinity", "-Infinity", "abc", [], True, None, 5]
     row: list[Any] = [OPTION, 0, 0, 0, 0, "", 0, "", 1, 0.05, 2, 3]
     for value in values:

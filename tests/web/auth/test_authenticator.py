@@ -17,9 +17,9 @@ from gateway.web.auth import authenticator as access_module
 from gateway.web.auth.authenticator import (
     ACCESS_CHANGED,
     SIGNED_OUT,
-    Access,
-    Admission,
-    open_access,
+    AuthContext,
+    Authenticator,
+    create_authenticator,
 )
 from gateway.web.auth.sessions import LOGIN_IDLE_S, LOGIN_LIFE_S
 from gateway.web.auth.throttle import TooManyTries
@@ -55,74 +55,77 @@ def count_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return runs
 
 
-def read(access: Access, cookie: str) -> Admission:
-    admission = access.read_cookie(cookie)
-    assert admission is not None
-    return admission
+def read(authenticator: Authenticator, cookie: str) -> AuthContext:
+    auth_context = authenticator.read_cookie(cookie)
+    assert auth_context is not None
+    return auth_context
 
 
 async def test_a_token_is_made_when_real_accounts_have_none() -> None:
-    access, other = open_access(make_protected()), open_access(make_protected())
-    assert access.is_generated
-    assert not access.is_open
-    assert access.login_fragment() != other.login_fragment()
-    token = access.login_fragment().removeprefix("#token=")
+    authenticator, other = (
+        create_authenticator(make_protected()),
+        create_authenticator(make_protected()),
+    )
+    assert authenticator.is_generated
+    assert not authenticator.is_open
+    assert authenticator.login_fragment() != other.login_fragment()
+    token = authenticator.login_fragment().removeprefix("#token=")
     assert len(token) >= 32
-    assert await access.recognize(token, "") == OWNER
+    assert await authenticator.authenticate(token, "") == OWNER
 
 
 async def test_a_token_is_honoured_even_with_a_simulator() -> None:
-    access = open_access(make_settings(token=TOKEN, host="0.0.0.0"))
-    assert not access.is_open
-    assert not access.is_generated
-    assert await access.recognize(TOKEN, "") == OWNER
+    authenticator = create_authenticator(make_settings(token=TOKEN, host="0.0.0.0"))
+    assert not authenticator.is_open
+    assert not authenticator.is_generated
+    assert await authenticator.authenticate(TOKEN, "") == OWNER
 
 
 def test_with_viewers_even_a_simulation_is_not_open(tmp_path: Path) -> None:
-    access = open_access(make_settings(viewers=tmp_path / "viewers.toml"))
-    assert not access.is_open
-    assert access.is_generated
+    authenticator = create_authenticator(make_settings(viewers=tmp_path / "viewers.toml"))
+    assert not authenticator.is_open
+    assert authenticator.is_generated
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "gateway.example"])
 @pytest.mark.parametrize("make", [make_settings, make_protected])
 def test_other_machines_need_a_token(host: str, make: Callable[..., Settings]) -> None:
     with pytest.raises(ConfigurationError, match=r"^GATEWAY_TOKEN: .*HOST"):
-        open_access(make(host=host))
+        create_authenticator(make(host=host))
 
 
 @pytest.mark.parametrize("host", sorted(LOOPBACK_HOSTS))
 def test_loopback_needs_none(host: str) -> None:
-    assert open_access(make_settings(host=host)).is_open
+    assert create_authenticator(make_settings(host=host)).is_open
 
 
 def test_a_token_with_odd_letters_survives_the_link() -> None:
-    access = Access("a b&c=d#e/f%g-längst")
-    assert access.login_fragment() == "#token=" + quote("a b&c=d#e/f%g-längst", safe="")
+    authenticator = Authenticator("a b&c=d#e/f%g-längst")
+    assert authenticator.login_fragment() == "#token=" + quote("a b&c=d#e/f%g-längst", safe="")
 
 
 @given(st.text(max_size=100))
 def test_no_other_text_is_a_token_or_a_cookie(text: str) -> None:
-    async def recognize(access: Access) -> Viewer | None:
-        return await access.recognize(text, "")
+    async def authenticate(authenticator: Authenticator) -> Viewer | None:
+        return await authenticator.authenticate(text, "")
 
-    access = Access(TOKEN, viewers=VIEWERS)
-    assert asyncio.run(recognize(access)) == (OWNER if text == TOKEN else None)
-    assert access.read_cookie(text) is None
-    assert asyncio.run(recognize(Access(None))) is None
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
+    assert asyncio.run(authenticate(authenticator)) == (OWNER if text == TOKEN else None)
+    assert authenticator.read_cookie(text) is None
+    assert asyncio.run(authenticate(Authenticator(None))) is None
 
 
 async def test_a_viewer_is_known_by_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = count_runs(monkeypatch)
-    access = Access(TOKEN, viewers=VIEWERS)
-    found = await asyncio.gather(*(access.recognize(ALICE_TOKEN, "") for _ in range(50)))
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
+    found = await asyncio.gather(*(authenticator.authenticate(ALICE_TOKEN, "") for _ in range(50)))
     assert found == [ALICE] * 50
-    assert await access.recognize(BOB_TOKEN, "") == BOB
+    assert await authenticator.authenticate(BOB_TOKEN, "") == BOB
     assert runs == ["alice", "bob"], "once each, however many ask at a time"
 
 
 async def test_a_verification_does_not_hold_up_the_loop() -> None:
-    access = Access(TOKEN, viewers=VIEWERS)
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
     loop = asyncio.get_running_loop()
     turns = 0
 
@@ -132,30 +135,30 @@ async def test_a_verification_does_not_hold_up_the_loop() -> None:
         loop.call_later(0.001, turn)
 
     turn()
-    assert await access.recognize(ALICE_TOKEN, "") == ALICE
+    assert await authenticator.authenticate(ALICE_TOKEN, "") == ALICE
     assert turns > 5
 
 
 async def test_a_changed_hash_is_verified_anew() -> None:
-    access = Access(TOKEN, viewers=VIEWERS)
-    assert await access.recognize(ALICE_TOKEN, "") == ALICE
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
+    assert await authenticator.authenticate(ALICE_TOKEN, "") == ALICE
     other = f"gw_{ALICE_ID}_{'t' * 32}"
     changed = replace(ALICE, token_hash=HASHER.hash(other))
-    access.change({"alice": changed})
-    assert await access.recognize(ALICE_TOKEN, "") is None
-    assert await access.recognize(other, "") == changed
-    access.change({})
-    assert await access.recognize(other, "") is None
+    authenticator.change({"alice": changed})
+    assert await authenticator.authenticate(ALICE_TOKEN, "") is None
+    assert await authenticator.authenticate(other, "") == changed
+    authenticator.change({})
+    assert await authenticator.authenticate(other, "") is None
 
 
 async def test_a_viewer_who_is_removed_meanwhile_does_not_come_in() -> None:
-    access = Access(TOKEN, viewers=VIEWERS)
-    asking = asyncio.create_task(access.recognize(ALICE_TOKEN, ""))
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
+    asking = asyncio.create_task(authenticator.authenticate(ALICE_TOKEN, ""))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    access.change({})
+    authenticator.change({})
     assert await asking is None
-    assert await access.recognize(ALICE_TOKEN, "") is None
+    assert await authenticator.authenticate(ALICE_TOKEN, "") is None
 
 
 @pytest.mark.fault(24)
@@ -163,72 +166,74 @@ async def test_guesses_lock_out_who_guesses_and_nobody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runs = count_runs(monkeypatch)
-    access = Access(TOKEN, viewers=VIEWERS)
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
     wrong = f"gw_{ALICE_ID}_{'x' * 32}"
     for _ in range(5):
-        assert await access.recognize(wrong, "192.0.2.1") is None
-        assert await access.recognize("nobody's", "192.0.2.1") is None
+        assert await authenticator.authenticate(wrong, "192.0.2.1") is None
+        assert await authenticator.authenticate("nobody's", "192.0.2.1") is None
     for token in (wrong, "nobody's", ALICE_TOKEN, TOKEN):
         with pytest.raises(TooManyTries) as caught:
-            await access.recognize(token, "192.0.2.1")
+            await authenticator.authenticate(token, "192.0.2.1")
         assert 1 <= caught.value.wait_s <= 300
     assert runs == ["alice"] * 5, "a guesser does not keep the processor busy either"
-    assert await access.recognize(BOB_TOKEN, "192.0.2.1") == BOB, "another viewer, same address"
-    assert await access.recognize(ALICE_TOKEN, "192.0.2.2") == ALICE, "from elsewhere"
-    assert await access.recognize(TOKEN, "192.0.2.2") == OWNER
-    assert await access.recognize(ALICE_TOKEN, "192.0.2.1") == ALICE, "known by now"
+    assert await authenticator.authenticate(BOB_TOKEN, "192.0.2.1") == BOB, (
+        "another viewer, same address"
+    )
+    assert await authenticator.authenticate(ALICE_TOKEN, "192.0.2.2") == ALICE, "from elsewhere"
+    assert await authenticator.authenticate(TOKEN, "192.0.2.2") == OWNER
+    assert await authenticator.authenticate(ALICE_TOKEN, "192.0.2.1") == ALICE, "known by now"
 
 
 @pytest.mark.fault(24)
 async def test_who_came_in_before_is_not_locked_out_by_a_neighbour() -> None:
-    access = Access(TOKEN, viewers=VIEWERS)
-    assert await access.recognize(TOKEN, "192.0.2.1") == OWNER
-    assert await access.recognize(ALICE_TOKEN, "192.0.2.1") == ALICE
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
+    assert await authenticator.authenticate(TOKEN, "192.0.2.1") == OWNER
+    assert await authenticator.authenticate(ALICE_TOKEN, "192.0.2.1") == ALICE
     for guess in ("wrong", f"gw_{ALICE_ID}_{'x' * 32}"):
         for _ in range(5):
-            await access.recognize(guess, "192.0.2.1")
+            await authenticator.authenticate(guess, "192.0.2.1")
         with pytest.raises(TooManyTries):
-            await access.recognize(guess, "192.0.2.1")
-    assert await access.recognize(TOKEN, "192.0.2.1") == OWNER
-    assert await access.recognize(ALICE_TOKEN, "192.0.2.1") == ALICE
+            await authenticator.authenticate(guess, "192.0.2.1")
+    assert await authenticator.authenticate(TOKEN, "192.0.2.1") == OWNER
+    assert await authenticator.authenticate(ALICE_TOKEN, "192.0.2.1") == ALICE
 
 
 @pytest.mark.fault(24)
 async def test_a_token_that_nobody_guesses_is_never_locked_out() -> None:
-    access = Access("x" * 32)
+    authenticator = Authenticator("x" * 32)
     for _ in range(5):
-        assert await access.recognize("wrong", "192.0.2.1") is None
-    assert await access.recognize("x" * 32, "192.0.2.1") == OWNER
+        assert await authenticator.authenticate("wrong", "192.0.2.1") is None
+    assert await authenticator.authenticate("x" * 32, "192.0.2.1") == OWNER
 
 
 def test_a_cookie_lives_until_its_time_and_over_a_restart() -> None:
     clock = Clock()
-    access = Access(TOKEN, viewers=VIEWERS, now_s=clock)
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS, now_s=clock)
     for viewer in (OWNER, ALICE):
-        cookie = access.make_cookie(viewer)
-        assert read(access, cookie).viewer == viewer
-        assert read(Access(TOKEN, viewers=VIEWERS, now_s=clock), cookie).viewer == viewer
-        other = Access("another-token-of-ours", viewers=VIEWERS, now_s=clock)
+        cookie = authenticator.make_cookie(viewer)
+        assert read(authenticator, cookie).viewer == viewer
+        assert read(Authenticator(TOKEN, viewers=VIEWERS, now_s=clock), cookie).viewer == viewer
+        other = Authenticator("another-token-of-ours", viewers=VIEWERS, now_s=clock)
         assert other.read_cookie(cookie) is None
-        assert access.make_cookie(viewer) != cookie
+        assert authenticator.make_cookie(viewer) != cookie
         clock.now_s += LOGIN_IDLE_S - 1
-        assert access.read_cookie(cookie)
+        assert authenticator.read_cookie(cookie)
         clock.now_s += 1
-        assert access.read_cookie(cookie) is None
+        assert authenticator.read_cookie(cookie) is None
 
 
 def test_a_login_that_is_used_lives_longer_but_not_for_ever() -> None:
     clock = Clock()
-    access = Access(TOKEN, now_s=clock)
-    cookie, began_s = access.make_cookie(OWNER), clock.now_s
+    authenticator = Authenticator(TOKEN, now_s=clock)
+    cookie, began_s = authenticator.make_cookie(OWNER), clock.now_s
     session = cookie.split(".")[2]
-    assert access.renew(read(access, cookie)) is None, "it is fresh"
+    assert authenticator.renew(read(authenticator, cookie)) is None, "it is fresh"
     renewed = 0
-    while access.read_cookie(cookie):
-        fresh = access.renew(read(access, cookie))
+    while authenticator.read_cookie(cookie):
+        fresh = authenticator.renew(read(authenticator, cookie))
         if fresh is not None:
             assert fresh.split(".")[2] == session
-            assert access.max_age_s(float(fresh.split(".")[3])) <= LOGIN_IDLE_S
+            assert authenticator.max_age_s(float(fresh.split(".")[3])) <= LOGIN_IDLE_S
             cookie, renewed = fresh, renewed + 1
         clock.now_s += 1800
     assert clock.now_s - began_s == LOGIN_LIFE_S
@@ -237,91 +242,91 @@ def test_a_login_that_is_used_lives_longer_but_not_for_ever() -> None:
 
 def test_use_counts_for_the_session_not_for_one_copy_of_its_cookie() -> None:
     clock = Clock()
-    access = Access(TOKEN, now_s=clock)
-    cookie = access.make_cookie(OWNER)
+    authenticator = Authenticator(TOKEN, now_s=clock)
+    cookie = authenticator.make_cookie(OWNER)
     clock.now_s += LOGIN_IDLE_S - 1
-    fresh = access.renew(read(access, cookie))
+    fresh = authenticator.renew(read(authenticator, cookie))
     assert fresh is not None
     clock.now_s += 10
-    assert access.read_cookie(cookie), "a stream that began with it goes on"
-    access.end(fresh)
-    assert access.read_cookie(cookie) is None
-    assert access.read_cookie(fresh) is None
+    assert authenticator.read_cookie(cookie), "a stream that began with it goes on"
+    authenticator.end(fresh)
+    assert authenticator.read_cookie(cookie) is None
+    assert authenticator.read_cookie(fresh) is None
 
 
 def test_a_cookie_ends_with_the_viewer_it_is_for() -> None:
-    access = Access(TOKEN, viewers=VIEWERS)
-    cookies = {name: access.make_cookie(viewer) for name, viewer in VIEWERS.items()}
-    access.change({"bob": BOB, "alice": replace(ALICE, token_hash=HASHER.hash("another"))})
-    assert access.read_cookie(cookies["alice"]) is None
-    assert read(access, cookies["bob"]).viewer == BOB
-    access.change({"alice": ALICE})
-    assert read(access, cookies["alice"]).viewer == ALICE
-    assert access.read_cookie(cookies["bob"]) is None
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
+    cookies = {name: authenticator.make_cookie(viewer) for name, viewer in VIEWERS.items()}
+    authenticator.change({"bob": BOB, "alice": replace(ALICE, token_hash=HASHER.hash("another"))})
+    assert authenticator.read_cookie(cookies["alice"]) is None
+    assert read(authenticator, cookies["bob"]).viewer == BOB
+    authenticator.change({"alice": ALICE})
+    assert read(authenticator, cookies["alice"]).viewer == ALICE
+    assert authenticator.read_cookie(cookies["bob"]) is None
 
 
 def test_nobody_becomes_another_by_the_name_in_the_cookie() -> None:
-    access = Access(TOKEN, viewers=VIEWERS)
-    cookie = access.make_cookie(ALICE)
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
+    cookie = authenticator.make_cookie(ALICE)
     for name in ("bob", "owner", "carol", ""):
-        assert access.read_cookie(cookie.replace("alice", name)) is None
+        assert authenticator.read_cookie(cookie.replace("alice", name)) is None
 
 
 @given(st.data())
 def test_a_changed_cookie_is_none(data: st.DataObject) -> None:
-    access = Access(TOKEN, viewers=VIEWERS)
-    cookie = access.make_cookie(data.draw(st.sampled_from([OWNER, ALICE])))
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
+    cookie = authenticator.make_cookie(data.draw(st.sampled_from([OWNER, ALICE])))
     index = data.draw(st.integers(0, len(cookie) - 1))
     letter = data.draw(st.characters().filter(lambda each: each != cookie[index]))
-    assert access.read_cookie(cookie[:index] + letter + cookie[index + 1 :]) is None
-    assert access.read_cookie(cookie[:index]) is None
+    assert authenticator.read_cookie(cookie[:index] + letter + cookie[index + 1 :]) is None
+    assert authenticator.read_cookie(cookie[:index]) is None
 
 
 @pytest.mark.fault(18)
 def test_a_clock_that_steps_signs_nobody_out() -> None:
     clock = Clock()
-    access = Access(TOKEN, now_s=clock)
-    cookie = access.make_cookie(OWNER)
+    authenticator = Authenticator(TOKEN, now_s=clock)
+    cookie = authenticator.make_cookie(OWNER)
     for step_s in (3600, -7200):
         clock.now_s += step_s
-        assert access.read_cookie(cookie)
+        assert authenticator.read_cookie(cookie)
 
 
 def test_logged_out_sessions_are_forgotten_when_they_would_have_ended() -> None:
     clock = Clock()
-    access = Access(TOKEN, now_s=clock)
+    authenticator = Authenticator(TOKEN, now_s=clock)
     for _ in range(3):
-        access.end(access.make_cookie(OWNER))
-        access.end("none of ours")
+        authenticator.end(authenticator.make_cookie(OWNER))
+        authenticator.end("none of ours")
         clock.now_s += LOGIN_LIFE_S
-    assert len(access.logins.ended) == 1
+    assert len(authenticator.logins.revoked) == 1
 
 
 def test_what_is_held_ends_with_the_login() -> None:
     clock = Clock()
-    access = Access(TOKEN, viewers=VIEWERS, now_s=clock)
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS, now_s=clock)
     said: list[tuple[str, str]] = []
 
-    def hold(name: str, admission: Admission) -> Callable[[], None]:
-        return admission.hold(lambda reason: said.append((name, reason)))
+    def hold(name: str, auth_context: AuthContext) -> Callable[[], None]:
+        return auth_context.hold(lambda reason: said.append((name, reason)))
 
-    cookies = [access.make_cookie(ALICE) for _ in range(2)]
-    hold("signed out", read(access, cookies[0]))
-    hold("left", read(access, cookies[1]))()
-    hold("idle", read(access, cookies[1]))
-    hold("bearer", Admission(access, ALICE))
-    assert access.count_streams("alice") == 3
-    access.end(cookies[0])
+    cookies = [authenticator.make_cookie(ALICE) for _ in range(2)]
+    hold("signed out", read(authenticator, cookies[0]))
+    hold("left", read(authenticator, cookies[1]))()
+    hold("idle", read(authenticator, cookies[1]))
+    hold("bearer", AuthContext(authenticator, ALICE))
+    assert authenticator.count_streams("alice") == 3
+    authenticator.end(cookies[0])
     assert said == [("signed out", SIGNED_OUT)]
     clock.now_s += LOGIN_IDLE_S
-    access.sweep()
+    authenticator.sweep()
     assert said[1:] == [("idle", SIGNED_OUT)]
-    access.sweep()
-    access.change({"alice": ALICE})
+    authenticator.sweep()
+    authenticator.change({"alice": ALICE})
     assert len(said) == 2
-    access.change({"alice": replace(ALICE, accounts=None)})
+    authenticator.change({"alice": replace(ALICE, accounts=None)})
     assert said[2:] == [("bearer", ACCESS_CHANGED)]
-    hold("too late", Admission(access, ALICE))
+    hold("too late", AuthContext(authenticator, ALICE))
     assert said[3:] == [("too late", ACCESS_CHANGED)]
 
 
@@ -342,10 +347,10 @@ async def test_a_viewers_file_that_is_being_written_is_left_alone(
     path = tmp_path / "viewers.toml"
     await asyncio.to_thread(add_viewer, path, "alice", None)
     viewers = await asyncio.to_thread(read_viewers, path)
-    access = Access(TOKEN, viewers=viewers)
+    authenticator = Authenticator(TOKEN, viewers=viewers)
     said: list[str] = []
-    Admission(access, viewers["alice"]).hold(said.append)
-    watching = asyncio.create_task(access.watch(path))
+    AuthContext(authenticator, viewers["alice"]).hold(said.append)
+    watching = asyncio.create_task(authenticator.watch(path))
     path.write_text("")
     seen = len(looks)
     await eventually(lambda: len(looks) > seen + 3)
@@ -357,9 +362,9 @@ async def test_a_viewers_file_that_is_being_written_is_left_alone(
 
 
 def test_what_ends_leaves_no_count_behind() -> None:
-    access = Access(TOKEN, viewers=VIEWERS)
-    release = Admission(access, ALICE).hold(lambda reason: None)
-    access.change({})
+    authenticator = Authenticator(TOKEN, viewers=VIEWERS)
+    release = AuthContext(authenticator, ALICE).hold(lambda reason: None)
+    authenticator.change({})
     release()
-    assert access.count_streams("alice") == 0
-    assert not access._streams
+    assert authenticator.count_streams("alice") == 0
+    assert not authenticator._streams

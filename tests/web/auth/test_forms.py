@@ -14,8 +14,8 @@ from gateway.errors import ConfigurationError
 from gateway.web.auth.forms import (
     COOKIE,
     MAX_FORM_BYTES,
-    Rule,
-    Rules,
+    RoutePolicies,
+    RoutePolicy,
     cookie_name,
     is_local,
     safe_target,
@@ -104,7 +104,7 @@ def test_every_route_is_public_by_name_or_wants_a_viewer(
         {"X-Forwarded-For": "127.0.0.1"},
     ]
     right = [{"Authorization": f"Bearer {TOKEN}"}, {"Cookie": f"a=b; {COOKIE}={cookie}"}]
-    protected.app.state.access.throttle = Throttle()
+    protected.app.state.authenticator.throttle = Throttle()
     for headers in wrong:
         status = ask_status(protected, method, path, headers)
         if template in PUBLIC:
@@ -198,7 +198,7 @@ def test_the_sixth_guess_has_to_wait(fresh: Running) -> None:
     forged = {"X-Forwarded-For": "10.1.2.3"}
     right = {"Authorization": f"Bearer {TOKEN}"}
     assert ask_status(fresh, "GET", "/status", right) == 200
-    fresh.app.state.access._owner_networks.clear()
+    fresh.app.state.authenticator._owner_networks.clear()
     assert [log_in(fresh, "wrong").status_code for _ in range(5)] == [401] * 5
     answer = post(f"{fresh.url}/login", data={"token": "wrong"}, headers=forged)
     assert answer.status_code == 429
@@ -246,14 +246,14 @@ def test_guessing_by_bearer_counts_too(fresh: Running) -> None:
 def test_odd_forms_are_refused(
     protected: Running, content: bytes, media_type: str, status: int
 ) -> None:
-    protected.app.state.access.throttle = Throttle()
+    protected.app.state.authenticator.throttle = Throttle()
     headers = {"Content-Type": media_type}
     answer = post(f"{protected.url}/login", content=content, headers=headers)
     assert answer.status_code == status
 
 
 def test_an_open_gateway_needs_no_login(running: Running) -> None:
-    assert running.app.state.access.is_open
+    assert running.app.state.authenticator.is_open
     assert ask_status(running, "GET", "/status", {}) == 200
     answer = log_in(running, "anything")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
@@ -317,11 +317,11 @@ async def nothing(request: Request) -> Response:
     "route", [Route("/new", nothing), Mount("/new", app=Response())], ids=["route", "mount"]
 )
 def test_a_route_without_a_rule_stops_the_start(route: BaseRoute) -> None:
-    rules = Rules()
-    known = rules.declare(Rule.VIEWER, [Route("/known", nothing)])
-    rules.check(known)
+    policies = RoutePolicies()
+    known = policies.declare(RoutePolicy.VIEWER, [Route("/known", nothing)])
+    policies.check(known)
     with pytest.raises(ConfigurationError, match="no rule"):
-        rules.check([*known, route])
+        policies.check([*known, route])
 
 
 @pytest.mark.fault(26)

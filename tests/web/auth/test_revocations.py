@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from gateway.streams.backplane.server import Backplane
-from gateway.web.auth.authenticator import SIGNED_OUT, Access
+from gateway.web.auth.authenticator import SIGNED_OUT, Authenticator
 from gateway.web.auth.forms import COOKIE
-from gateway.web.auth.revocations import Siblings
+from gateway.web.auth.revocations import Peers
 from gateway.web.auth.throttle import TooManyTries
 from gateway.web.auth.viewers import OWNER
 from tests.streams.replicating import running, until
@@ -49,7 +49,7 @@ def pair(valkey: Valkey) -> Iterator[list[Running]]:
 
 
 def open_sharing(url: str) -> AbstractContextManager[Running]:
-    return open_gateway(make_protected(token=TOKEN), siblings=Siblings(Backplane(url)))
+    return open_gateway(make_protected(token=TOKEN), peers=Peers(Backplane(url)))
 
 
 def log_in(gateway: Running) -> dict[str, str]:
@@ -138,56 +138,60 @@ def test_without_the_server_each_process_goes_by_its_own_memory(
 
 async def test_a_server_that_hangs_is_waited_for_once(valkey: Valkey) -> None:
     """And not for the time that its answers have elsewhere."""
-    siblings = Siblings(Backplane(valkey.url), ask_s=0.1)
-    access = Access(TOKEN, siblings=siblings)
-    async with running(access.run_siblings()):
-        await access.look_at_siblings()
-        assert await access.recognize("wrong", "192.0.2.1") is None
+    peers = Peers(Backplane(valkey.url), ask_s=0.1)
+    authenticator = Authenticator(TOKEN, peers=peers)
+    async with running(authenticator.run_peers()):
+        await authenticator.look_at_peers()
+        assert await authenticator.authenticate("wrong", "192.0.2.1") is None
         valkey.pause()
         try:
             begun_s = time.monotonic()
             for _ in range(4):
-                assert await access.recognize("wrong", "192.0.2.1") is None
+                assert await authenticator.authenticate("wrong", "192.0.2.1") is None
             with pytest.raises(TooManyTries):
-                await access.recognize("wrong", "192.0.2.1")
+                await authenticator.authenticate("wrong", "192.0.2.1")
             assert time.monotonic() - begun_s < scaled(0.3)
         finally:
             valkey.go_on()
-        await until(lambda: siblings.is_reachable)
+        await until(lambda: peers.is_reachable)
 
 
 async def test_of_many_tries_at_once_five_are_answered(valkey: Valkey) -> None:
     """At four processes together, however the tries fall."""
     async with AsyncExitStack() as stack:
         accesses = [
-            Access(TOKEN, siblings=Siblings(Backplane(valkey.url, timeout_s=10), ask_s=10))
+            Authenticator(TOKEN, peers=Peers(Backplane(valkey.url, timeout_s=10), ask_s=10))
             for _ in range(4)
         ]
-        for access in accesses:
-            await stack.enter_async_context(running(access.run_siblings()))
-            await access.look_at_siblings()
-        tries = [access.recognize("wrong", "192.0.2.1") for access in accesses for _ in range(10)]
+        for authenticator in accesses:
+            await stack.enter_async_context(running(authenticator.run_peers()))
+            await authenticator.look_at_peers()
+        tries = [
+            authenticator.authenticate("wrong", "192.0.2.1")
+            for authenticator in accesses
+            for _ in range(10)
+        ]
         found = await asyncio.gather(*tries, return_exceptions=True)
         assert found.count(None) == 5
         assert sum(isinstance(each, TooManyTries) for each in found) == 35
 
 
 async def test_without_a_server_the_start_is_not_held_up() -> None:
-    access = Access(TOKEN, siblings=Siblings(Backplane(f"redis://127.0.0.1:{find_port()}")))
-    async with running(access.run_siblings()):
+    authenticator = Authenticator(TOKEN, peers=Peers(Backplane(f"redis://127.0.0.1:{find_port()}")))
+    async with running(authenticator.run_peers()):
         begun_s = time.monotonic()
-        await access.look_at_siblings()
+        await authenticator.look_at_peers()
         assert time.monotonic() - begun_s < scaled(0.5)
-        assert await access.recognize("wrong", "192.0.2.1") is None
-        assert await access.recognize(TOKEN, "192.0.2.1") == OWNER
+        assert await authenticator.authenticate("wrong", "192.0.2.1") is None
+        assert await authenticator.authenticate(TOKEN, "192.0.2.1") == OWNER
 
 
 async def test_what_somebody_else_wrote_there_does_no_harm(valkey: Valkey) -> None:
     told: list[int] = []
-    siblings, access = Siblings(Backplane(valkey.url)), Access(TOKEN)
+    peers, authenticator = Peers(Backplane(valkey.url)), Authenticator(TOKEN)
     valkey.redis.xadd("{gateway}:ended", {"nonsense": "nan", "more": "1"})
     valkey.redis.xadd("{gateway}:ended", {"nonsense": "soon"})
     valkey.redis.xadd("{gateway}:ended", {"one": "99999999999"})
-    async with running(siblings.run(access.logins, lambda: told.append(1))):
-        await until(lambda: access.logins.ended == {"one": 99999999999.0})
+    async with running(peers.run(authenticator.logins, lambda: told.append(1))):
+        await until(lambda: authenticator.logins.revoked == {"one": 99999999999.0})
         assert told == [1]

@@ -27,7 +27,7 @@ class Server:
         self.sent: list[Message] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.ended = asyncio.Event()
+        self.revoked = asyncio.Event()
         self.error: Exception | None = None
 
     async def send(self, message: Message) -> None:
@@ -37,10 +37,10 @@ class Server:
             await self.gate.wait()
         self.sent.append(message)
         if not message.get("more_body", True):
-            self.ended.set()
+            self.revoked.set()
 
     async def receive(self) -> Message:
-        await self.ended.wait()
+        await self.revoked.wait()
         return {"type": "http.disconnect"}
 
     @property
@@ -91,7 +91,7 @@ async def test_what_is_published_is_sent_before_flush_returns(context: Context) 
     assert [str(frame.data["last"]) for frame in server.frames] == ["1.25", "1.26"]
     assert count_tasks() == tasks
     assert context.streams == 1
-    server.ended.set()
+    server.revoked.set()
     await task
     assert (context.hub.subscribers, context.streams) == (0, 0)
 
@@ -110,7 +110,7 @@ async def test_a_full_socket_costs_one_task_and_catches_up(context: Context) -> 
     ids = [frame.id for frame in server.frames]
     assert ids == sorted(set(ids), key=str)
     assert len(ids) == 3
-    server.ended.set()
+    server.revoked.set()
     await task
     assert context.hub.subscribers == 0
 
@@ -131,7 +131,7 @@ async def test_a_socket_full_from_the_start(context: Context) -> None:
     server.gate.set()
     await eventually(lambda: b"1.25" in server.body)
     assert server.body.startswith(BEGINNING)
-    server.ended.set()
+    server.revoked.set()
     await task
 
 
@@ -167,7 +167,7 @@ async def test_the_end_is_said_once_however_slowly_it_is_read(context: Context) 
     shut = server.send
 
     async def send(message: Message) -> None:
-        assert not server.ended.is_set(), "uvicorn refuses what follows the end"
+        assert not server.revoked.is_set(), "uvicorn refuses what follows the end"
         await asyncio.sleep(0)
         await shut(message)
 
@@ -228,7 +228,7 @@ async def test_one_broken_connection_does_not_end_the_round(
     assert "could not be written" in caplog.text
     publish(context, "1.26")
     assert b"1.26" in sound.body
-    sound.ended.set()
+    sound.revoked.set()
     await tasks[1]
 
 
