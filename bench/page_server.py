@@ -156,7 +156,7 @@ class Floor:
         while True:
             rows = []
             for index, key in enumerate(self._panel.keys(())):
-                record = hub.latest(*key)
+                record = hub.latest(key)
                 assert isinstance(record, QuoteUpdate)
                 flash = 0
                 if index in before and index not in flashed and record.last != before[index]:

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from gateway.app import EPOCH_LENGTH, build_app, create_app, create_context
 from gateway.errors import ConfigurationError
 from gateway.streams.records import QuoteUpdate
+from gateway.streams.topics import market_topic
 from tests.waiting import eventually
 from tests.web.running import idle, make_quote, make_settings
 
@@ -57,7 +58,7 @@ async def test_the_tasks_run_as_long_as_the_app(app: Starlette) -> None:
     async with app.router.lifespan_context(app):
         assert task_names() == NAMES
         context.hub.publish(make_quote())
-        assert isinstance(context.hub.latest("quote_update", "SPY"), QuoteUpdate)
+        assert isinstance(context.hub.latest(market_topic("quote_update", "SPY")), QuoteUpdate)
     assert task_names() == set()
     assert context.hub.closing == "shutdown"
 

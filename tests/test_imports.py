@@ -21,7 +21,10 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 # Each may import its own stage and earlier ones. What all stages speak of comes first; what puts
 # a half together comes after its parts.
 STAGES = [
-    {"gateway.clock", "gateway.errors", "gateway.settings", "gateway.streams.symbols"},
+    {
+        *("gateway.clock", "gateway.errors", "gateway.settings"),
+        *("gateway.streams.symbols", "gateway.streams.topics"),
+    },
     {
         f"gateway.streams.{name}"
         for name in ("records", "sse", "markets", "demand", "backoff", "publisher")

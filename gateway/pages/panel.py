@@ -9,7 +9,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from gateway.streams.records import Key, Record
+from gateway.streams.records import Record
+from gateway.streams.topics import Topic
 
 if TYPE_CHECKING:
     from gateway.pages.layout import Node
@@ -37,7 +38,7 @@ class Panel(ABC):
         return self
 
     @abstractmethod
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """What it listens to; `accounts` are the viewer's, and empty unless it is private."""
         ...
 
@@ -78,7 +79,7 @@ class TablePanel(Panel):
 
     row_tag: ClassVar[str] = "tr"
 
-    inlays: Mapping[Key, FragmentPanel] = {}
+    inlays: Mapping[Topic, FragmentPanel] = {}
     """What stands in the cell of a row that has the class "keep", and is rendered by itself."""
 
     @property
@@ -88,7 +89,7 @@ class TablePanel(Panel):
         ...
 
     @abstractmethod
-    def row_id(self, key: Key) -> str:
+    def row_id(self, key: Topic) -> str:
         """The row's element id; it must be plain in a CSS selector."""
         ...
 
@@ -97,7 +98,7 @@ class TablePanel(Panel):
         return None
 
     @abstractmethod
-    def row_cells(self, key: Key, record: Record | None, move: "RowChange") -> Cells:
+    def row_cells(self, key: Topic, record: Record | None, move: "RowChange") -> Cells:
         """The cells, as many as `cell_tags`."""
         ...
 

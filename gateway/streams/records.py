@@ -1,6 +1,6 @@
-"""The records that leave the gateway, their keys and their JSON; pure.
+"""The records that leave the gateway, their topics and their JSON; pure.
 
-Every record is the full current state of its key, so a replayed or skipped one does no harm.
+Every record is the full current state of its topic, so a replayed or skipped one does no harm.
 """
 
 from datetime import UTC, datetime
@@ -9,11 +9,10 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from gateway.streams.topics import NOBODY, Topic, balance_topic, status_topic
+
 State = Literal["connecting", "live", "stale", "degraded", "closed"]
 Upstream = Literal["session", "feed", "accounts"]
-Key = tuple[str, str]
-"""What a record is the newest of: its type and its subject (symbol, account or upstream)."""
-
 INTERFACE_VERSION = "1"
 
 
@@ -33,9 +32,9 @@ class MarketRecord(
     stale: bool = False
 
     @property
-    def key(self) -> Key:
-        """The type and the symbol."""
-        return (self.__struct_config__.tag, self.symbol)  # type: ignore[return-value]
+    def topic(self) -> Topic:
+        """The topic of its type and symbol."""
+        return Topic(self.__struct_config__.tag, NOBODY, self.symbol)  # type: ignore[arg-type]
 
 
 class QuoteUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="quote_update"):
@@ -172,9 +171,9 @@ class BalanceUpdate(
     source: Literal["account_stream", "rest"]
 
     @property
-    def key(self) -> Key:
-        """The type and the account."""
-        return ("balance_update", self.account)
+    def topic(self) -> Topic:
+        """The topic of the account's balance."""
+        return balance_topic(self.account)
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="status"):
@@ -187,9 +186,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="typ
     market: Literal["open", "closed"] | None = None
 
     @property
-    def key(self) -> Key:
-        """The type and the upstream."""
-        return ("status", self.upstream)
+    def topic(self) -> Topic:
+        """The topic of the upstream's status."""
+        return status_topic(self.upstream)
 
 
 class Heartbeat(
@@ -203,7 +202,7 @@ class Heartbeat(
     """A sign of life: a real event, because comments are invisible to a browser."""
 
     timestamp: int
-    key: ClassVar[Key] = ("heartbeat", "")
+    topic: ClassVar[Topic] = Topic("heartbeat", NOBODY, "")
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
@@ -227,7 +226,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"
 
     skipped: int | None
     reason: str
-    key: ClassVar[Key] = ("gap", "")
+    topic: ClassVar[Topic] = Topic("gap", NOBODY, "")
 
 
 class Bye(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"):

@@ -284,7 +284,7 @@ def _encode_snapshot(hub: Hub, subscription: Subscription) -> bytes:
         COLLECTIONS[kind]: [] for kind in COLLECTIONS if kind in subscription.types
     }
     document.update(collections)
-    for entry in sorted(entries, key=lambda each: each.key):
+    for entry in sorted(entries, key=lambda each: each.topic):
         if isinstance(entry.record, DataRecord):
-            collections[COLLECTIONS[entry.key[0]]].append(entry.record)
+            collections[COLLECTIONS[entry.topic.kind]].append(entry.record)
     return _encoder.encode(document)

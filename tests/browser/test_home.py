@@ -9,6 +9,7 @@ from playwright.sync_api import Browser
 
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.simulator.universe import list_universe
+from gateway.streams.topics import market_topic
 from tests.browser.driving import Gateway, Screen
 from tests.simulation import Simulator
 from tests.waiting import scaled
@@ -127,7 +128,7 @@ def test_a_one_sided_option_shows_a_dash_and_the_new_ask(
     option = max(list_universe(datetime.now(UTC).date()).options)
     screen.page.fill("#add-symbol", option)
     screen.page.press("#add-symbol", "Enter")
-    row = "#" + WatchlistPanel("watchlist", [option]).row_id(("quote_update", option))
+    row = "#" + WatchlistPanel("watchlist", [option]).row_id(market_topic("quote_update", option))
     screen.page.wait_for_selector(row)
     simulator.control_sync("quote", symbol=option, bid="0.05", ask="0.10")
     ask = f"() => document.querySelector('{row} td:nth-child(7)').textContent"

@@ -152,7 +152,7 @@ class World:
         hub = self.hubs[one % 2]
         if not self.stream or order_of(self.stream[-1][0]) < order_of(hub.origin):
             return
-        newest = {record.key: (origin, record) for origin, record in self.stream}
+        newest = {record.topic: (origin, record) for origin, record in self.stream}
         for origin, record in sorted(newest.values(), key=lambda each: order_of(each[0])):
             hub.replicate(record, origin)
         hub.advance(self.stream[-1][0])

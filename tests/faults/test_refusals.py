@@ -10,6 +10,7 @@ from gateway.streams.backoff import Backoff
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Status
+from gateway.streams.topics import status_topic
 from gateway.streams.upstream.market_data import LIMIT_PAUSE_S
 from gateway.streams.upstream.normalize import EVENT_TYPES
 from gateway.streams.upstream.upstream import Upstream
@@ -188,7 +189,7 @@ async def test_a_cap_on_sessions_makes_no_storm(trial: Trial) -> None:
 
 def count_live(hubs: list[Hub]) -> int:
     """How many have a feed that is live."""
-    found = [hub.latest("status", "feed") for hub in hubs]
+    found = [hub.latest(status_topic("feed")) for hub in hubs]
     return sum(isinstance(each, Status) and each.state == "live" for each in found)
 
 

@@ -14,6 +14,7 @@ from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.publisher import Publisher
 from gateway.streams.records import QuoteUpdate, Status
+from gateway.streams.topics import market_topic, status_topic
 from tests.streams.samples import make_status
 from tests.waiting import eventually
 
@@ -80,7 +81,7 @@ class Web:
     demand: Demand
 
     def quote(self, symbol: str = "SPY") -> QuoteUpdate | None:
-        record = self.hub.latest("quote_update", symbol)
+        record = self.hub.latest(market_topic("quote_update", symbol))
         assert record is None or isinstance(record, QuoteUpdate)
         return record
 
@@ -89,7 +90,7 @@ class Web:
         return None if quote is None or quote.last is None else int(quote.last)
 
     def status(self) -> Status:
-        record = self.hub.latest("status", "feed")
+        record = self.hub.latest(status_topic("feed"))
         assert isinstance(record, Status)
         return record
 

@@ -10,6 +10,7 @@ from gateway.settings import Settings
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import QuoteUpdate, Status
+from gateway.streams.topics import market_topic, status_topic
 from gateway.streams.upstream.upstream import Upstream
 from tests.waiting import eventually
 
@@ -24,12 +25,12 @@ class Running:
     task: "asyncio.Task[None]"
 
     def quote(self, symbol: str) -> QuoteUpdate | None:
-        record = self.hub.latest("quote_update", symbol)
+        record = self.hub.latest(market_topic("quote_update", symbol))
         assert record is None or isinstance(record, QuoteUpdate)
         return record
 
     def status(self) -> Status:
-        record = self.hub.latest("status", "feed")
+        record = self.hub.latest(status_topic("feed"))
         assert isinstance(record, Status)
         return record
 

@@ -33,6 +33,7 @@ from gateway.streams.records import (
     format_time,
 )
 from gateway.streams.sse import encode_frame, encode_retry
+from gateway.streams.topics import NOBODY, Topic, balance_topic, market_topic, status_topic
 from tests.sse import Event, Parser, parse
 from tests.streams.samples import make_balance, make_quote, make_status, make_trade
 
@@ -137,11 +138,11 @@ def test_every_name_is_one_that_a_browser_can_listen_to() -> None:
 
 
 def test_keys() -> None:
-    assert make_quote("SPY").key == ("quote_update", "SPY")
-    assert make_trade("SPY").key == ("trade_update", "SPY")
-    assert make_balance("A").key == ("balance_update", "A")
-    assert make_status("session").key == ("status", "session")
-    assert Heartbeat(timestamp=1).key == ("heartbeat", "")
+    assert make_quote("SPY").topic == market_topic("quote_update", "SPY")
+    assert make_trade("SPY").topic == market_topic("trade_update", "SPY")
+    assert make_balance("A").topic == balance_topic("A")
+    assert make_status("session").topic == status_topic("session")
+    assert Heartbeat(timestamp=1).topic == Topic("heartbeat", NOBODY, "")
 
 
 def test_records_cannot_be_changed() -> None:

@@ -170,12 +170,12 @@ class PageFactory:
                 "panels and returns nothing"
             )
         panels = (*self.common, *list_panels(builder.nodes))
-        keys = [key for panel in panels for key in panel.keys(())]
+        topics = [topic for panel in panels for topic in panel.keys(())]
         return Page(
             name=self.name,
             title=self._title.format_map(arguments),
             panels=panels,
-            symbols=tuple(dict.fromkeys(key[1] for key in keys if key[0] in MARKET_TYPES)),
+            symbols=tuple(dict.fromkeys(t.subject for t in topics if t.kind in MARKET_TYPES)),
             query=query,
             body=tuple(builder.nodes),
             generation=self.generation,

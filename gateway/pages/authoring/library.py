@@ -15,7 +15,8 @@ from gateway.pages.authoring.factory import PageFactory, check_book
 from gateway.pages.authoring.loader import Mistake, PageFileError, load_pages
 from gateway.pages.home import home
 from gateway.pages.panel import FragmentPanel, Region
-from gateway.streams.records import Key, Record
+from gateway.streams.records import Record
+from gateway.streams.topics import Topic
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class MistakePanel(FragmentPanel):
         super().__init__("mistake")
         self._library = library
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """Nothing of the hub."""
         return ()
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from gateway.pages.authoring.builder import PageError, current_builder
 from gateway.pages.panel import FragmentPanel
 from gateway.pages.rendering.formats import format_clock, format_iso, format_money
-from gateway.streams.records import BalanceUpdate, Key, Record
+from gateway.streams.records import BalanceUpdate, Record
+from gateway.streams.topics import Topic, balance_topic
 
 SOURCES = {"account_stream": "streamed", "rest": "polled"}
 
@@ -43,10 +44,10 @@ class BalancePanel(FragmentPanel):
         self._accounts = tuple(accounts)
         self._is_total = is_total
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """A balance per account that the viewer may see and the page names."""
         return tuple(
-            ("balance_update", account)
+            balance_topic(account)
             for account in accounts
             if not self._accounts or account in self._accounts
         )

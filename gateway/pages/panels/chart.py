@@ -14,8 +14,9 @@ from gateway.pages.authoring.builder import PageError, check_symbols, current_bu
 from gateway.pages.panel import FragmentPanel
 from gateway.pages.rendering.formats import UNKNOWN, format_number, format_quantity
 from gateway.pages.rendering.ticks import decimals_for
-from gateway.streams.records import CandleHistory, CandleUpdate, Key, Record
+from gateway.streams.records import CandleHistory, CandleUpdate, Record
 from gateway.streams.symbols import parse_symbol
+from gateway.streams.topics import Topic, market_topic
 
 INTERVALS = ("1m", "5m", "1h", "1d")
 KINDS = ("candles", "line")
@@ -78,9 +79,9 @@ class ChartHistory(FragmentPanel):
         """Its series."""
         return (type(self), self._series)
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """The history."""
-        return (("candle_history", self._series),)
+        return (market_topic("candle_history", self._series),)
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """Time in s, open, high, low, close, volume."""
@@ -111,9 +112,12 @@ class ChartNow(FragmentPanel):
         """Its series."""
         return (type(self), self._series)
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """The newest candle, and whether there is a history at all."""
-        return (("candle_update", self._series), ("candle_history", self._series))
+        return (
+            market_topic("candle_update", self._series),
+            market_topic("candle_history", self._series),
+        )
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """Every figure as text, and all of them for the drawing."""

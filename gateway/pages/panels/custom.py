@@ -19,8 +19,9 @@ from gateway.pages.authoring.builder import PageError, current_builder
 from gateway.pages.authoring.loader import Mistake, find_mistake
 from gateway.pages.panel import FragmentPanel
 from gateway.pages.rendering.templates import create_fragment
-from gateway.streams.records import ACCOUNT_TYPES, DATA_TYPES, MARKET_TYPES, Key, Record
+from gateway.streams.records import ACCOUNT_TYPES, DATA_TYPES, MARKET_TYPES, Record
 from gateway.streams.symbols import parse_symbol
+from gateway.streams.topics import Topic, balance_topic, market_topic
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +32,16 @@ TYPES = DATA_TYPES | {"status"}
 
 _FILE = re.compile(r"[\w./-]+\.html\Z")
 
+PanelKey = tuple[str, str]
+"""An event's type and whose, as a page's author writes it."""
+
 Function = Callable[..., Mapping[str, Any]]
 
 
 def panel(
     fragment: str,
     *,
-    keys: Callable[..., Sequence[Key]] | None = None,
+    keys: Callable[..., Sequence[PanelKey]] | None = None,
     refresh_s: float | None = None,
     title: str | None = None,
 ) -> Callable[[Function], Callable[..., None]]:
@@ -123,7 +127,7 @@ class CustomPanel(FragmentPanel):
         self,
         id: str,
         call: Call,
-        keys: tuple[Key, ...],
+        keys: tuple[PanelKey, ...],
         refresh_s: float | None,
         title: str | None,
     ) -> None:
@@ -140,18 +144,17 @@ class CustomPanel(FragmentPanel):
         """The function and what it is called with."""
         return (type(self), self._call.kind)
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """What was asked for; of accounts only those that the viewer may see."""
-        found: list[Key] = []
+        found: list[Topic] = []
         for type_, subject in self._keys:
             if type_ not in ACCOUNT_TYPES:
-                found.append((type_, subject))
+                found.append(market_topic(type_, subject))
             elif subject == ALL:
-                found += [(type_, account) for account in accounts]
-            elif subject in accounts:
-                found.append((type_, subject))
+                found += map(balance_topic, accounts)
             else:
-                found.append((type_, ""))  # of which there is no record: places stay
+                # Without a right it is a topic of which there is no record: places stay.
+                found.append(balance_topic(subject if subject in accounts else ""))
         return tuple(found)
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
@@ -205,7 +208,7 @@ def _read_fragment(fragment: str, function: Function) -> Template:
         ) from None
 
 
-def _check_key(name: str, key: Any) -> Key:
+def _check_key(name: str, key: Any) -> PanelKey:
     try:
         type_, subject = key
     except (TypeError, ValueError):

@@ -17,7 +17,8 @@ from gateway.pages.rendering.formats import (
     is_known,
 )
 from gateway.pages.rendering.ticks import decimals_for
-from gateway.streams.records import Key, QuoteUpdate, Record
+from gateway.streams.records import QuoteUpdate, Record
+from gateway.streams.topics import Topic, market_topic
 
 
 def metric(symbol: str, *, label: str | None = None) -> None:
@@ -47,7 +48,7 @@ class MetricPanel(TablePanel):
     def __init__(self, id: str, symbol: str) -> None:
         super().__init__(id)
         self.symbol = symbol
-        self._keys: tuple[Key, ...] = (("quote_update", symbol),)
+        self._keys: tuple[Topic, ...] = (market_topic("quote_update", symbol),)
 
     @property
     def kind(self) -> Hashable:
@@ -59,11 +60,11 @@ class MetricPanel(TablePanel):
         """The price, the change twice, a note."""
         return ("p", "span", "span", "small")
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """The quote."""
         return self._keys
 
-    def row_id(self, key: Key) -> str:
+    def row_id(self, key: Topic) -> str:
         """The panel's id: there is one row."""
         return f"{self.id}-now"
 
@@ -72,7 +73,7 @@ class MetricPanel(TablePanel):
         last = record.last if isinstance(record, QuoteUpdate) else None
         return last if is_known(last) else None
 
-    def row_cells(self, key: Key, record: Record | None, move: RowChange) -> Cells:
+    def row_cells(self, key: Topic, record: Record | None, move: RowChange) -> Cells:
         """Every figure as text."""
         if not isinstance(record, QuoteUpdate):
             return ("value waiting", UNKNOWN, "c-change", UNKNOWN, "c-pct", UNKNOWN, "", "")

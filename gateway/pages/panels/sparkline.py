@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from gateway.pages.panel import FragmentPanel
 from gateway.pages.rendering.formats import EXCHANGE_TIME
-from gateway.streams.records import CandleHistory, CandleUpdate, Key, QuoteUpdate, Record
+from gateway.streams.records import CandleHistory, CandleUpdate, QuoteUpdate, Record
+from gateway.streams.topics import Topic, market_topic
 
 SERIES = "{=5m,tho=true}"
 """Regular hours; markets that never close have all of them."""
@@ -34,10 +35,10 @@ class SparklinePanel(FragmentPanel):
         super().__init__(id)
         self.symbol = symbol
         series = f"{symbol}{SERIES}"
-        self._keys: tuple[Key, ...] = (
-            ("candle_history", series),
-            ("candle_update", series),
-            ("quote_update", symbol),
+        self._keys: tuple[Topic, ...] = (
+            market_topic("candle_history", series),
+            market_topic("candle_update", series),
+            market_topic("quote_update", symbol),
         )
 
     @property
@@ -45,7 +46,7 @@ class SparklinePanel(FragmentPanel):
         """Its symbol."""
         return (type(self), self.symbol)
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """The day's candles, and the quote for yesterday's close."""
         return self._keys
 

@@ -15,7 +15,8 @@ from gateway.pages.rendering.formats import (
     format_iso,
     parse_iso,
 )
-from gateway.streams.records import Key, Record, Status
+from gateway.streams.records import Record, Status
+from gateway.streams.topics import Topic, status_topic
 
 UPSTREAMS = ("feed", "session", "accounts")
 NAMES = {"feed": "Feed", "session": "Login", "accounts": "Accounts"}
@@ -46,9 +47,9 @@ class UpstreamsPanel(FragmentPanel):
     template: ClassVar[str] = "panels/upstreams.html"
     frame: ClassVar[str] = "panels/upstreams_frame.html"
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """The status of every upstream."""
-        return tuple(("status", upstream) for upstream in UPSTREAMS)
+        return tuple(status_topic(upstream) for upstream in UPSTREAMS)
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """A line for each; one that has not spoken yet is starting."""
@@ -70,9 +71,9 @@ class StatusPanel(FragmentPanel):
     region: ClassVar[Region] = "header"
     refresh_s: float | None = 1.0
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """The status of every upstream."""
-        return tuple(("status", upstream) for upstream in UPSTREAMS)
+        return tuple(status_topic(upstream) for upstream in UPSTREAMS)
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """Lines of name, state, words, since and reason; the market; the clock."""

@@ -19,7 +19,8 @@ from gateway.pages.rendering.formats import (
     format_number,
     is_known,
 )
-from gateway.streams.records import Key, MarketRecord, Record
+from gateway.streams.records import MarketRecord, Record
+from gateway.streams.topics import Topic, market_topic
 
 NOTES = {"": "", "stale": "delayed", "waiting": "waiting…", "missing": "no data"}
 """What a row says of itself beside its symbol, by the class of the symbol's cell."""
@@ -64,7 +65,9 @@ class SymbolTable(TablePanel):
         self.symbols = tuple(symbols)
         self.columns = tuple(columns)
         self.title = title
-        self._keys: tuple[Key, ...] = tuple((self.record_type, each) for each in symbols)
+        self._keys: tuple[Topic, ...] = tuple(
+            market_topic(self.record_type, each) for each in symbols
+        )
         self._unknown = tuple(text for each in columns for text in self.unknown_cell(each))
 
     @property
@@ -82,26 +85,26 @@ class SymbolTable(TablePanel):
         """The symbol, and a figure for each column."""
         return ('th scope="row"', *["td"] * len(self.columns))
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """A record a symbol."""
         return self._keys
 
-    def row_id(self, key: Key) -> str:
+    def row_id(self, key: Topic) -> str:
         """The panel's id and the symbol."""
-        return f"{self.id}-{plain_id(key[1])}"
+        return f"{self.id}-{plain_id(key.subject)}"
 
     def row_value(self, record: Record | None) -> Any:
         """The price."""
         value = getattr(record, self.value, None)
         return value if is_known(value) else None
 
-    def row_cells(self, key: Key, record: Record | None, move: RowChange) -> Cells:
+    def row_cells(self, key: Topic, record: Record | None, move: RowChange) -> Cells:
         """The name, then a figure for each column."""
         if isinstance(record, MarketRecord):
             state = "stale" if record.stale else ""
-            return (state, self.name(key[1], state), *self.figures(record, move))
+            return (state, self.name(key.subject, state), *self.figures(record, move))
         state = "missing" if move.is_overdue else "waiting"
-        return (state, self.name(key[1], state), *self._unknown)
+        return (state, self.name(key.subject, state), *self._unknown)
 
     @abstractmethod
     def name(self, symbol: str, state: str) -> str:

@@ -27,7 +27,8 @@ from gateway.pages.rendering.formats import (
     is_known,
 )
 from gateway.pages.rendering.ticks import decimals_for
-from gateway.streams.records import Key, QuoteUpdate, Record
+from gateway.streams.records import QuoteUpdate, Record
+from gateway.streams.topics import Topic
 
 COLUMNS = {
     "last": "Last",
@@ -122,9 +123,9 @@ class QuoteTable(SymbolTable):
         self._sort = None if sort is None else sort.removeprefix("-")
         # Names begin with A; of everything else the largest is on top.
         self._is_rising = sort is not None and (sort[0] == "-") != (sort in ("symbol", "-symbol"))
-        self.inlays: Mapping[Key, FragmentPanel] = {
+        self.inlays: Mapping[Topic, FragmentPanel] = {
             # In a cell that is left alone whenever its row changes.
-            key: SparklinePanel(f"{self.row_id(key)} .keep", key[1])
+            key: SparklinePanel(f"{self.row_id(key)} .keep", key.subject)
             for key in (self._keys if "day" in columns else ())
         }
 
@@ -187,9 +188,9 @@ class WatchlistPanel(QuoteTable):
         """The quote's, and one for the button."""
         return (*super().cell_tags, "td")
 
-    def row_cells(self, key: Key, record: Record | None, move: RowChange) -> Cells:
+    def row_cells(self, key: Topic, record: Record | None, move: RowChange) -> Cells:
         """The quote, and a button that removes it."""
-        return (*super().row_cells(key, record, move), "keep", _write_button(key[1]))
+        return (*super().row_cells(key, record, move), "keep", _write_button(key.subject))
 
 
 _BUTTON = Markup(

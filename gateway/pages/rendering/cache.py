@@ -17,7 +17,8 @@ from jinja2 import Environment
 
 from gateway.pages.panel import RESTING, Cells, FragmentPanel, Panel, RowChange, TablePanel
 from gateway.streams.hub.hub import Hub
-from gateway.streams.records import Key, Record
+from gateway.streams.records import Record
+from gateway.streams.topics import Topic
 
 OUTER = "outerMorph"
 """The swap of tables. After a swap htmx looks through every child of an inner target by itself, and
@@ -59,7 +60,7 @@ class Sources(NamedTuple):
 
     hub: Hub
     environment: Environment
-    is_overdue: Callable[[Key], bool]
+    is_overdue: Callable[[Topic], bool]
     clock: Callable[[], float]
     now_ms: Callable[[], int]
     parts: "RenderCache"
@@ -75,7 +76,7 @@ class Fragment:
         self._panel = panel
         self._sources = sources
         self._template = sources.environment.get_template(panel.template)
-        self._keys: tuple[Key, ...] | None = None
+        self._keys: tuple[Topic, ...] | None = None
         self._records: list[Record | None] = []
         self._rendered_s = float("-inf")
 
@@ -86,7 +87,7 @@ class Fragment:
         self.tick = tick
         panel, latest = self._panel, self._sources.hub.latest
         keys = panel.keys(accounts)
-        records = [latest(*key) for key in keys]
+        records = [latest(key) for key in keys]
         now_s = self._sources.clock()
         period_s = panel.refresh_s
         is_due = period_s is not None and now_s - self._rendered_s >= period_s
@@ -105,7 +106,7 @@ class Fragment:
 class Row:
     """A row of a table, rendered at most once a tick for all views that show it."""
 
-    def __init__(self, panel: TablePanel, key: Key, sources: Sources) -> None:
+    def __init__(self, panel: TablePanel, key: Topic, sources: Sources) -> None:
         self.version = 0
         self.tick = -1
         self.record: Record | None = None
@@ -126,7 +127,7 @@ class Row:
         if tick == self.tick:
             return
         self.tick = tick
-        record, move = self._latest(*self._key), self._move
+        record, move = self._latest(self._key), self._move
         is_overdue = record is None and self._is_missing(self._key)
         is_same = record is self.record and is_overdue == move.is_overdue
         if is_same and not move.flash and self._cells:
@@ -172,7 +173,7 @@ class RenderCache:
             found = self._fragments[key] = Fragment(panel, sources)
         return found
 
-    def row(self, panel: TablePanel, key: Key, sources: Sources) -> Row:
+    def row(self, panel: TablePanel, key: Topic, sources: Sources) -> Row:
         """The row of this key in panels of this kind."""
         found = self._rows.get((panel.kind, key))
         if found is None:
@@ -225,7 +226,7 @@ class TableElement:
         """What stands in the element."""
         return self.render({})
 
-    def render(self, inlays: Mapping[Key, str]) -> str:
+    def render(self, inlays: Mapping[Topic, str]) -> str:
         """The same with `inlays` in the rows of these keys."""
         if not self.rows:
             return self._environment.get_template(self.panel.empty).render()

@@ -30,7 +30,7 @@ from gateway.pages.rendering.cache import (
 from gateway.pages.rendering.ticker import TICK_S, Ticker
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
-from gateway.streams.records import Key
+from gateway.streams.topics import Topic
 
 LINGER_S = 2.0
 """A view without viewers keeps its place so long: a reload finds it warm."""
@@ -406,6 +406,6 @@ class LivePages:
             self._accounts = (now_s, known)
         return known
 
-    def _is_overdue(self, key: Key) -> bool:
-        since_s = self._wanted_since_s.get(key[1])
+    def _is_overdue(self, key: Topic) -> bool:
+        since_s = self._wanted_since_s.get(key.subject)
         return since_s is not None and self._clock() - since_s >= OVERDUE_S

@@ -10,7 +10,8 @@ import msgspec
 
 from gateway.streams.backplane.outbox import Change, Complete, Forget
 from gateway.streams.hub.position import NOWHERE, Origin
-from gateway.streams.records import DataRecord, Key, Status, encode
+from gateway.streams.records import DataRecord, Status, encode
+from gateway.streams.topics import NOBODY, Topic
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Revoked(msgspec.Struct, frozen=True):
 
 
 _RECORD = msgspec.json.Decoder(DataRecord | Status)
-_KEYS = msgspec.json.Decoder(tuple[Key, ...])
+_KEYS = msgspec.json.Decoder(tuple[Topic, ...])
 _WISH = msgspec.json.Decoder(Wish)
 _REPORT = msgspec.json.Decoder(dict[str, Any])
 
@@ -68,7 +69,7 @@ def encode_change(change: Change) -> tuple[str | bytes, str | bytes, bytes]:
         return "f", "\n".join(map(_field, change.keys)), msgspec.json.encode(change.keys)
     if isinstance(change, Complete):
         return "c", b"", b""
-    return "r", _field(change.key), encode(change)
+    return "r", _field(change.topic), encode(change)
 
 
 def decode_change(kind: bytes, data: bytes) -> Change | None:
@@ -132,8 +133,9 @@ def to_origin(identity: bytes | None) -> Origin:
     return (epoch.decode(), int(seq)) if epoch.isdigit() and seq.isdigit() else NOWHERE
 
 
-def _field(key: Key) -> str:
-    return f"{key[0]} {key[1]}"
+def _field(topic: Topic) -> str:
+    kind, owner, subject = topic
+    return f"{kind} {subject}" if owner == NOBODY else f"{kind} {'/'.join(owner)} {subject}"
 
 
 def _decode(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T | None:

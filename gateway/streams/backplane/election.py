@@ -29,6 +29,7 @@ from gateway.streams.demand import Demand, TooManySymbols
 from gateway.streams.hub.position import Origin
 from gateway.streams.publisher import Publisher, publish_stale
 from gateway.streams.records import MarketRecord, Status
+from gateway.streams.topics import market_topic, status_topic
 
 logger = logging.getLogger(__name__)
 
@@ -305,9 +306,11 @@ class Election:
         """Return when everything wanted has a price, or has had its time."""
         deadline_s = self._clock() + WARM_S
         while self._clock() < deadline_s:
-            status = outbox.latest("status", "feed")
+            status = outbox.latest(status_topic("feed"))
             is_live = isinstance(status, Status) and status.state in ("live", "closed")
-            if is_live and all(outbox.latest("quote_update", s) for s in self._demand.wanted):
+            if is_live and all(
+                outbox.latest(market_topic("quote_update", s)) for s in self._demand.wanted
+            ):
                 return
             self._changed.clear()
             try:

@@ -25,7 +25,8 @@ from gateway.streams.hub.hub import Hub
 from gateway.streams.hub.position import Origin, order_of
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.publisher import publish_stale, publish_status
-from gateway.streams.records import DATA_TYPES, MARKET_TYPES, Key, Record
+from gateway.streams.records import DATA_TYPES, MARKET_TYPES, Record
+from gateway.streams.topics import Topic
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Follower:
         self._heard_s = float("-inf")
         self._trouble: str | None = LOADING
         self._is_loaded = False
-        self._marked: dict[Key, tuple[Record, Record]] = {}
+        self._marked: dict[Topic, tuple[Record, Record]] = {}
         self._marked_epoch = ""
         self._marked_reason: str | None = None
         self._feed_report: dict[str, Any] | None = None
@@ -202,7 +203,7 @@ class Follower:
             hub.know_history(newest.epochs, newest.provable_from)
             self._mark = newest.mark
             if newest.is_complete:
-                self._drop_missing({record.key for _, record in newest.records})
+                self._drop_missing({record.topic for _, record in newest.records})
             if newest.silent_s is not None:
                 self._heard_s = max(self._heard_s, self._clock() - newest.silent_s)
                 self._revive()
@@ -254,19 +255,21 @@ class Follower:
             self._revive()
         return True
 
-    def _drop(self, keys: Iterable[Key], origin: Origin) -> None:
+    def _drop(self, keys: Iterable[Topic], origin: Origin) -> None:
         """Forget these; who sees all symbols is told that they will not move again."""
         gone = list(keys)
         if gone:
             self._hub.mark_stale(
-                symbols={subject for kind, subject in gone if kind in MARKET_TYPES}
+                symbols={topic.subject for topic in gone if topic.kind in MARKET_TYPES}
             )
             self._hub.forget_keys(gone)
             self._hub.know_history((), origin)
 
-    def _drop_missing(self, present: set[Key]) -> None:
-        has_balances = any(kind not in MARKET_TYPES and kind != "status" for kind, _ in present)
-        held = [each.key for each in self._hub.snapshot(EVERYTHING)]
+    def _drop_missing(self, present: set[Topic]) -> None:
+        has_balances = any(
+            topic.kind not in MARKET_TYPES and topic.kind != "status" for topic in present
+        )
+        held = [each.topic for each in self._hub.snapshot(EVERYTHING)]
         missing = [
             key
             for key in held
@@ -293,14 +296,14 @@ class Follower:
         if reason == self._marked_reason:
             return
         self._marked_reason = reason
-        before = [(each.key, each.record) for each in self._hub.snapshot(EVERYTHING)]
+        before = [(each.topic, each.record) for each in self._hub.snapshot(EVERYTHING)]
         publish_stale(self._hub, reason, now_ms=self._now_ms())
         if self._marked_epoch != self._hub.epoch:
             # Another publisher's by now: it publishes again what is still right of that.
             self._marked.clear()
             self._marked_epoch = self._hub.epoch
         for key, record in before:
-            mark = self._hub.latest(*key)
+            mark = self._hub.latest(key)
             if mark is not None and mark is not record:
                 # What has come since the last mark is newer than what that mark replaced.
                 original, earlier = self._marked.get(key, (record, record))
@@ -315,7 +318,7 @@ class Follower:
         self._marked_reason = None
         if self._marked_epoch == self._hub.epoch:
             for key, (original, mark) in marked.items():
-                if self._hub.latest(*key) is mark:
+                if self._hub.latest(key) is mark:
                     self._hub.publish(original)
 
     async def _wish(self) -> None:

@@ -6,11 +6,11 @@ knows Valkey; `gateway.streams.backplane.election` carries.
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from itertools import product
 
 import msgspec
 
-from gateway.streams.records import MARKET_TYPES, Key, MarketRecord, Record, Status
+from gateway.streams.records import MARKET_TYPES, MarketRecord, Record, Status
+from gateway.streams.topics import Topic, list_market_topics, status_topic
 
 MAX_PENDING = 20_000
 """Changes that wait before updates of the same key are merged: seconds of a busy market, 10 MB."""
@@ -19,7 +19,7 @@ MAX_PENDING = 20_000
 class Forget(msgspec.Struct, frozen=True):
     """The records with these keys are no more."""
 
-    keys: tuple[Key, ...]
+    keys: tuple[Topic, ...]
 
 
 class Complete(msgspec.Struct, frozen=True):
@@ -45,9 +45,9 @@ class Outbox:
         self.published = 0
         self.on_change: Callable[[], None] = lambda: None
         self._max_pending = max_pending
-        self._latest: dict[Key, Record] = {}
+        self._latest: dict[Topic, Record] = {}
         self._pending: deque[Change] = deque()
-        self._inherited: set[Key] = set()
+        self._inherited: set[Topic] = set()
 
     @property
     def pending(self) -> int:
@@ -55,22 +55,22 @@ class Outbox:
         return len(self._pending)
 
     @property
-    def keys(self) -> Collection[Key]:
+    def keys(self) -> Collection[Topic]:
         """What there is a newest record of."""
         return self._latest.keys()
 
     def publish(self, record: Record) -> int:
         """How many records were published; this is now the newest of its key."""
         self.published += 1
-        self._latest[record.key] = record
+        self._latest[record.topic] = record
         self._add(record)
-        if self._inherited and record.key == ("status", "accounts"):
+        if self._inherited and record.topic == status_topic("accounts"):
             self._settle_accounts()
         return self.published
 
-    def latest(self, kind: str, subject: str) -> Record | None:
+    def latest(self, topic: Topic) -> Record | None:
         """The newest record of a key."""
-        return self._latest.get((kind, subject))
+        return self._latest.get(topic)
 
     def mark_stale(self, stale: bool = True, symbols: Collection[str] | None = None) -> int:
         """How many market records were published again because their mark changed."""
@@ -87,7 +87,8 @@ class Outbox:
 
     def forget(self, symbols: Iterable[str]) -> None:
         """Drop the records of symbols that are followed no more."""
-        self._forget(key for key in product(MARKET_TYPES, symbols) if key in self._latest)
+        topics = list_market_topics(MARKET_TYPES, symbols)
+        self._forget(topic for topic in topics if topic in self._latest)
 
     def inherit(self, records: Iterable[Record], symbols: Collection[str]) -> None:
         """Take over what a publisher before this one left and this one does not know yet.
@@ -96,7 +97,7 @@ class Outbox:
         this publisher knows all of its own accounts.
         """
         for record in records:
-            key = record.key
+            key = record.topic
             if key in self._latest:
                 continue
             if isinstance(record, MarketRecord):
@@ -112,7 +113,7 @@ class Outbox:
         """Let everything known be carried again, as at the beginning of an epoch."""
         forgotten = [each for each in self._pending if isinstance(each, Forget)]
         self.conflated += sum(
-            not isinstance(each, Forget | Complete) and self._latest.get(each.key) is not each
+            not isinstance(each, Forget | Complete) and self._latest.get(each.topic) is not each
             for each in self._pending
         )
         statuses = [each for each in self._latest.values() if isinstance(each, Status)]
@@ -135,18 +136,18 @@ class Outbox:
 
     def _conflate(self) -> None:
         """Merge the waiting updates of each key into the newest, in the newest's place."""
-        seen: set[Key] = set()
+        seen: set[Topic] = set()
         kept: list[Change] = []
         for change in reversed(self._pending):
             if not isinstance(change, Forget | Complete):
-                if change.key in seen:
+                if change.topic in seen:
                     continue
-                seen.add(change.key)
+                seen.add(change.topic)
             kept.append(change)
         self.conflated += len(self._pending) - len(kept)
         self._pending = deque(reversed(kept))
 
-    def _forget(self, keys: Iterable[Key]) -> None:
+    def _forget(self, keys: Iterable[Topic]) -> None:
         gone = tuple(keys)
         for key in gone:
             self._latest.pop(key, None)
@@ -155,7 +156,7 @@ class Outbox:
 
     def _settle_accounts(self) -> None:
         """Once every followed account has a balance, those of others are of the past."""
-        status = self.latest("status", "accounts")
+        status = self.latest(status_topic("accounts"))
         if isinstance(status, Status) and status.state == "live":
             gone = self._inherited - self._latest.keys()
             self._inherited.clear()

@@ -8,7 +8,6 @@ shared chunks, conflation, one flush tick).
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable
-from itertools import product
 from operator import attrgetter
 from typing import Literal
 
@@ -30,11 +29,11 @@ from gateway.streams.records import (
     MARKET_TYPES,
     BalanceUpdate,
     Gap,
-    Key,
     MarketRecord,
     Record,
     Status,
 )
+from gateway.streams.topics import Topic, list_market_topics
 
 TICK_S = 0.01
 """Default flush tick: coalesces a burst into one write; invisible to a person."""
@@ -134,7 +133,7 @@ class Hub:
     def publish(self, record: Record) -> int:
         """The sequence given to the record, which is now the newest of its key."""
         if self.is_replica:
-            before = self._log.latest.get(record.key)
+            before = self._log.latest.get(record.topic)
             return self._append(record, before.origin if before else NOWHERE, is_local=True)
         return self._append(record, (self.epoch, self._log.seq + 1))
 
@@ -166,9 +165,9 @@ class Hub:
             self._schedule_flush()
         return seq
 
-    def latest(self, kind: str, subject: str) -> Record | None:
+    def latest(self, topic: Topic) -> Record | None:
         """The newest record of a key."""
-        entry = self._log.latest.get((kind, subject))
+        entry = self._log.latest.get(topic)
         return entry.record if entry else None
 
     def statuses(self) -> list[Status]:
@@ -204,15 +203,15 @@ class Hub:
 
     def forget(self, symbols: Iterable[str]) -> None:
         """Drop the records of symbols that are followed no more, so that memory stays bounded."""
-        self.forget_keys(product(MARKET_TYPES, symbols))
+        self.forget_keys(list_market_topics(MARKET_TYPES, symbols))
 
-    def forget_keys(self, keys: Iterable[Key]) -> None:
+    def forget_keys(self, keys: Iterable[Topic]) -> None:
         """Drop the records with these keys."""
         if self._log.forget(keys):
             # A client whose id is not newer may hold one of these: no resume can prove it.
             self._provable_from = self.seq + 1
 
-    def list_before(self, epoch: str) -> list[Key]:
+    def list_before(self, epoch: str) -> list[Topic]:
         """In a replica: the keys of market records that no later publisher has published again."""
         return [
             key
@@ -339,7 +338,7 @@ class Hub:
         self._flush_scheduled = False
         self._last_flush_s = self._clock()
         begin, dirty = self._log.flush()
-        kinds = {kind for kind, _ in dirty or ()}
+        kinds = {topic.kind for topic in dirty or ()}
         for group in list(self._groups.values()):
             group.chunks.clear()
             if not group.waiter and not group.pushed:

@@ -9,8 +9,9 @@ from operator import attrgetter
 
 from gateway.streams.hub.position import CONTROL_TYPES, Entry, Origin
 from gateway.streams.hub.subscription import Group, Subscription
-from gateway.streams.records import Gap, Heartbeat, Key, Record
+from gateway.streams.records import Gap, Heartbeat, Record
 from gateway.streams.sse import encode_frame
+from gateway.streams.topics import Topic
 
 CONTROLS = 256
 """Control events kept apart; a reader with a rate looks four times a second."""
@@ -33,7 +34,7 @@ class Log:
         self.flushed = 0
         self.last_s: float | None = None
         """When the newest data record was published."""
-        self.latest: dict[Key, Entry] = {}
+        self.latest: dict[Topic, Entry] = {}
         # For readers with a rate, whom signs of life and statuses must reach in between.
         self.controls: deque[Entry] = deque(maxlen=CONTROLS)
         self._history_events = history_events
@@ -53,11 +54,11 @@ class Log:
         if isinstance(record, Gap):
             self._forgotten = self.seq  # told also to who falls out of the history
         elif not isinstance(record, Heartbeat):
-            before = self.latest.get(entry.key)
+            before = self.latest.get(entry.topic)
             if before is not None:
                 entry.previous = before.seq
-            self.latest[entry.key] = entry
-        if entry.key[0] in CONTROL_TYPES:
+            self.latest[entry.topic] = entry
+        if entry.topic.kind in CONTROL_TYPES:
             self.controls.append(entry)
         else:
             self.last_s = entry.at_s
@@ -68,20 +69,20 @@ class Log:
             self._ring_start += self._history_events
         return self.seq
 
-    def forget(self, keys: Iterable[Key]) -> bool:
+    def forget(self, keys: Iterable[Topic]) -> bool:
         """Whether there was a record with one of these keys, of which there is none any more."""
         gone = [entry for key in keys if (entry := self.latest.pop(key, None)) is not None]
         for entry in gone:
             self._forgotten = max(self._forgotten, entry.seq)
         return bool(gone)
 
-    def flush(self) -> tuple[int, set[Key] | None]:
+    def flush(self) -> tuple[int, set[Topic] | None]:
         """Where the last flush ended, and the keys of what came since; None when that is more than
         the history holds, so that nobody knows."""
         begin, self.flushed = self.flushed, self.seq
         if begin + 1 < self._ring_start:
             return begin, None
-        return begin, {entry.key for entry in self._ring[begin + 1 - self._ring_start :]}
+        return begin, {entry.topic for entry in self._ring[begin + 1 - self._ring_start :]}
 
     def newest_after(self, cursor: int, subscription: Subscription) -> list[Entry]:
         """The newest matching entry of each key, if behind the cursor, in order."""
@@ -102,13 +103,13 @@ class Log:
                 entry.previous <= cursor for entry in newest
             )
             return newest, 0 if is_complete else None, self.seq
-        by_key: dict[Key, Entry] = {}
+        by_key: dict[Topic, Entry] = {}
         skipped = 0
         for entry in entries:
-            if group.matches(entry.key):
-                if entry.key in by_key and not isinstance(entry.record, Heartbeat | Gap):
+            if group.matches(entry.topic):
+                if entry.topic in by_key and not isinstance(entry.record, Heartbeat | Gap):
                     skipped += 1
-                by_key[entry.key] = entry
+                by_key[entry.topic] = entry
         return sorted(by_key.values(), key=attrgetter("seq")), skipped, self.flushed
 
     def read(self, group: Group, cursor: int) -> tuple[bytes, int]:
@@ -120,7 +121,7 @@ class Log:
         frames: list[bytes] = []
         entries = self._entries_after(cursor)
         if entries is not None:
-            entries = [entry for entry in entries if group.matches(entry.key)]
+            entries = [entry for entry in entries if group.matches(entry.topic)]
         if entries is None or (entries and self.clock() - entries[0].at_s > self.max_lag_s):
             entries, skipped, head = self.changed_after(cursor, group)
             if skipped != 0:

@@ -35,7 +35,7 @@ def parse_event_id(text: str) -> tuple[str, int] | None:
 class Entry:
     """A published record with its place in the sequence; its frame is made at first need."""
 
-    __slots__ = ("_frame", "at_s", "is_local", "key", "origin", "previous", "record", "seq")
+    __slots__ = ("_frame", "at_s", "is_local", "origin", "previous", "record", "seq", "topic")
 
     def __init__(
         self, seq: int, record: Record, at_s: float, origin: Origin, *, is_local: bool = False
@@ -46,7 +46,7 @@ class Entry:
         """Said by a replica itself, without an id; its origin is that of what it replaces."""
         self.previous = 0
         """The sequence of the record of the same key before this one."""
-        self.key = record.key
+        self.topic = record.topic
         self.record = record
         self.at_s = at_s
         self._frame: bytes | None = None
@@ -55,7 +55,7 @@ class Entry:
     def frame(self) -> bytes:
         """The SSE frame; control events carry no id, so they never move a client's cursor."""
         if self._frame is None:
-            has_id = not self.is_local and self.key[0] not in CONTROL_TYPES
+            has_id = not self.is_local and self.topic.kind not in CONTROL_TYPES
             self._frame = encode_frame(
                 self.record, format_event_id(*self.origin) if has_id else None
             )

@@ -72,9 +72,9 @@ class Subscriber:
             newest, _, self.cursor = log.changed_after(self.cursor, self._group)
             self._told = self.cursor
             entries = [
-                each for each in newest if each.seq > told or each.key[0] not in CONTROL_TYPES
+                each for each in newest if each.seq > told or each.topic.kind not in CONTROL_TYPES
             ]
-            if any(each.key[0] not in CONTROL_TYPES for each in entries):
+            if any(each.topic.kind not in CONTROL_TYPES for each in entries):
                 self._due_s = log.clock() + self._interval_s
         return b"".join([entry.frame for entry in entries])
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable
-from itertools import product
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway.streams.hub.position import CONTROL_TYPES
-from gateway.streams.records import ACCOUNT_TYPES, DEFAULT_TYPES, MARKET_TYPES, Key
+from gateway.streams.records import ACCOUNT_TYPES, DEFAULT_TYPES, MARKET_TYPES
+from gateway.streams.topics import Topic, balance_topic, list_market_topics
 
 if TYPE_CHECKING:
     from gateway.streams.hub.subscribers import Pushed
@@ -24,15 +24,15 @@ class Subscription(msgspec.Struct, frozen=True):
     symbols: frozenset[str] | None = None
     accounts: frozenset[str] | None = None
 
-    def matches(self, key: Key) -> bool:
-        """Whether a record with this key belongs to it."""
-        kind, subject = key
-        if kind in CONTROL_TYPES:
+    def matches(self, topic: Topic) -> bool:
+        """Whether a record of this topic belongs to it."""
+        if topic.kind in CONTROL_TYPES:
             return True
-        if kind not in self.types:
+        if topic.kind not in self.types:
             return False
-        wanted = self.symbols if kind in MARKET_TYPES else self.accounts
-        return wanted is None or subject in wanted
+        if topic.kind in MARKET_TYPES:
+            return self.symbols is None or topic.subject in self.symbols
+        return self.accounts is None or topic.owner.account in self.accounts
 
 
 def subscription_for(
@@ -52,35 +52,36 @@ def subscription_for(
 class Group:
     """All subscribers of one subscription: they share one waiter, one key set and the chunks."""
 
-    __slots__ = ("chunks", "keys", "kinds", "members", "pushed", "subscription", "waiter")
+    __slots__ = ("chunks", "kinds", "members", "pushed", "subscription", "topics", "waiter")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
         self.members = 0
         # What `Subscription.matches` says, as two sets: asked for every event of every group.
-        kinds, keys = set(CONTROL_TYPES), set[Key]()
-        for all_kinds, wanted in (
-            (MARKET_TYPES, subscription.symbols),
-            (ACCOUNT_TYPES, subscription.accounts),
-        ):
-            if wanted is None:
-                kinds |= subscription.types & all_kinds
-            else:
-                keys |= set(product(subscription.types & all_kinds, wanted))
+        kinds, topics = set(CONTROL_TYPES), set[Topic]()
+        market, private = subscription.types & MARKET_TYPES, subscription.types & ACCOUNT_TYPES
+        if subscription.symbols is None:
+            kinds |= market
+        else:
+            topics.update(list_market_topics(market, subscription.symbols))
+        if subscription.accounts is None:
+            kinds |= private
+        elif private:
+            topics.update(map(balance_topic, subscription.accounts))
         self.kinds = frozenset(kinds)
-        self.keys = frozenset(keys)
+        self.topics = frozenset(topics)
         self.chunks: dict[int, tuple[bytes, int]] = {}
         self.waiter: asyncio.Future[int] | None = None
         # Those who have taken everything up to the last flush; a dict for its order.
         self.pushed: dict[Pushed, None] = {}
 
-    def matches(self, key: Key) -> bool:
-        """Whether a record with this key belongs to it."""
-        return key in self.keys or key[0] in self.kinds
+    def matches(self, topic: Topic) -> bool:
+        """Whether a record of this topic belongs to it."""
+        return topic in self.topics or topic.kind in self.kinds
 
-    def matches_any(self, keys: set[Key], kinds: set[str]) -> bool:
-        """Whether one of these keys, which are of these kinds, belongs to it."""
-        return not (self.kinds.isdisjoint(kinds) and self.keys.isdisjoint(keys))
+    def matches_any(self, topics: set[Topic], kinds: set[str]) -> bool:
+        """Whether one of these topics, which are of these kinds, belongs to it."""
+        return not (self.kinds.isdisjoint(kinds) and self.topics.isdisjoint(topics))
 
     def wake(self, begin: int) -> None:
         """Wake the waiting; nothing of theirs lies between their cursor and `begin`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from gateway.clock import SteadyWall, read_steady_s
+from gateway.clock import Clock, SteadyWall, read_steady_s
 from gateway.streams.markets import ALWAYS_OPEN, MARKETS, Market, SessionState
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class MarketCalendar:
     ) -> None:
         self.mode = mode
         self._wall_s = wall_s
-        self._kept_s = SteadyWall(wall_s, steady_s)
+        self._kept_s = SteadyWall(Clock(wall_s=wall_s, steady_s=steady_s))
         self._has_stepped = False
         self._sessions: Sessions = {}
 
@@ -96,7 +96,7 @@ class MarketCalendar:
                 await asyncio.sleep(_RETRY_S)
             else:
                 await asyncio.sleep(_RELOAD_S)
-                self._kept_s.believe()
+                self._kept_s.resync()
 
     def _is_step(self, error_s: float) -> bool:
         has_stepped = abs(error_s) > STEP_S

@@ -38,6 +38,7 @@ from gateway.streams.markets import Market, SessionState, market_of
 from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import QuoteUpdate, State
 from gateway.streams.symbols import event_types
+from gateway.streams.topics import market_topic
 from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.candles import history_s, split_candle
 from gateway.streams.upstream.drops import DropStats, Fate
@@ -466,7 +467,7 @@ class Feed:
         self.normalizer.session_states = self._session_states
         for symbol in sorted(self._known):
             phase = self._session_states[market_of(symbol)]
-            quote = self._publisher.latest("quote_update", symbol)
+            quote = self._publisher.latest(market_topic("quote_update", symbol))
             if isinstance(quote, QuoteUpdate) and quote.market != phase:
                 self._publisher.publish(msgspec.structs.replace(quote, market=phase))
 

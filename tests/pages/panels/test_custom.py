@@ -12,6 +12,7 @@ import pytest
 from gateway.pages import PageError, page, panel
 from gateway.pages.authoring.loader import load_pages
 from gateway.streams.records import BalanceUpdate, QuoteUpdate
+from gateway.streams.topics import market_topic
 from tests.pages.panels.test_panels import place, render
 from tests.pages.reading import make_balance, make_quote
 
@@ -30,7 +31,7 @@ def spread(records: list[Any], symbol: str) -> dict[str, Any]:
 
 def test_it_is_rendered_from_the_newest_records() -> None:
     (placed,) = place(lambda: spread("qqq"))
-    assert (placed.id, placed.keys(())) == ("spread", (("quote_update", "QQQ"),))
+    assert (placed.id, placed.keys(())) == ("spread", (market_topic("quote_update", "QQQ"),))
     assert not placed.is_private
     assert render(placed).words == "qqq –"
     quote = make_quote("QQQ", bid=Decimal("450.20"), ask=Decimal("450.27"))
@@ -79,7 +80,11 @@ def returning_nothing(records: list[Any]) -> Any:
 @pytest.mark.parametrize(
     ("fragment", "function", "words"),
     [
-        ("{{ x }}", failing, "failing failed test_own.py, line .* ZeroDivisionError: division by"),
+        (
+            "{{ x }}",
+            failing,
+            "failing failed test_custom.py, line .* ZeroDivisionError: division by",
+        ),
         ("{{ x }}", returning_nothing, "returned a NoneType: return the fragment's variables"),
         ("a\n\n{{ y }}", lambda records: {"x": 1}, "the fragment of <lambda>, line 3 .*'y' is un"),
     ],

@@ -22,6 +22,7 @@ from gateway.pages.rendering.templates import create_environment
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import CandleHistory, CandleUpdate, GreeksUpdate, Record
+from gateway.streams.topics import market_topic
 from tests.pages.reading import Node, make_balance, make_quote, make_status, parse_html
 
 ENVIRONMENT = create_environment(lambda path, root_path="": f"{root_path}/static/{path}")
@@ -85,7 +86,7 @@ def test_a_metric_has_price_change_and_direction() -> None:
     assert [each.words for each in row.children] == ["451.50", "−1.25", "–", ""]
     assert row.children[1].attributes["class"] == "c-change down"
     assert day.id == "metric-day"
-    assert {key[1] for key in day.keys(())} == {"QQQ", "QQQ{=5m,tho=true}"}
+    assert {topic.subject for topic in day.keys(())} == {"QQQ", "QQQ{=5m,tho=true}"}
 
 
 def test_a_metric_of_nothing_known_is_dashes() -> None:
@@ -245,7 +246,7 @@ def test_options_have_names(symbol: str, words: tuple[str, str]) -> None:
 def test_a_chart_is_its_history_and_the_newest_candle() -> None:
     now, history = place(lambda: chart("qqq", interval="1d", hours="all"))
     series = "QQQ{=d}"
-    assert history.keys(()) == (("candle_history", series),)
+    assert history.keys(()) == (market_topic("candle_history", series),)
     known = make_history(series, ["450.25", None], 86_400_000)
     assert render(history, known).words == (
         "[[86400,86700],[450.25,null],[450.25,null],[450.25,null],[450.25,null],[450.25,null]]"

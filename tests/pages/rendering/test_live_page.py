@@ -26,7 +26,7 @@ from gateway.pages.rendering.templates import create_environment
 from gateway.pages.rendering.ticker import TICK_S
 from gateway.streams.demand import Demand, TooManySymbols
 from gateway.streams.hub.hub import Hub
-from gateway.streams.records import Key
+from gateway.streams.topics import Topic
 from tests.pages.reading import (
     WORDS_NEVER_SHOWN,
     Node,
@@ -505,8 +505,8 @@ async def test_views_with_the_same_rows_render_them_once(
     rendered: list[str] = []
     real = WatchlistPanel.row_cells
 
-    def count(panel: WatchlistPanel, key: Key, *rest: Any) -> Any:
-        rendered.append(key[1])
+    def count(panel: WatchlistPanel, key: Topic, *rest: Any) -> Any:
+        rendered.append(key.subject)
         return real(panel, key, *rest)
 
     monkeypatch.setattr(WatchlistPanel, "row_cells", count)
@@ -792,7 +792,7 @@ def test_a_browser_that_applies_every_message_shows_the_newest(
 
 def test_a_panel_of_no_kind_is_refused(world: World) -> None:
     class Odd(Panel):
-        def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+        def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
             return ()
 
     with pytest.raises(TypeError, match="neither"):

@@ -15,6 +15,7 @@ from gateway.streams.hub.hub import Hub, opening
 from gateway.streams.hub.position import Entry, Origin
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.records import DATA_TYPES, Heartbeat
+from gateway.streams.topics import market_topic
 from tests.streams.replicating import open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, find_port, open_valkey
@@ -126,7 +127,7 @@ async def test_what_was_forgotten_cannot_be_proved(valkey: Valkey, feed: Publish
     await feed.publish(make_quote("SPY", 1), make_quote("QQQ", 2))
     async with open_web(valkey.url) as live:
         await until(lambda: live.hub.keys == 2)
-        await feed.publish(Forget((("quote_update", "QQQ"),)), make_quote("SPY", 3))
+        await feed.publish(Forget((market_topic("quote_update", "QQQ"),)), make_quote("SPY", 3))
         await until(lambda: live.last("SPY") == 3)
         async with open_web(valkey.url) as late:
             await until(lambda: late.last("SPY") == 3)
@@ -147,7 +148,7 @@ async def test_silence_is_told_without_ids_and_taken_back(valkey: Valkey, feed: 
         assert web.quote().stale  # type: ignore[union-attr]
         mode, entries, _ = opening(web.hub, ALL, web.hub.last_event_id)
         assert mode == "resume"
-        assert [each.key[1] for each in entries] == ["feed", "SPY"]
+        assert [each.topic.subject for each in entries] == ["feed", "SPY"]
         assert ids(entries) == []
         await feed.publish()
         await until(lambda: web.status() == make_status())

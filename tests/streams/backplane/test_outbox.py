@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from gateway.streams.backplane.outbox import Complete, Forget, Outbox
 from gateway.streams.publisher import publish_stale
-from gateway.streams.records import Key, QuoteUpdate, Record, Status
+from gateway.streams.records import QuoteUpdate, Record, Status
+from gateway.streams.topics import Topic, balance_topic, market_topic
 from tests.streams.samples import AT, make_balance, make_quote, make_status, make_trade
 
 
@@ -21,8 +22,8 @@ def test_what_is_published_waits_in_order() -> None:
     assert outbox.take(1) == records[:1]
     assert outbox.pending == 2
     assert take_all(outbox) == records[1:]
-    assert outbox.latest("quote_update", "SPY") is records[2]
-    assert outbox.latest("quote_update", "QQQ") is None
+    assert outbox.latest(market_topic("quote_update", "SPY")) is records[2]
+    assert outbox.latest(market_topic("quote_update", "QQQ")) is None
 
 
 def test_forgetting_stands_where_it_happened() -> None:
@@ -32,7 +33,7 @@ def test_forgetting_stands_where_it_happened() -> None:
     outbox.publish(make_quote("SPY", 2))
     assert take_all(outbox) == [
         make_quote("SPY", 1),
-        Forget((("quote_update", "SPY"),)),
+        Forget((market_topic("quote_update", "SPY"),)),
         make_quote("SPY", 2),
     ]
     outbox.forget(["QQQ"])
@@ -43,7 +44,7 @@ def test_forgetting_stands_where_it_happened() -> None:
 def test_merging_keeps_the_newest_of_each_key_in_order(steps: list[tuple[str, bool]]) -> None:
     """With room for four changes; a reader that applies what it takes ends with what is known."""
     outbox = Outbox(max_pending=4)
-    seen: dict[Key, Record] = {}
+    seen: dict[Topic, Record] = {}
     count = 0
     for symbol, is_forgotten in steps:
         if is_forgotten:
@@ -59,9 +60,9 @@ def test_merging_keeps_the_newest_of_each_key_in_order(steps: list[tuple[str, bo
         else:
             assert isinstance(change, QuoteUpdate)
             assert change.last is not None
-            seen[change.key] = change
+            seen[change.topic] = change
             prices.append(int(change.last))
-    assert seen == {key: outbox.latest(*key) for key in outbox.keys}
+    assert seen == {key: outbox.latest(key) for key in outbox.keys}
     assert prices == sorted(prices)
     assert len(prices) + outbox.conflated == count
 
@@ -121,7 +122,7 @@ def test_market_data_is_inherited_stale_and_only_where_nothing_newer_is_known() 
     )
     outbox.restart()
     assert take_all(outbox) == [
-        Forget((("trade_update", "OLD"),)),
+        Forget((market_topic("trade_update", "OLD"),)),
         make_quote("SPY", 9),
         make_quote("QQQ", 2, stale=True),
         Complete(),
@@ -135,7 +136,7 @@ def test_balances_of_others_go_when_all_own_ones_are_known() -> None:
     outbox.publish(Status(upstream="accounts", state="degraded", since=AT, reason="polling"))
     assert not [each for each in take_all(outbox) if isinstance(each, Forget)]
     outbox.publish(make_status("accounts"))
-    assert take_all(outbox)[-1] == Forget((("balance_update", "B"),))
+    assert take_all(outbox)[-1] == Forget((balance_topic("B"),))
     # A successor that was warm before it took over knew its accounts already.
     outbox.inherit([make_balance("A"), make_balance("C")], ())
-    assert take_all(outbox) == [Forget((("balance_update", "C"),))]
+    assert take_all(outbox) == [Forget((balance_topic("C"),))]

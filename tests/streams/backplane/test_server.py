@@ -13,6 +13,7 @@ from gateway.streams.backplane.scripts import MAX_ENTRIES, MAX_FAILING
 from gateway.streams.backplane.server import Backplane
 from gateway.streams.hub.position import Origin, order_of
 from gateway.streams.records import Record
+from gateway.streams.topics import market_topic
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, find_port, open_valkey
 from tests.waiting import eventually
@@ -83,7 +84,7 @@ async def test_the_newest_of_each_key_is_kept_apart(backplane: Backplane) -> Non
     mark, _ = await backplane.publish(ONE, LEASE_S, ("1000", 0), quotes)
     newest = await backplane.read_newest()
     assert newest.records == [(("1000", 2), quotes[1]), (("1000", 3), quotes[2])]
-    keys = (("quote_update", "SPY"), ("quote_update", "NONE"))
+    keys = (market_topic("quote_update", "SPY"), market_topic("quote_update", "NONE"))
     mark, _ = await backplane.publish(ONE, LEASE_S, mark, [Forget(keys), Complete()])
     newest = await backplane.read_newest()
     assert newest.records == [(("1000", 2), quotes[1])]

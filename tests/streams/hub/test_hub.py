@@ -26,16 +26,17 @@ from gateway.streams.hub.subscribers import Subscriber
 from gateway.streams.hub.subscription import Subscription, subscription_for
 from gateway.streams.records import (
     DATA_TYPES,
+    MARKET_TYPES,
     Heartbeat,
-    Key,
     MarketRecord,
     Record,
     Upstream,
     encode,
 )
+from gateway.streams.topics import Topic, balance_topic, market_topic, status_topic
 from tests.faults.trial import Trial
 from tests.sse import parse
-from tests.streams.samples import make_balance, make_quote, make_status, make_trade
+from tests.streams.samples import make_balance, make_quote, make_status, make_trade, topic_of
 from tests.streams.virtual_time import VirtualLoop, run
 from tests.waiting import scaled
 
@@ -85,7 +86,7 @@ class Reader:
     subscription: Subscription
     rate: float | None
     position: int
-    state: dict[Key, dict[str, Any]]
+    state: dict[Topic, dict[str, Any]]
     task: asyncio.Task[bytes | None] | None = None
     told: int = 0
     last_data_s: float = float("-inf")
@@ -101,10 +102,10 @@ class HubMachine(RuleBasedStateMachine):
             epoch=EPOCH, history_events=4, max_lag_s=2.0, tick_s=0.01, clock=self.loop.time
         )
         self.records: list[Record] = []
-        self.forgotten: dict[Key, int] = {}
+        self.forgotten: dict[Topic, int] = {}
         self.forgotten_at = 0
         self.readers: list[Reader] = []
-        self.lost: list[tuple[Subscription, str, dict[Key, dict[str, Any]]]] = []
+        self.lost: list[tuple[Subscription, str, dict[Topic, dict[str, Any]]]] = []
         self.number = 0
 
     def run(self, seconds: float = 0.0) -> None:
@@ -124,11 +125,11 @@ class HubMachine(RuleBasedStateMachine):
 
         self.loop.run_until_complete(publish())
 
-    def newest(self) -> dict[Key, tuple[int, Record]]:
-        found: dict[Key, tuple[int, Record]] = {}
+    def newest(self) -> dict[Topic, tuple[int, Record]]:
+        found: dict[Topic, tuple[int, Record]] = {}
         for seq, record in enumerate(self.records, 1):
-            if not isinstance(record, Heartbeat) and self.forgotten.get(record.key, 0) < seq:
-                found[record.key] = (seq, record)
+            if not isinstance(record, Heartbeat) and self.forgotten.get(record.topic, 0) < seq:
+                found[record.topic] = (seq, record)
         return found
 
     # What happens
@@ -162,7 +163,7 @@ class HubMachine(RuleBasedStateMachine):
     @rule(symbols=st.sets(st.sampled_from(SYMBOLS), max_size=2))
     def forget(self, symbols: set[str]) -> None:
         for key, (seq, _) in self.newest().items():
-            if key[0] in DATA_TYPES - {"balance_update"} and key[1] in symbols:
+            if key.kind in MARKET_TYPES and key.subject in symbols:
                 self.forgotten[key] = seq
                 self.forgotten_at = len(self.records)
         self.hub.forget(symbols)
@@ -182,7 +183,7 @@ class HubMachine(RuleBasedStateMachine):
         }
         assert marked == len(changed)
         tail = self.hub.snapshot(everything())[-marked:] if marked else []
-        assert {each.key: each.record for each in tail} == changed
+        assert {each.topic: each.record for each in tail} == changed
         self.records += [each.record for each in tail]
 
     @rule()
@@ -223,12 +224,12 @@ class HubMachine(RuleBasedStateMachine):
         self,
         subscription: Subscription,
         event_id: str | None,
-        state: dict[Key, dict[str, Any]],
+        state: dict[Topic, dict[str, Any]],
         rate: float | None,
     ) -> None:
         mode, entries, cursor = opening(self.hub, subscription, event_id)
         newest = {k: each for k, each in self.newest().items() if subscription.matches(k)}
-        statuses = [each for each in entries if each.key[0] == "status"]
+        statuses = [each for each in entries if each.topic.kind == "status"]
         data = entries[len(statuses) :]
         assert entries == statuses + data
         for part in (statuses, data):
@@ -245,11 +246,11 @@ class HubMachine(RuleBasedStateMachine):
                 for key, each in newest.items()
                 if each[0] > parsed[1] or key[0] == "status"
             }
-        assert {each.key: (each.seq, each.record) for each in entries} == expected
+        assert {each.topic: (each.seq, each.record) for each in entries} == expected
         frames = parse_frames(b"".join(each.frame for each in entries))
         for entry, (seq, body) in zip(entries, frames, strict=True):
-            assert seq == (None if entry.key[0] == "status" else entry.seq)
-            state[entry.key] = body
+            assert seq == (None if entry.topic.kind == "status" else entry.seq)
+            state[entry.topic] = body
         # Whatever was held before, the client now holds exactly what is known.
         assert state == {key: as_json(record) for key, (_, record) in newest.items()}
         assert cursor == len(self.records)
@@ -345,12 +346,12 @@ class HubMachine(RuleBasedStateMachine):
         due = [
             (seq, record)
             for seq, record in enumerate(self.records[begin:end], begin + 1)
-            if reader.subscription.matches(record.key)
+            if reader.subscription.matches(record.topic)
         ]
         given = []
         for seq, body in frames:
             assert body["type"] != "gap"
-            key = (body["type"], subject(body))
+            key = topic_of(body["type"], subject(body))
             assert reader.subscription.matches(key)
             if seq is not None:
                 assert seq > reader.told
@@ -365,12 +366,12 @@ class HubMachine(RuleBasedStateMachine):
             self.check_rated(reader, frames, end)
         else:
             self.check_gap(begin, due, frames, gap)
-        for key in {record.key for _, record in due}:
-            seq, record = [each for each in due if each[1].key == key][-1]
-            if key[0] in DATA_TYPES and self.forgotten.get(key, 0) < seq:
+        for topic in {record.topic for _, record in due}:
+            seq, record = [each for each in due if each[1].topic == topic][-1]
+            if topic.kind in DATA_TYPES and self.forgotten.get(topic, 0) < seq:
                 assert seq in given
-            if key[0] == "status":
-                assert number_of(reader.state[key]) >= number_of(as_json(record))
+            if topic.kind == "status":
+                assert number_of(reader.state[topic]) >= number_of(as_json(record))
         reader.position = end
 
     def check_gap(
@@ -757,7 +758,7 @@ def test_a_gap_is_told_to_all_who_follow_and_to_nobody_later() -> None:
         assert chunk.startswith(told)
         assert chunk.count(b"event: ") == 2
         assert await rated.read() == told
-        assert [each.key[0] for each in hub.snapshot(everything())] == ["quote_update"]
+        assert [each.topic.kind for each in hub.snapshot(everything())] == ["quote_update"]
         # Whoever has fallen out of the history has missed it, and is told that it missed something.
         for number in range(40):
             hub.publish(make_quote("SPY", number))
@@ -809,7 +810,7 @@ def test_read_entries_gives_the_newest_of_each_key_in_order() -> None:
             hub.publish(make_quote(symbol, hub.seq))
         entries = await waiting
         assert entries
-        assert [(each.seq, each.key[1]) for each in entries] == [(3, "QQQ"), (4, "SPY")]
+        assert [(each.seq, each.topic.subject) for each in entries] == [(3, "QQQ"), (4, "SPY")]
         subscriber.close()
 
     run(scenario())
@@ -865,7 +866,7 @@ def test_age_is_that_of_the_newest_data() -> None:
 def test_look_ups() -> None:
     hub = Hub(epoch=EPOCH)
     assert hub.last_event_id == "k3f9-0"
-    assert hub.latest("quote_update", "SPY") is None
+    assert hub.latest(market_topic("quote_update", "SPY")) is None
     records: list[Record] = [
         make_balance("B"),
         make_status("feed"),
@@ -875,8 +876,8 @@ def test_look_ups() -> None:
     ]
     for record in records:
         hub.publish(record)
-    assert hub.latest("quote_update", "SPY") is records[3]
-    assert hub.latest("heartbeat", "") is None
+    assert hub.latest(market_topic("quote_update", "SPY")) is records[3]
+    assert hub.latest(Heartbeat.topic) is None
     assert (hub.keys, hub.history) == (4, 5)
     assert hub.balances() == [records[2], records[0]]
     assert hub.statuses() == [records[1]]
@@ -938,22 +939,21 @@ def test_a_group_matches_what_its_subscription_matches(data: st.DataObject) -> N
     hub = Hub(epoch=EPOCH)
     subscriber = hub.subscribe(subscription)
     (group,) = hub._groups.values()
-    keys = data.draw(
-        st.sets(st.tuples(st.sampled_from(sorted(DATA_TYPES | CONTROL)), subjects), max_size=6)
-    )
-    for key in keys:
-        assert group.matches(key) is subscription.matches(key)
-    expected = any(map(subscription.matches, keys))
-    assert group.matches_any(keys, {kind for kind, _ in keys}) is expected
+    kinds = st.sampled_from(sorted(DATA_TYPES | CONTROL))
+    topics = data.draw(st.sets(st.builds(topic_of, kinds, subjects), max_size=6))
+    for topic in topics:
+        assert group.matches(topic) is subscription.matches(topic)
+    expected = any(map(subscription.matches, topics))
+    assert group.matches_any(topics, {topic.kind for topic in topics}) is expected
     subscriber.close()
 
 
 def test_a_wish_for_nothing_matches_nothing() -> None:
     """An empty grant is not the same as no restriction."""
     nobody = subscription_for(types=DATA_TYPES, symbols=[], accounts=[])
-    assert not nobody.matches(("balance_update", ACCOUNTS[0]))
-    assert not nobody.matches(("quote_update", "SPY"))
-    assert nobody.matches(("status", "feed"))
+    assert not nobody.matches(balance_topic(ACCOUNTS[0]))
+    assert not nobody.matches(market_topic("quote_update", "SPY"))
+    assert nobody.matches(status_topic("feed"))
     quotes = frozenset({"quote_update"})
     assert subscription_for(types=quotes, accounts=["A"]) == subscription_for(types=quotes)
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.streams.records import BalanceUpdate, Status
+from gateway.streams.topics import balance_topic, status_topic
 from gateway.streams.upstream.accounts import select_accounts
 from tests.simulation import Simulator
 from tests.streams.running import Running, running
@@ -12,13 +13,13 @@ from tests.waiting import eventually
 
 
 def status(up: Running) -> Status:
-    record = up.hub.latest("status", "accounts")
+    record = up.hub.latest(status_topic("accounts"))
     assert isinstance(record, Status)
     return record
 
 
 def balance(up: Running, account: str) -> BalanceUpdate | None:
-    record = up.hub.latest("balance_update", account)
+    record = up.hub.latest(balance_topic(account))
     assert record is None or isinstance(record, BalanceUpdate)
     return record
 

@@ -176,7 +176,7 @@ def test_a_small_correction_is_no_step_and_a_big_one_is_believed_after_a_day(
     clock.pass_s(60)
     for _ in range(3):
         assert hours.read()["stocks"] is None
-    hours._kept_s.believe()
+    hours._kept_s.resync()
     assert hours.read()["stocks"] == "open"
     assert [record.message for record in caplog.records] == [
         "the clock was set by -3600 s; the markets' hours are unsure"

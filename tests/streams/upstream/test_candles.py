@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.streams.records import CandleHistory, CandleUpdate, QuoteUpdate
 from gateway.streams.symbols import event_types, parse_symbol
+from gateway.streams.topics import market_topic
 from gateway.streams.upstream.candles import (
     MAX_CANDLES,
     Candle,
@@ -135,7 +136,7 @@ def test_records_are_the_history_and_the_newest() -> None:
     history, newest = normalizer.normalize(make_event(1, 8), NOW_MS)
     assert not normalizer.is_loading("QQQ{=5m}")
     assert isinstance(history, CandleHistory)
-    assert history.key == ("candle_history", "QQQ{=5m}")
+    assert history.topic == market_topic("candle_history", "QQQ{=5m}")
     assert history.time == (1, 300_000)
     assert history.close == (Decimal("450.25"), None), "unknown, and not 0 as the SDK has it"
     assert isinstance(newest, CandleUpdate)
@@ -164,9 +165,9 @@ async def test_candles_come_with_their_history_and_go_on(simulator: Simulator) -
         symbols = ["QQQ{=5m,tho=true}", "QQQ{=m}", "SPY{=d}", "NOSUCH{=h}"]
         with up.demand.acquire(symbols):
             for symbol in symbols[:3]:
-                await eventually(partial(up.hub.latest, "candle_update", symbol), 10)
-                history = up.hub.latest("candle_history", symbol)
-                newest = up.hub.latest("candle_update", symbol)
+                await eventually(partial(up.hub.latest, market_topic("candle_update", symbol)), 10)
+                history = up.hub.latest(market_topic("candle_history", symbol))
+                newest = up.hub.latest(market_topic("candle_update", symbol))
                 assert isinstance(history, CandleHistory)
                 assert isinstance(newest, CandleUpdate)
                 assert len(history.time) > 200
@@ -174,8 +175,10 @@ async def test_candles_come_with_their_history_and_go_on(simulator: Simulator) -
                 assert history.time[-1] < newest.time <= time.time() * 1000
                 assert len(history.close) == len(history.time)
                 assert all(each is not None and each > 0 for each in history.close)
-            await eventually(lambda: up.hub.latest("candle_history", "NOSUCH{=h}"), 10)
-            assert up.hub.latest("candle_update", "NOSUCH{=h}") is None
+            await eventually(
+                lambda: up.hub.latest(market_topic("candle_history", "NOSUCH{=h}")), 10
+            )
+            assert up.hub.latest(market_topic("candle_update", "NOSUCH{=h}")) is None
             with up.demand.acquire(["QQQ"]):
                 await eventually(lambda: _has_the_last_price(up), 10)
         held = await simulator.read("subscriptions")
@@ -184,17 +187,19 @@ async def test_candles_come_with_their_history_and_go_on(simulator: Simulator) -
 
 
 def _has_the_last_price(up: Any) -> bool:
-    newest = up.hub.latest("candle_update", "QQQ{=m}")
-    quote = up.hub.latest("quote_update", "QQQ")
+    newest = up.hub.latest(market_topic("candle_update", "QQQ{=m}"))
+    quote = up.hub.latest(market_topic("quote_update", "QQQ"))
     return isinstance(quote, QuoteUpdate) and quote.last is not None and newest.close == quote.last
 
 
 async def test_what_nobody_wants_is_let_go(simulator: Simulator) -> None:
     async with running(simulator.settings(symbols=("SPY",), linger_s=0)) as up:
         with up.demand.acquire(["QQQ{=5m,tho=true}"]):
-            await eventually(lambda: up.hub.latest("candle_update", "QQQ{=5m,tho=true}"), 10)
+            await eventually(
+                lambda: up.hub.latest(market_topic("candle_update", "QQQ{=5m,tho=true}")), 10
+            )
         await eventually(lambda: _is_let_go(simulator), 10)
-        assert up.hub.latest("candle_update", "QQQ{=5m,tho=true}") is None
+        assert up.hub.latest(market_topic("candle_update", "QQQ{=5m,tho=true}")) is None
 
 
 async def _is_let_go(simulator: Simulator) -> bool:

@@ -25,6 +25,7 @@ from gateway.streams.hub.subscription import Subscription, subscription_for
 from gateway.streams.markets import MARKETS, Market, SessionState
 from gateway.streams.records import MARKET_TYPES, MarketRecord, MarketUpdate, Record, Status
 from gateway.streams.symbols import event_types, is_option
+from gateway.streams.topics import market_topic
 from gateway.streams.upstream import market_data as feed_module
 from gateway.streams.upstream import staleness as freshness
 from gateway.streams.upstream.calendar import MarketCalendar
@@ -64,10 +65,10 @@ async def test_all_event_types_arrive(simulator: Simulator) -> None:
     symbols = ("SPY", "QQQ", "SPX", "SPY{=5m}", option)
     async with running(simulator.settings(symbols=symbols)) as up:
         await eventually(
-            lambda: {e.key[0] for e in up.hub.snapshot(ALL_MARKET)} >= MARKET_TYPES, 10
+            lambda: {e.topic.kind for e in up.hub.snapshot(ALL_MARKET)} >= MARKET_TYPES, 10
         )
-        greeks = up.hub.latest("greeks_update", option)
-        theo = up.hub.latest("theo_update", option)
+        greeks = up.hub.latest(market_topic("greeks_update", option))
+        theo = up.hub.latest(market_topic("theo_update", option))
         assert isinstance(greeks, MarketRecord)
         assert isinstance(theo, MarketRecord)
         assert not greeks.stale

@@ -14,6 +14,7 @@ from gateway.errors import ConfigurationError, GrantRevoked, Unauthorized
 from gateway.settings import Settings
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Status
+from gateway.streams.topics import status_topic
 from gateway.streams.upstream.session import (
     MAX_REFUSALS,
     REFUSED_PAUSE_S,
@@ -61,7 +62,7 @@ async def test_a_fresh_token_at_once(simulator: Simulator) -> None:
             sdk = await session.ready()
         assert sdk.session_token
         assert await refreshes(simulator) == before + 1
-        status = hub.latest("status", "session")
+        status = hub.latest(status_topic("session"))
         assert isinstance(status, Status)
         assert status.state == "live"
         assert session.report()["token_expires_in_s"] > 800
@@ -100,7 +101,7 @@ async def test_a_failing_refresh_is_tried_again_then_replaced(simulator: Simulat
         await simulator.control("oauth", status=503, count=4)
 
         def is_degraded() -> bool:
-            status = hub.latest("status", "session")
+            status = hub.latest(status_topic("session"))
             return isinstance(status, Status) and status.state == "degraded"
 
         await eventually(is_degraded, 10)
@@ -108,7 +109,7 @@ async def test_a_failing_refresh_is_tried_again_then_replaced(simulator: Simulat
         await eventually(lambda: session._sdk is not first and session.generation > 1, 20)
         assert len(made) > 1
         assert len((await session.call(get_accounts))["items"]) == 2
-        status = hub.latest("status", "session")
+        status = hub.latest(status_topic("session"))
         assert isinstance(status, Status)
         assert status.state == "live"
 
@@ -138,7 +139,7 @@ async def test_a_revoked_grant_stops_the_trying(simulator: Simulator) -> None:
                 await session.renew(session.generation)
         after = (await simulator.read())["counters"]
         assert after["grants_refused"] - before.get("grants_refused", 0) == MAX_REFUSALS
-        status = hub.latest("status", "session")
+        status = hub.latest(status_topic("session"))
         assert isinstance(status, Status)
         assert status.state == "closed"
         assert "sign in again" in (status.reason or "")
@@ -228,7 +229,7 @@ async def test_an_answer_that_cannot_be_read_is_no_reason_to_stop(error: Excepti
     async with running(session):
         async with asyncio.timeout(5):
             await session.ready()
-        status = hub.latest("status", "session")
+        status = hub.latest(status_topic("session"))
         assert isinstance(status, Status)
         assert status.state == "live"
         assert now_s < 1_000_100.0

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.streams.hub.subscription import subscription_for
 from gateway.streams.records import MarketRecord, QuoteUpdate, Record, Status
+from gateway.streams.topics import status_topic
 from tests.faults.trial import Trial
 from tests.simulation import Simulator
 from tests.streams.running import Running, running
@@ -95,7 +96,7 @@ async def test_a_clock_that_is_set_disturbs_nothing(
     monkeypatch.setattr(time, "time_ns", lambda: real_ns() + step_s[0] * 1_000_000_000)
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
-        await eventually(lambda: up.hub.latest("status", "accounts"))
+        await eventually(lambda: up.hub.latest(status_topic("accounts")))
         states: set[str] = set()
         publish = up.hub.publish
 
@@ -108,7 +109,7 @@ async def test_a_clock_that_is_set_disturbs_nothing(
 
         await eventually(
             lambda: (
-                (a := up.hub.latest("status", "accounts"))
+                (a := up.hub.latest(status_topic("accounts")))
                 and isinstance(a, Status)
                 and a.state == "live"
             )
