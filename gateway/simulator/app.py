@@ -23,14 +23,14 @@ from starlette.types import ASGIApp
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from gateway.simulator.account_stream import AccountConnection
-from gateway.simulator.control import make_control
-from gateway.simulator.dxlink import FeedConnection
-from gateway.simulator.ledger import Ledger
-from gateway.simulator.market import Market
-from gateway.simulator.rest import make_rest
-from gateway.simulator.tokens import Tokens
-from gateway.simulator.universe import list_universe
+from gateway.simulator.broker.account_stream import AccountConnection
+from gateway.simulator.broker.books.ledger import Ledger
+from gateway.simulator.broker.dxlink.connection import FeedConnection
+from gateway.simulator.broker.rest.app import make_rest
+from gateway.simulator.broker.tokens import Tokens
+from gateway.simulator.control.app import make_control
+from gateway.simulator.market.market import Market
+from gateway.simulator.market.universe import list_universe
 from gateway.simulator.world import World
 
 HOST = "127.0.0.1"

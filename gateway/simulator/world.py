@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.simulator.broker.books.ledger import Ledger
+from gateway.simulator.broker.tokens import Tokens
 from gateway.simulator.faults import Faults, Journal
-from gateway.simulator.ledger import Ledger
-from gateway.simulator.market import Market
-from gateway.simulator.tokens import Tokens
+from gateway.simulator.market.market import Market
 
 
 class Peer(Protocol):

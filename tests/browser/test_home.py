@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from gateway.pages.watchlist import WatchlistPanel
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from tests.browser.driving import Gateway, Screen
 from tests.simulation import Simulator
 from tests.waiting import scaled

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from gateway.streams import feed as feed_module
 from gateway.streams import freshness
 from gateway.streams.backoff import Backoff

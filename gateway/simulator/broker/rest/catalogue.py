@@ -3,9 +3,9 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from gateway.simulator.book import Book
-from gateway.simulator.market import Market
-from gateway.simulator.universe import MONTH_CODES, Instrument, Kind, Option, third_friday
+from gateway.simulator.market.book import Book
+from gateway.simulator.market.market import Market
+from gateway.simulator.market.universe import MONTH_CODES, Instrument, Kind, Option, third_friday
 
 TYPES = ("index", "equity", "equity-option", "future", "future-option", "cryptocurrency")
 KINDS = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from random import Random
 
-from gateway.simulator.book import (
+from gateway.simulator.market.book import (
     GREEKS,
     NAN,
     QUOTE,
@@ -22,15 +22,21 @@ from gateway.simulator.book import (
     Sale,
     accumulate,
 )
-from gateway.simulator.pricing import (
+from gateway.simulator.market.pricing import (
     Theoretical,
     find_term_volatility,
     find_volatility,
     price_option,
     years_until,
 )
-from gateway.simulator.ticks import option_tick, quote_size, to_tick, trade_size, typical_volume
-from gateway.simulator.universe import Instrument, Kind, Option, Universe
+from gateway.simulator.market.ticks import (
+    option_tick,
+    quote_size,
+    to_tick,
+    trade_size,
+    typical_volume,
+)
+from gateway.simulator.market.universe import Instrument, Kind, Option, Universe
 
 TRADING_S = 252 * 23_400.0  # seconds of trading a year: volatility is spent over these
 TRADE_CHANCE = 0.45  # of a beat, for an instrument

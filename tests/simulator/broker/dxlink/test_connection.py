@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.simulator.app import Simulator
-from gateway.simulator.events import FIELDS
+from gateway.simulator.broker.dxlink.rows import FIELDS
 from tests.simulator.client import (
     get_quote_token,
     open_feed,

@@ -7,9 +7,18 @@ Field names and their order are those of dxFeed's event classes (dxFeed Java API
 import math
 from collections.abc import Callable
 
-from gateway.simulator.book import GREEKS, QUOTE, SUMMARY, THEO, TRADE, UNDERLYING, Book, Sale
-from gateway.simulator.pricing import RATE, find_term_volatility, years_until
-from gateway.simulator.universe import Kind
+from gateway.simulator.market.book import (
+    GREEKS,
+    QUOTE,
+    SUMMARY,
+    THEO,
+    TRADE,
+    UNDERLYING,
+    Book,
+    Sale,
+)
+from gateway.simulator.market.pricing import RATE, find_term_volatility, years_until
+from gateway.simulator.market.universe import Kind
 
 Value = str | int | float | bool | None
 Row = tuple[Value, ...]

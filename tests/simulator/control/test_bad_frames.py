@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from gateway.simulator.events import FIELDS
-from gateway.simulator.inject import KINDS, make_bad_frame
+from gateway.simulator.broker.dxlink.rows import FIELDS
+from gateway.simulator.control.bad_frames import KINDS, make_bad_frame
 
 
 @pytest.mark.parametrize("event_type", FIELDS)

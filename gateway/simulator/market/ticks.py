@@ -2,7 +2,7 @@
 
 from random import Random
 
-from gateway.simulator.universe import Instrument, Kind, Option
+from gateway.simulator.market.universe import Instrument, Kind, Option
 
 
 def typical_volume(item: Instrument) -> float:

@@ -13,7 +13,7 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from gateway.simulator.dxlink import has_said_goodbye, set_stalled
+from gateway.simulator.broker.dxlink.connection import has_said_goodbye, set_stalled
 from gateway.simulator.world import World
 
 CONNECTS = ("connect", "account-subscribe")

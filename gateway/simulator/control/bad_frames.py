@@ -8,7 +8,7 @@ type that does not exist; `rows`: the caller's values as COMPACT data; `text`: t
 import json
 from typing import Any
 
-from gateway.simulator.events import FIELDS, Value
+from gateway.simulator.broker.dxlink.rows import FIELDS, Value
 
 KINDS = ("text", "nan", "garbage", "arity", "empty", "oversized", "error", "unknown", "rows")
 OVERSIZED_BYTES = 70_000

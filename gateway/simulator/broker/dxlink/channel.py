@@ -12,10 +12,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.simulator.book import TRADE
-from gateway.simulator.candles import Series, list_new_sales, parse_candle_symbol
-from gateway.simulator.events import BITS, FIELDS, FLAG_BEGIN, FLAG_END, Row, make_row, make_sale
-from gateway.simulator.market import Market
+from gateway.simulator.broker.dxlink.rows import (
+    BITS,
+    FIELDS,
+    FLAG_BEGIN,
+    FLAG_END,
+    Row,
+    make_row,
+    make_sale,
+)
+from gateway.simulator.broker.dxlink.series import Series, list_new_sales
+from gateway.simulator.market.book import TRADE
+from gateway.simulator.market.candles import parse_candle_symbol
+from gateway.simulator.market.market import Market
 
 CONTRACTS = ("AUTO", "TICKER", "HISTORY", "STREAM")
 DEFAULT_PERIOD_S = 0.1
@@ -243,7 +252,7 @@ class FeedChannel:
         if book is None:
             return
         if symbol in self._sold:
-            sales = list(list_new_sales(book, self._sold[symbol]))
+            sales = list_new_sales(book, self._sold[symbol])
             if sales:
                 self._sold[symbol] = sales[-1].sequence
                 self._append("TimeAndSale", [make_sale(book, sale) for sale in sales])

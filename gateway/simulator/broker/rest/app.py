@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.simulator import catalogue
-from gateway.simulator.customer import CUSTOMER, TRADING_STATUS
-from gateway.simulator.tokens import GrantRefused
+from gateway.simulator.broker.customer import CUSTOMER, TRADING_STATUS
+from gateway.simulator.broker.rest import catalogue
+from gateway.simulator.broker.tokens import GrantRefused
 from gateway.simulator.world import World
 
 PUBLIC = ("/oauth/", "/margin-requirements-public-configuration")

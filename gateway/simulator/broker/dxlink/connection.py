@@ -15,7 +15,13 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from gateway.simulator.feed import CONTRACTS, BadAction, FeedChannel, Frame, Message
+from gateway.simulator.broker.dxlink.channel import (
+    CONTRACTS,
+    BadAction,
+    FeedChannel,
+    Frame,
+    Message,
+)
 from gateway.simulator.world import World
 
 VERSION = "1.0-1.2.1-simulator"

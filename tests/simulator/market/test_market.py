@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.simulator.book import GREEKS, QUOTE, SUMMARY, TRADE, Book
-from gateway.simulator.market import Market
-from gateway.simulator.pricing import RATE, years_until
-from gateway.simulator.universe import Kind, list_universe
+from gateway.simulator.market.book import GREEKS, QUOTE, SUMMARY, TRADE, Book
+from gateway.simulator.market.market import Market
+from gateway.simulator.market.pricing import RATE, years_until
+from gateway.simulator.market.universe import Kind, list_universe
 
 UNIVERSE = list_universe(date(2026, 11, 20))
 START = 1_795_190_400.0  # 2026-11-20 16:00 UTC

@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.simulator.events import BITS, FIELDS, make_row
-from gateway.simulator.feed import MAX_FRAME_BYTES, MOST_WAITING, BadAction, FeedChannel
-from gateway.simulator.market import Market
-from gateway.simulator.universe import list_universe
+from gateway.simulator.broker.dxlink.channel import (
+    MAX_FRAME_BYTES,
+    MOST_WAITING,
+    BadAction,
+    FeedChannel,
+)
+from gateway.simulator.broker.dxlink.rows import BITS, FIELDS, make_row
+from gateway.simulator.market.market import Market
+from gateway.simulator.market.universe import list_universe
 
 START = 1_795_190_400.0
 UNIVERSE = list_universe(date(2026, 11, 20))
@@ -239,7 +244,7 @@ def test_frames_stay_small_and_whole(count: int, data_format: str) -> None:
 
 
 def test_a_client_that_does_not_read_is_owed_a_bounded_lot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.simulator.feed.MOST_WAITING", 100)
+    monkeypatch.setattr("gateway.simulator.broker.dxlink.channel.MOST_WAITING", 100)
     assert MOST_WAITING > 100
     channel, market = make_channel(acceptAggregationPeriod=0)
     market.set_pace(flood_per_s=100)

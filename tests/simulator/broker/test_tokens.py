@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.simulator.tokens import GrantRefused, Tokens
+from gateway.simulator.broker.tokens import GrantRefused, Tokens
 
 
 def make_form(**fields: str) -> dict[str, str]:

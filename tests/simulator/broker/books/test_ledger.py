@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.simulator.ledger import Ledger
-from gateway.simulator.market import Market
-from gateway.simulator.universe import list_universe
+from gateway.simulator.broker.books.ledger import Ledger
+from gateway.simulator.market.market import Market
+from gateway.simulator.market.universe import list_universe
 
 START = 1_795_190_400.0
 UNIVERSE = list_universe(date(2026, 11, 20))

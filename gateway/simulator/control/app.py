@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from gateway.simulator import inject
+from gateway.simulator.control import bad_frames
 from gateway.simulator.faults import Faults
 from gateway.simulator.world import Peer, World
 
@@ -140,7 +140,7 @@ class Control:
         kind, event_type = body.get("kind", "text"), body.get("type", "Quote")
 
         def make(channel: int) -> str:
-            return inject.make_bad_frame(
+            return bad_frames.make_bad_frame(
                 kind,
                 channel=channel,
                 event_type=event_type,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from gateway.simulator.pricing import Theoretical
-from gateway.simulator.universe import Instrument, Kind, Option
+from gateway.simulator.market.pricing import Theoretical
+from gateway.simulator.market.universe import Instrument, Kind, Option
 
 # What changed in a book, as bits.
 QUOTE, TRADE, SUMMARY, GREEKS, THEO, UNDERLYING = 1, 2, 4, 8, 16, 32

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.simulator.universe import Kind, list_expiries, list_universe, third_friday
+from gateway.simulator.market.universe import Kind, list_expiries, list_universe, third_friday
 
 days = st.dates(date(2025, 1, 1), date(2031, 12, 31))
 OPTION = re.compile(r"^\.[A-Z]+\d{6}[CP]\d+(\.\d)?$")

@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from gateway.simulator.market import Market
-from gateway.simulator.universe import Kind, Option, third_friday
+from gateway.simulator.market.market import Market
+from gateway.simulator.market.universe import Kind, Option, third_friday
 
 ZERO = Decimal(0)
 Body = dict[str, Any]

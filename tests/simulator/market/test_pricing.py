@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.simulator.pricing import (
+from gateway.simulator.market.pricing import (
     RATE,
     expiry_s,
     find_term_volatility,

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gateway.simulator import faults
 from gateway.simulator.app import Simulator
-from gateway.simulator.events import FIELDS
+from gateway.simulator.broker.dxlink.rows import FIELDS
 from tests.simulator.client import (
     DXLink,
     fetch,
