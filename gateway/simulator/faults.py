@@ -92,7 +92,7 @@ class Faults:
     adds_seen: int = field(default=0, compare=False)
 
     def drops_add(self) -> bool:
-        """Whether this subscription is one of those to be lost; counts it."""
+        """Count a subscription and return whether it is one of those to be lost."""
         self.adds_seen += 1
         return self.drop_every > 0 and self.adds_seen % self.drop_every == 0
 

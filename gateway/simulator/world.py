@@ -32,8 +32,8 @@ class FeedPeer(Peer, Protocol):
 
     muted_here: bool
 
-    def mark(self, changed: dict[str, int], now: float) -> None:
-        """Hear what changed in the market."""
+    def note_changes(self, changed: dict[str, int], now: float) -> None:
+        """Note what changed in the market."""
 
     def list_subscriptions(self) -> list[tuple[str, str]]:
         """Return (type, symbol) of everything subscribed."""

@@ -1,6 +1,6 @@
 """The account streamer: acknowledgements, pushes of balances and positions, heartbeats.
 
-Source: TASTYTRADE.md, section 4. Every push is the whole object. Nothing is sent on connecting and
+Every push is the whole object. Nothing is sent on connecting and
 nothing is replayed. Once a second, and only what changed.
 """
 
@@ -42,7 +42,7 @@ class AccountConnection:
         self._moving.set()
 
     async def run(self) -> None:
-        """Serve the client until it leaves, is told to, or sends no heartbeat."""
+        """Serve the client until it leaves, must go, or sends no heartbeat."""
         self._world.streams.add(self)
         self._world.journal.counts["account_connections"] += 1
         if self._world.faults.stall_account:

@@ -1,7 +1,7 @@
 """Which secrets and tokens are good, and for how long; takes `now` in seconds of any steady clock.
 
-What it answers to a refused grant is what Tastytrade answers (TASTYTRADE.md, section 3): status 400
-with `error_code` and `error_description`, not the usual error envelope.
+A refused grant gets what Tastytrade answers: status 400 with `error_code` and `error_description`,
+not the usual error envelope.
 """
 
 import secrets
@@ -13,7 +13,7 @@ CODE_LIFE_S = 60.0
 
 
 class GrantRefused(Exception):
-    """A grant that is not honoured: `code` and text as the OAuth answer gives them."""
+    """A grant that is refused: `code` and text as the OAuth answer gives them."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{code}: {text}")
@@ -67,12 +67,12 @@ class Tokens:
         return token
 
     def is_access(self, header: str | None, now: float) -> bool:
-        """Whether an Authorization header (with or without `Bearer`) holds a good access token."""
+        """Return whether a header, with or without `Bearer`, holds a good access token."""
         token = (header or "").removeprefix("Bearer ").strip()
         return self._access.get(token, 0.0) > now
 
     def is_quote(self, token: str, now: float) -> bool:
-        """Whether a quote token is good."""
+        """Return whether a quote token is good."""
         return self._quote.get(token, 0.0) > now
 
     def quote_end(self, token: str) -> float:

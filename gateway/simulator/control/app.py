@@ -202,12 +202,12 @@ class Control:
         return len(peers)
 
     async def down(self, body: Body) -> int:
-        """Be gone for some seconds."""
+        """Refuse all connections for some seconds."""
         await self._ports.down(float(body.get("seconds", 5)))
         return 1
 
     async def up(self, body: Body) -> int:
-        """Be back at once."""
+        """Accept connections again at once."""
         await self._ports.up()
         return 1
 
@@ -228,7 +228,7 @@ class Control:
         return self._world.tokens.expire_quote() if body.get("expire") else 0
 
     async def tokens(self, body: Body) -> int:
-        """Set the life of access tokens as told and as honoured, or end all of them."""
+        """Set the life of access tokens as announced and as kept, or end all of them."""
         tokens = self._world.tokens
         tokens.told_s = float(body.get("told_s", tokens.told_s))
         tokens.honoured_s = float(body.get("honoured_s", tokens.honoured_s))
@@ -308,7 +308,7 @@ class Control:
             last=None if last is None else float(last),
         )
         for feed in self._world.feeds:
-            feed.mark({body["symbol"]: bits}, self._world.now())
+            feed.note_changes({body["symbol"]: bits}, self._world.now())
         return 1
 
     async def freeze(self, body: Body) -> int:

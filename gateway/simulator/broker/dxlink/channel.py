@@ -1,8 +1,8 @@
-"""One FEED channel of DXLink: its configuration, its subscriptions and the frames it owes; pure.
+"""One FEED channel of DXLink: its configuration, its subscriptions and its unsent frames; pure.
 
-Source: dxFeed's AsyncAPI document of DXLink, v1.0.2 (TASTYTRADE.md, section 2). TICKER conflates:
-the newest value of each symbol, at most once in an aggregation period. STREAM keeps every event and
-sends no current value first. AUTO is TICKER for values and STREAM for sales and candles.
+Source: dxFeed's AsyncAPI document of DXLink, v1.0.2. TICKER conflates: the newest value
+of each symbol, at most once in an aggregation period. STREAM keeps every event and sends no current
+value first. AUTO is TICKER for values and STREAM for sales and candles.
 """
 
 import math
@@ -96,7 +96,7 @@ class FeedChannel:
         return self.describe(self._fields)
 
     def add(self, event_type: str, symbol: str, from_ms: float | None, now: float) -> None:
-        """Subscribe; the current value or the snapshot is owed at once. Raises: BadAction."""
+        """Subscribe; the current value or the snapshot follows at once. Raises: BadAction."""
         if event_type == "Candle":
             self._add_candle(symbol, from_ms, now)
         elif event_type == "TimeAndSale":
@@ -146,8 +146,8 @@ class FeedChannel:
 
     # --- what the market says ------------------------------------------------------------------
 
-    def mark(self, changed: dict[str, int], now: float) -> None:
-        """Note what changed; what must not be conflated becomes rows now."""
+    def note_changes(self, changed: dict[str, int], now: float) -> None:
+        """Note what changed; what must not be conflated becomes rows at once."""
         held, keeps_all = self._held, self.contract == "STREAM" or self.period_s == 0
         touched = False
         for symbol, bits in changed.items():
@@ -167,7 +167,7 @@ class FeedChannel:
             self.due_s = max(now, self._flushed_s + self.period_s)
 
     def take(self, now: float) -> list[Frame]:
-        """Return the frames owed and forget them. `now` is the time base of `due_s`."""
+        """Return the unsent frames and forget them. `now` is on the clock of `due_s`."""
         self.due_s = math.inf
         self._flushed_s = now
         for event_type, symbols in self._dirty.items():

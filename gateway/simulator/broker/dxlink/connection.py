@@ -1,7 +1,7 @@
 """DXLink over a websocket: handshake, authorization, channels and keep-alive of one connection.
 
-Source: dxFeed's AsyncAPI document of DXLink, v1.0.2 (TASTYTRADE.md, section 2). What a channel
-subscribes and sends is in `feed.py`. Where the document is silent the connection stays open and the
+Source: dxFeed's AsyncAPI document of DXLink, v1.0.2. What a channel subscribes and
+sends is in `channel.py`. Where the document is silent the connection stays open and the
 client gets an ERROR.
 """
 
@@ -78,7 +78,7 @@ class FeedConnection:
     # --- life ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve the client until it leaves or is told to."""
+        """Serve the client until it leaves or must go."""
         self._world.feeds.add(self)
         self._world.journal.counts["feed_connections"] += 1
         if self._world.faults.stall_feed:
@@ -116,7 +116,7 @@ class FeedConnection:
         return time.monotonic() - self._heard_s
 
     async def _pump(self) -> None:
-        """Send what channels owe when it is due, and KEEPALIVE when nothing else was sent."""
+        """Send the frames that are due, and KEEPALIVE when nothing else was sent."""
         try:
             while True:
                 idle = self._sent_s + self._promise_s / 2 - time.monotonic()
@@ -139,7 +139,7 @@ class FeedConnection:
     async def _flush(self, channel: FeedChannel) -> None:
         async with self._order:
             for frame in channel.take(time.monotonic()):
-                # A cancelled channel owes nothing more, not even the rest of a batch.
+                # A cancelled channel gets no more frames, not even the rest of a batch.
                 if self._channels.get(channel.number) is channel:
                     await self._send_frame(frame)
 
@@ -218,7 +218,7 @@ class FeedConnection:
         limit = self._world.faults.keepalive_s
         self._patience_s = min(_seconds(message.get("keepaliveTimeout")), limit)
         self._promise_s = min(_seconds(message.get("acceptKeepaliveTimeout")), KEEPALIVE_S)
-        self._wake.set()  # the pump must hear of a shorter promise
+        self._wake.set()  # the pump has to use a shorter promise at once
         await self._say(
             {
                 "type": "SETUP",
@@ -295,7 +295,7 @@ class FeedConnection:
         await self._close_channel(channel)
 
     async def _configure(self, channel: FeedChannel, message: Message) -> None:
-        # What is owed was promised in the old format: it goes first.
+        # What is waiting was promised in the old format, so it goes first.
         await self._flush(channel)
         await self._say(channel.setup(message))
 
@@ -326,14 +326,14 @@ class FeedConnection:
 
     @property
     def is_authorized(self) -> bool:
-        """Whether the client's token was accepted."""
+        """Whether the client sent a good token."""
         return self._is_authorized
 
-    def mark(self, changed: dict[str, int], now: float) -> None:
-        """Hear what changed in the market; `now` is the steady clock."""
+    def note_changes(self, changed: dict[str, int], now: float) -> None:
+        """Note what changed in the market; `now` is the steady clock."""
         for channel in self._channels.values():
             if changed:
-                channel.mark(changed, now)
+                channel.note_changes(changed, now)
             if channel.due_s <= now:
                 self._wake.set()
         if now >= self._token_end_s:
@@ -398,12 +398,12 @@ def set_stalled(socket: ServerConnection, moving: asyncio.Event, is_stalled: boo
 
 
 def has_said_goodbye(closed: ConnectionClosed) -> bool:
-    """Whether the client closed with a frame, as one does that ends in order."""
+    """Return whether the client closed with a close frame instead of a lost connection."""
     return closed.rcvd is not None and closed.rcvd_then_sent is True
 
 
 def is_authorized(feed: object) -> bool:
-    """Whether a peer is a feed connection whose token was accepted."""
+    """Return whether a peer is a feed connection that sent a good token."""
     return isinstance(feed, FeedConnection) and feed.is_authorized
 
 

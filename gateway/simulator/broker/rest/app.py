@@ -1,6 +1,6 @@
 """The REST interface: OAuth, customer, accounts, quote tokens; the rest is in `catalogue.py`.
 
-Source: TASTYTRADE.md, section 3: `{data, context}`, lists as `{data: {items}}`, errors as
+Envelopes as Tastytrade sends them: `{data, context}`, lists as `{data: {items}}`, errors as
 `{error: {code, message}}`, amounts as decimal strings. Orders are refused: nothing here trades.
 """
 

@@ -129,7 +129,7 @@ def test_aggregation_keeps_the_newest() -> None:
     now = 0.0
     while channel.due_s > now:
         now += 0.01
-        channel.mark(market.advance(START + now), now)
+        channel.note_changes(market.advance(START + now), now)
     assert now == pytest.approx(0.5, abs=0.02)
     (row,) = rows_of(channel, now)
     book = market.find("SPY")
@@ -146,7 +146,7 @@ def test_streams_and_period_zero_lose_nothing(contract: str, period: float) -> N
     current = rows_of(channel, 0)
     assert len(current) == (0 if contract == "STREAM" else 1)
     for n in range(1, 51):
-        channel.mark(market.advance(START + n / 100), n / 100)
+        channel.note_changes(market.advance(START + n / 100), n / 100)
     rows = rows_of(channel, 1.0)
     assert len(rows) == pytest.approx(50, abs=1)
     assert len({row[2] for row in rows}) == len(rows)
@@ -163,7 +163,7 @@ def test_sales_are_a_time_series() -> None:
     indices = [row[3] for row in past]
     assert indices == sorted(indices, reverse=True)
     for n in range(100, 200):
-        channel.mark(market.advance(START + n), n)
+        channel.note_changes(market.advance(START + n), n)
     live = [row[3] for row in rows_of(channel, 200)]
     assert len(live) > 20
     assert live == sorted(set(live))
@@ -192,7 +192,7 @@ def test_candles() -> None:
     assert {row[0] for row in rows} == {"SPY{=m}", "QQQ{=d,tho=true}", "NOPE{=d}"}
     assert [row[2] for row in rows if row[0] == "QQQ{=d,tho=true}"] == [0]
     for n in range(1, 500):
-        channel.mark(market.advance(START + n / 100), n / 100)
+        channel.note_changes(market.advance(START + n / 100), n / 100)
     live = rows_of(channel, 5)
     assert [row[0] for row in live].count("SPY{=m}") <= 25
     assert all(row[2] == 0 for row in live)
@@ -215,11 +215,11 @@ def test_what_is_removed_is_not_sent() -> None:
     channel.remove("TimeAndSale", "SPY")
     channel.take(0)
     market.set_pace(flood_per_s=100)
-    channel.mark(market.advance(START + 1), 1)
+    channel.note_changes(market.advance(START + 1), 1)
     assert {frame.event_type for frame in channel.take(1)} == {"Quote", "Trade"}
     channel.reset()
     assert channel.list_subscriptions() == []
-    channel.mark(market.advance(START + 2), 2)
+    channel.note_changes(market.advance(START + 2), 2)
     assert channel.take(2) == []
     assert CALL not in market.advance(START + 3)
 
@@ -250,7 +250,7 @@ def test_a_client_that_does_not_read_is_owed_a_bounded_lot(monkeypatch: pytest.M
     market.set_pace(flood_per_s=100)
     channel.add("Quote", "SPY", None, 0)
     for n in range(1, 300):
-        channel.mark(market.advance(START + n / 100), n / 100)
+        channel.note_changes(market.advance(START + n / 100), n / 100)
     assert len(rows_of(channel, 3)) == 100
 
 
