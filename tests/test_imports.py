@@ -27,7 +27,10 @@ STAGES = [
     },
     {
         f"gateway.streams.{name}"
-        for name in ("records", "sse", "markets", "demand", "backoff", "publisher")
+        for name in (
+            *("records", "sse", "demand", "backoff", "publisher"),
+            *("markets", "holidays", "sessions"),
+        )
     },
     {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},

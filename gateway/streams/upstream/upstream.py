@@ -10,6 +10,7 @@ from gateway.streams.upstream.accounts import Accounts
 from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.drops import DropStats, Fate, report_drops
 from gateway.streams.upstream.market_data import Feed
+from gateway.streams.upstream.market_time import fetch_market_time
 from gateway.streams.upstream.session import BrokerSession
 from gateway.streams.upstream.supervisor import Restarts, keep
 
@@ -18,8 +19,10 @@ class Upstream:
     """Everything between Tastytrade and the hub, or the backplane that leads to it."""
 
     def __init__(self, settings: Settings, publisher: Publisher, demand: Demand) -> None:
-        self._hours = MarketCalendar(settings.market)
         self.session = BrokerSession(settings, publisher)
+        self._hours = MarketCalendar(
+            settings.market, fetch=lambda: fetch_market_time(self.session.call)
+        )
         self.feed = Feed(self.session, publisher, demand, self._hours, settings)
         self.accounts = Accounts(self.session, publisher, settings)
 
@@ -43,6 +46,7 @@ class Upstream:
             "session": self.session.report(),
             "feed": self.feed.report(),
             "accounts": self.accounts.report(),
+            "market_hours": self._hours.report(),
             "left_out": report_drops(self.drop_stats()),
         }
 
