@@ -154,7 +154,7 @@ async def get_quote_token(at: Addresses) -> str:
     return token
 
 
-async def switch(at: Addresses, name: str, **body: Any) -> dict[str, Any]:
+async def switch(at: Addresses, name: str, /, **body: Any) -> dict[str, Any]:
     """Turn one switch of the control."""
     answer = await post(f"{at.control}/{name}", json=body)
     assert answer.status_code == 200, answer.text
