@@ -99,6 +99,8 @@ class Orders(Endpoints):
             for order in _newest_first(accounts)
             if (first is None or _day(order) >= first) and (last is None or _day(order) <= last)
         ]
+        if request.query_params.get("sort") == "Asc":
+            orders.reverse()
         return page(request, _describe(_filter(request, orders)), usual=10, most=200)
 
     def _live(self, request: Request, accounts: Iterable[Account]) -> Response:
