@@ -63,7 +63,10 @@ async def test_what_is_not_there(closed: Simulator, path: str, status: int) -> N
     assert (await read(closed, path))[0] == status
 
 
-@pytest.mark.parametrize("path", ["/watchlists", "/watchlists/Tech", "/quote-alerts/1"])
+@pytest.mark.parametrize(
+    "path",
+    ["/watchlists", "/watchlists/Tech", "/quote-alerts/1", "/margin/accounts/5WX00001/dry-run"],
+)
 async def test_nothing_is_written(closed: Simulator, path: str) -> None:
     at = closed.addresses
     headers = {"Authorization": await get_token(at)}
@@ -97,3 +100,13 @@ async def test_odd_rows_stand_beside_positions(closed: Simulator) -> None:
     await switch(closed.addresses, "reset")
     _, body = await read(closed, "/accounts/5WX00001/positions")
     assert odd not in body["items"]
+
+
+async def test_options_by_name_in_both_spellings(closed: Simulator) -> None:
+    name = next(iter(closed.world.market.universe.options.values())).occ
+    for key in ("symbol[]", "symbols[]", "symbols"):
+        query: Any = {key: name}
+        _, body = await read(closed, "/instruments/equity-options", **query)
+        assert [each["symbol"] for each in body["items"]] == [name]
+    _, body = await read(closed, "/instruments/equity-options")
+    assert body["items"] == []

@@ -146,5 +146,9 @@ async def test_an_order_that_is_not_there(closed: Simulator) -> None:
     for path in ("orders/1", "complex-orders/1"):
         answer = await get(f"{at.rest}/accounts/{MAIN}/{path}", token)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "record_not_found")
-    answer = await get(f"{at.rest}/customers/me/orders", token, **{"account-numbers[]": "5WZ"})
+    query: Any = {"account-numbers[]": "5WZ"}
+    answer = await get(f"{at.rest}/customers/me/orders", token, **query)
     assert answer.status_code == 403
+    for customer, status in (("U0000000001", 200), ("U0000000002", 403)):
+        answer = await get(f"{at.rest}/customers/{customer}/orders/live", token)
+        assert answer.status_code == status
