@@ -7,6 +7,7 @@ and print without noise (450.25, never 450.24999999); a side that is not quoted 
 
 import math
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 
 from gateway.simulator.market.book import (
@@ -18,7 +19,7 @@ from gateway.simulator.market.book import (
     UNDERLYING,
     Book,
 )
-from gateway.simulator.market.calendar import Phase, find_phase
+from gateway.simulator.market.calendar import Phase, find_phase, local_day
 from gateway.simulator.market.options import open_book, reprice
 from gateway.simulator.market.spots import open_spot, quote, trade, trade_extended
 from gateway.simulator.market.ticks import to_tick, trade_size
@@ -30,7 +31,7 @@ OPTION_CHANCE = 0.5  # that a watched option's quote follows a beat of its under
 OPTION_TRADE_CHANCE = 0.05
 MODEL_PERIOD_S = 1.0  # greeks and theoretical prices are published this often at rate 1
 MOST_BEATS = 2_000  # caught up with in one step after a pause of the process
-DAY_OFFSET_S = 5 * 3600.0  # a trading day begins at 05:00 UTC
+EPOCH = date(1970, 1, 1)  # days are counted from here, and begin at midnight in New York
 MODES = {
     "open": Phase.OPEN,
     "closed": Phase.CLOSED,
@@ -338,7 +339,7 @@ class Market:
         book.call_volume = book.put_volume = 0
 
     def _day_id(self) -> int:
-        return int((self.now - DAY_OFFSET_S) // 86_400)
+        return (local_day(self.now) - EPOCH).days
 
     # --- options -------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 """Positions as rows of REST and of the pushes, and the first row of a symbol; pure."""
 
+from datetime import date
 from typing import Any
 
-from gateway.simulator.broker.books.amounts import effect, money, plain
+from gateway.simulator.broker.books.accounts import Account
+from gateway.simulator.broker.books.amounts import ZERO, effect, money, plain, signed
 from gateway.simulator.broker.books.positions import Position
 from gateway.simulator.broker.catalogue.naming import (
     broker_symbol,
@@ -62,6 +64,22 @@ def describe_position(market: Market, number: str, held: Position, *, with_marks
         body["mark"] = money(mark * count * held.multiplier)
         body["mark-price"] = money(mark)
     return body
+
+
+def describe_year(account: Account, underlying: str, kind: str, today: date) -> Body:
+    """Return what was realized of an underlying this year, with commissions and fees."""
+    traded = [t for t in account.transactions if t.underlying == underlying]
+    commissions = sum((t.charges.commission for t in traded), ZERO)
+    fees = sum((t.charges.clearing + t.charges.regulatory for t in traded), ZERO)
+    gained = account.gains.get(underlying, ZERO)
+    body: Body = {
+        "year": today.year,
+        "account-number": account.number,
+        "symbol": underlying,
+        "instrument-type": kind,
+    }
+    body |= signed("fees", -fees) | signed("commissions", -commissions)
+    return body | signed("yearly-realized-gain", gained) | signed("realized-lot-gain", gained)
 
 
 def new_position(book: Book, at: float) -> Position:

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.simulator.broker.books.accounts import Account
 from gateway.simulator.broker.books.amounts import ZERO, money, plain
 from gateway.simulator.broker.books.balances import balance, net_liq
-from gateway.simulator.broker.books.holdings import describe_position, new_position
+from gateway.simulator.broker.books.holdings import describe_position, describe_year, new_position
 from gateway.simulator.broker.books.orders import STAGES, ComplexOrder, Fill, Leg, Order
 from gateway.simulator.broker.books.transactions import Transaction, find_fees
 from gateway.simulator.broker.catalogue.naming import (
@@ -146,6 +146,8 @@ class Ledger:
             )
             self.on_change("CurrentPosition", number, body)
         self.note_balance(number)
+        summary = describe_year(account, order.underlying, order.underlying_kind, local_day(now))
+        self.on_change("UnderlyingYearGainSummary", number, summary)
         self._follow_up(order)
         return order
 
@@ -288,9 +290,12 @@ class Ledger:
             if held is None:
                 held = account.positions[leg.symbol] = new_position(book, at)
             is_opening = held.quantity * leg.sign >= 0
+            realized = held.realized_today if held.realized_on == day else ZERO
             fees = find_fees(book.kind, count, is_opening=is_opening)
             moved = held.fill(count * leg.sign, paid, at, day)
             account.cash += moved - fees.total
+            gained = account.gains.get(order.underlying, ZERO) + held.realized_today - realized
+            account.gains[order.underlying] = gained
             account.transactions.append(
                 Transaction(
                     next(self._transactions), account.number, at, "Trade", leg.action,
