@@ -50,8 +50,9 @@ from tastytrade.metrics import (
     get_market_metrics,
     get_risk_free_rate,
 )
-from tastytrade.order import ComplexOrderType, InstrumentType, OrderStatus
+from tastytrade.order import ComplexOrderType, InstrumentType, OrderStatus, PlacedOrder
 from tastytrade.search import symbol_search
+from tastytrade.streamer import UnderlyingYearGainSummary
 from tastytrade.utils import TastytradeError
 from tastytrade.watchlists import PairsWatchlist, PrivateWatchlist, PublicWatchlist
 
@@ -241,6 +242,33 @@ async def test_balances_and_positions_are_pushed(simulator: Simulator) -> None:
                 async for balance in streamer.listen(AccountBalance):
                     if balance.cash_balance == Decimal("9732.40"):
                         break
+
+
+async def test_a_fill_is_pushed_whole(simulator: Simulator) -> None:
+    at = simulator.addresses
+    leg = {"action": "Buy to Open", "symbol": "KO", "quantity": 10}
+    async with open_session(at) as session:
+        accounts = await Account.get(session)
+        with anyio.fail_after(scaled(10)):
+            async with AlertStreamer(session) as streamer:
+                await streamer.subscribe_accounts(accounts)
+                placed = await switch(
+                    at, "order", account=at.accounts[0], legs=[leg], type="Market", until="Routed"
+                )
+                await switch(at, "order", do="fill", account=at.accounts[0], id=placed["done"])
+                async for order in streamer.listen(PlacedOrder):
+                    if order.status is OrderStatus.FILLED:
+                        assert order.id == placed["done"]
+                        assert order.legs[0].remaining_quantity == 0
+                        break
+                async for position in streamer.listen(CurrentPosition):
+                    assert position.symbol == "KO"
+                    assert position.quantity == 10
+                    break
+                async for summary in streamer.listen(UnderlyingYearGainSummary):
+                    assert summary.symbol == "KO"
+                    assert summary.yearly_realized_gain == 0
+                    break
 
 
 async def test_wrong_credentials(simulator: Simulator) -> None:
