@@ -1,8 +1,7 @@
 """DXLink over a websocket: handshake, authorization, channels and keep-alive of one connection.
 
-Source: dxFeed's AsyncAPI document of DXLink, v1.0.2. What a channel subscribes and
-sends is in `channel.py`. Where the document is silent the connection stays open and the
-client gets an ERROR.
+Source: dxFeed's AsyncAPI document of DXLink, v1.0.2. What a channel subscribes and sends is
+in `channel.py`. Where the document is silent the connection stays open and gets an ERROR.
 """
 
 import asyncio

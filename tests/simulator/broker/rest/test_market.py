@@ -74,6 +74,29 @@ async def test_nothing_is_written(closed: Simulator, path: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "not_permitted")
 
 
+async def test_ranges_and_neighbours_of_sessions(closed: Simulator) -> None:
+    query: Any = {"from-date": "2026-11-23", "to-date": "2026-11-30"}
+    _, body = await read(closed, "/market-time/sessions", **query)
+    assert [each["session-date"][-2:] for each in body["items"]] == ["23", "24", "25", "27", "30"]
+    for which, day in (("next", "2026-11-27"), ("previous", "2026-11-24")):
+        path = f"/market-time/equities/sessions/{which}"
+        _, body = await read(closed, path, date="2026-11-25")
+        assert body["session-date"] == day
+    _, body = await read(closed, "/market-time/futures/sessions/current/CME")
+    assert body["instrument-collection"] == "CME"
+
+
+async def test_active_equities_are_shares(closed: Simulator) -> None:
+    query: Any = {"lendability": "Easy To Borrow", "per-page": 10}
+    _, body = await read(closed, "/instruments/equities/active", **query)
+    assert len(body["items"]) == 10
+    assert not any(each["is-index"] for each in body["items"])
+    _, body = await read(closed, "/instruments/equities/active", lendability="Locate Required")
+    assert body["items"] == []
+    _, body = await read(closed, "/instruments/search", query="gold", type="Future")
+    assert {each["symbol"][:3] for each in body["items"]} == {"/GC"}
+
+
 async def test_public_lists_with_counts_only(closed: Simulator) -> None:
     _, body = await read(closed, "/public-watchlists", **{"counts-only": "true"})
     assert all(each["watchlist-entry-count"] > 0 for each in body["items"])
