@@ -2,13 +2,29 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
-MONTH_CODES = "FGHJKMNQUVXZ"
+from gateway.simulator.market.calendar import (
+    OPEN,
+    close_of,
+    instant,
+    is_trading_day,
+    monthly_expiry,
+    previous_trading_day,
+)
+from gateway.simulator.market.futures import (
+    PRODUCTS,
+    Contract,
+    Product,
+    list_contracts,
+    list_option_series,
+)
+
 WEEKLIES = 4
 MONTHLIES = 4
+FUTURE_REACH = 0.08
 CHAIN_REACH = 0.30  # strikes are listed this far from the reference price, so some are worthless
 
 
@@ -20,6 +36,7 @@ class Kind(StrEnum):
     FUTURE = "Future"
     CRYPTO = "Cryptocurrency"
     OPTION = "Equity Option"
+    FUTURE_OPTION = "Future Option"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,7 @@ class Instrument:
     exchange: str = "Q"
     name: str = ""  # what REST calls it, when that differs from the streamer's symbol
     multiplier: int = 1
+    contract: Contract | None = None  # of a future
 
     @property
     def broker_symbol(self) -> str:
@@ -62,15 +80,26 @@ class Option:
     strike: float
     tick: float
     tick_above: float  # from a price of 3.00 on
+    expires_s: float  # when its value is fixed, in epoch seconds
+    stops_s: float  # when its trading ends
+    kind: Kind = Kind.OPTION
+    multiplier: int = 100
+    is_am: bool = False  # settled on the opening prices
+    chain_type: str = "Standard"
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """All options of one root."""
+    """All options of one root. `underlying` is the streamer's symbol, of a future the product."""
 
     underlying: str
     root: str
     options: tuple[Option, ...]
+
+    @property
+    def kind(self) -> str:
+        """Standard, or Non-standard for the adjusted contracts of a corporate action."""
+        return self.options[0].chain_type
 
     def expiries(self) -> list[date]:
         """Return the expiry dates, earliest first."""
@@ -83,63 +112,126 @@ class Universe:
 
     instruments: dict[str, Instrument]
     options: dict[str, Option]
-    chains: dict[str, Chain]
+    chains: dict[str, tuple[Chain, ...]]
     by_broker_symbol: dict[str, str] = field(default_factory=dict)
+    future_options: dict[str, Option] = field(default_factory=dict)
+    future_chains: dict[str, tuple[Chain, ...]] = field(default_factory=dict)
+    """By the root of the product, `/ES`."""
+
+    def options_on(self, underlying: str) -> list[Option]:
+        """Return the options on a share or an index, over all roots."""
+        return [option for chain in self.chains.get(underlying, ()) for option in chain.options]
+
+    def find_option(self, symbol: str) -> Option | None:
+        """Return an option by the streamer's symbol."""
+        return self.options.get(symbol) or self.future_options.get(symbol)
 
 
 @lru_cache(maxsize=4)  # 40 ms a day; a test run opens a hundred simulators
 def list_universe(today: date) -> Universe:
     """Return the instruments and chains of a day; futures are the contracts then in front."""
     listed = {item.symbol: item for item in [*_stocks(), *_indices(), *_futures(today), *_crypto()]}
-    chains = {
-        underlying: Chain(underlying, root, tuple(_options(listed[underlying], root, step, today)))
-        for underlying, root, step in CHAINS
+    chains: dict[str, tuple[Chain, ...]] = {}
+    for series in CHAINS:
+        chain = Chain(
+            series.underlying,
+            series.root,
+            tuple(_options(listed[series.underlying], series, today)),
+        )
+        chains[series.underlying] = (*chains.get(series.underlying, ()), chain)
+    options = {
+        option.symbol: option
+        for each in chains.values()
+        for chain in each
+        for option in chain.options
     }
-    options = {option.symbol: option for chain in chains.values() for option in chain.options}
+    future_chains = {
+        f"/{product.root}": tuple(_future_chains(product, listed, today)) for product in PRODUCTS
+    }
+    future_options = {
+        option.symbol: option
+        for each in future_chains.values()
+        for chain in each
+        for option in chain.options
+    }
     names = {item.broker_symbol: item.symbol for item in listed.values()}
     names |= {option.occ: option.symbol for option in options.values()}
-    return Universe(listed, options, chains, names)
-
-
-def third_friday(year: int, month: int) -> date:
-    """Return the day on which monthly options expire."""
-    first = date(year, month, 1)
-    return first + timedelta(days=(4 - first.weekday()) % 7 + 14)
+    names |= {option.occ: option.symbol for option in future_options.values()}
+    return Universe(
+        listed, options, chains, names, future_options,
+        {root: found for root, found in future_chains.items() if found},
+    )  # fmt: skip
 
 
 def list_expiries(today: date, daily: bool) -> list[date]:
-    """Return expiries from today on: the coming weekdays if `daily`, Fridays, then monthlies."""
+    """Return expiries from today on: the coming weekdays if `daily`, Fridays, then monthlies.
+
+    What would fall on a holiday expires on the trading day before.
+    """
     days = {today + timedelta(days=n) for n in range(4)} if daily else set()
-    days = {day for day in days if day.weekday() < 5}
+    days = {day for day in days if is_trading_day(day)}
     friday = today + timedelta(days=(4 - today.weekday()) % 7)
-    days |= {friday + timedelta(weeks=n) for n in range(WEEKLIES)}
+    for n in range(WEEKLIES):
+        day = friday + timedelta(weeks=n)
+        days.add(day if is_trading_day(day) else previous_trading_day(day))
+    days |= set(list_monthlies(today))
+    return sorted(day for day in days if day >= today)
+
+
+def list_monthlies(today: date) -> list[date]:
+    """Return the monthly expiries from today on."""
     year, month = today.year, today.month
+    days = []
     for _ in range(MONTHLIES):
-        if third_friday(year, month) >= today:
-            days.add(third_friday(year, month))
+        days.append(monthly_expiry(year, month))
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-    return sorted(days)
+    return [day for day in days if day >= today]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """How the options of one root are listed."""
+
+    underlying: str
+    root: str
+    step: float
+    is_am: bool = False  # monthlies that settle on the opening
+    multiplier: int = 100
+    chain_type: str = "Standard"
 
 
 CHAINS = (
-    ("SPY", "SPY", 5.0),
-    ("QQQ", "QQQ", 5.0),
-    ("IWM", "IWM", 2.5),
-    ("AAPL", "AAPL", 2.5),
-    ("NVDA", "NVDA", 2.5),
-    ("TSLA", "TSLA", 5.0),
-    ("SPX", "SPXW", 25.0),
+    Series("SPY", "SPY", 5.0),
+    Series("QQQ", "QQQ", 5.0),
+    Series("IWM", "IWM", 2.5),
+    Series("AAPL", "AAPL", 2.5),
+    Series("NVDA", "NVDA", 2.5),
+    Series("TSLA", "TSLA", 5.0),
+    # What was left of older contracts by a three-for-two split: 150 shares each.
+    Series("TSLA", "TSLA1", 20.0, multiplier=150, chain_type="Non-standard"),
+    Series("SPX", "SPX", 100.0, is_am=True),
+    Series("SPX", "SPXW", 25.0),
 )
+AM_STOP = time(16, 15)  # of the day before
 DAILIES = {"SPY", "QQQ", "SPXW"}
 PENNY_ROOTS = {"SPY", "QQQ", "IWM"}
 
 
-def _options(item: Instrument, root: str, step: float, today: date) -> Iterator[Option]:
+def _options(item: Instrument, series: Series, today: date) -> Iterator[Option]:
+    root, step = series.root, series.step
     low = int(item.price * (1 - CHAIN_REACH) / step) + 1
     high = int(item.price * (1 + CHAIN_REACH) / step)
     tick = 0.05 if item.kind is Kind.INDEX else 0.01
     above = 0.10 if item.kind is Kind.INDEX else (0.01 if root in PENNY_ROOTS else 0.05)
-    for expiry in list_expiries(today, daily=root in DAILIES):
+    monthly = series.is_am or series.chain_type != "Standard"
+    expiries = list_monthlies(today) if monthly else list_expiries(today, daily=root in DAILIES)
+    for expiry in expiries:
+        expires_s = stops_s = close_of(expiry)
+        if series.is_am:
+            expires_s, stops_s = (
+                instant(expiry, OPEN),
+                instant(previous_trading_day(expiry), AM_STOP),
+            )
         for n in range(low, high + 1):
             strike = n * step
             for right in "CP":
@@ -154,7 +246,46 @@ def _options(item: Instrument, root: str, step: float, today: date) -> Iterator[
                     strike=strike,
                     tick=tick,
                     tick_above=above,
+                    expires_s=expires_s,
+                    stops_s=stops_s,
+                    multiplier=series.multiplier,
+                    is_am=series.is_am,
+                    chain_type=series.chain_type,
                 )
+
+
+def _future_chains(product: Product, listed: dict[str, Instrument], today: date) -> Iterator[Chain]:
+    for code, contract, expiry, is_am in list_option_series(product, today):
+        future = listed[f"{contract.symbol}:{product.venue}"]
+        step = product.option_step
+        low = int(future.price * (1 - FUTURE_REACH) / step) + 1
+        high = int(future.price * (1 + FUTURE_REACH) / step)
+        expires_s = instant(expiry, OPEN) if is_am else close_of(expiry)
+        beneath = f".{contract.name} {code}{expiry.year % 10} "
+        yield Chain(
+            f"/{product.root}",
+            code[:-1],
+            tuple(
+                Option(
+                    symbol=f"./{code}{expiry.year % 100}{right}{n * step:g}:{product.venue}",
+                    occ=f"{beneath}{expiry:%y%m%d}{right}{n * step:g}",
+                    underlying=future.symbol,
+                    root=code[:-1],
+                    expiry=expiry,
+                    is_call=right == "C",
+                    strike=n * step,
+                    tick=product.option_tick,
+                    tick_above=product.option_tick,
+                    expires_s=expires_s,
+                    stops_s=expires_s,
+                    kind=Kind.FUTURE_OPTION,
+                    multiplier=product.size,
+                    is_am=is_am,
+                )
+                for n in range(low, high + 1)
+                for right in "CP"
+            ),
+        )
 
 
 def _stocks() -> Iterator[Instrument]:
@@ -190,39 +321,23 @@ def _indices() -> Iterator[Instrument]:
 
 
 def _futures(today: date) -> Iterator[Instrument]:
-    quarter_year, quarter = today.year, -(-today.month // 3) * 3
-    if third_friday(quarter_year, quarter) < today:
-        quarter_year, quarter = _add_months(quarter_year, quarter, 3)
-    # Crude oil of the next month stops trading around the 20th of this one.
-    oil = _add_months(today.year, today.month, 1 if today.day <= 18 else 2)
-    # Gold trades in even months; the front one is left about five weeks before its delivery ends.
-    metal = _add_months(today.year, today.month, 2 + today.month % 2)
-    for root, venue, (year, month), price, volatility, tick, digits, size, description in (
-        ("ES", "XCME", (quarter_year, quarter), 6021.25, 0.15, 0.25, 2, 50, "E-mini S&P 500"),
-        ("NQ", "XCME", (quarter_year, quarter), 20985.50, 0.20, 0.25, 2, 20, "E-mini Nasdaq 100"),
-        ("RTY", "XCME", (quarter_year, quarter), 2409.30, 0.22, 0.10, 1, 50, "E-mini Russell 2000"),
-        ("CL", "XNYM", oil, 71.34, 0.32, 0.01, 2, 1000, "Crude Oil"),
-        ("GC", "XCEC", metal, 2672.40, 0.16, 0.10, 1, 100, "Gold"),
-    ):
-        code = f"/{root}{MONTH_CODES[month - 1]}"
-        yield Instrument(
-            symbol=f"{code}{year % 100}:{venue}",
-            kind=Kind.FUTURE,
-            description=f"{description} {month:02d}/{year}",
-            price=price,
-            volatility=volatility,
-            per_s=3.0,
-            tick=tick,
-            decimals=digits,
-            exchange="G",
-            name=f"{code}{year % 10}",
-            multiplier=size,
-        )
-
-
-def _add_months(year: int, month: int, count: int) -> tuple[int, int]:
-    months = year * 12 + month - 1 + count
-    return months // 12, months % 12 + 1
+    for product in PRODUCTS:
+        for n, contract in enumerate(list_contracts(product, today)):
+            price = product.price * (1 + 0.008 * n)  # a later month costs its carry more
+            yield Instrument(
+                symbol=f"{contract.symbol}:{product.venue}",
+                kind=Kind.FUTURE,
+                description=f"{product.name} {contract.month:02d}/{contract.year}",
+                price=round(round(price / product.tick) * product.tick, 2),
+                volatility=product.volatility,
+                per_s=3.0 / (1 + 2 * n),
+                tick=product.tick,
+                decimals=product.decimals,
+                exchange="G",
+                name=contract.name,
+                multiplier=product.size,
+                contract=contract,
+            )
 
 
 def _crypto() -> Iterator[Instrument]:
@@ -285,6 +400,7 @@ DIS 115.65 0.26 1.25 1810 0.008 1 stock The Walt Disney Company
 BA 149.30 0.33 1.50 748 0.000 1 stock The Boeing Company
 UNH 590.90 0.24 0.60 920 0.014 1 stock UnitedHealth Group Incorporated
 JNJ 155.15 0.15 0.50 2410 0.032 1 stock Johnson & Johnson
+BRK/B 471.30 0.16 0.85 1310 0.000 1 stock Berkshire Hathaway Inc.
 V 309.90 0.17 0.95 1950 0.007 1 stock Visa Inc.
 KO 63.90 0.14 0.55 4310 0.030 1 stock The Coca-Cola Company
 F 11.18 0.34 1.45 3970 0.054 1 stock Ford Motor Company

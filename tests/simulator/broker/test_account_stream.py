@@ -94,7 +94,7 @@ async def test_only_changes_are_pushed(closed: Simulator) -> None:
 
 async def test_pushes_and_rest_agree(simulator: Simulator) -> None:
     at, ledger = simulator.addresses, simulator.world.ledger
-    await switch(at, "account", push_s=0.02)
+    await switch(at, "account", push_s=0.02, push_marks=True)
     async with open_stream(simulator) as stream:
         await stream.ask("connect", value=at.accounts)
         for _ in range(10):

@@ -135,12 +135,20 @@ async def test_rest(closed: Simulator) -> None:
         for account in accounts:
             assert await Account.get(session, account.account_number) == account
             assert (await account.get_trading_status(session)).is_closed is False
-            assert await account.get_live_orders(session) == []
-            assert await account.get_history(session) == []
             balance = await account.get_balances(session)
             positions = await account.get_positions(session, include_marks=True)
             total = sum(
-                (position.mark or 0) * (1 if position.quantity_direction == "Long" else -1)
+                position.multiplier
+                * position.quantity
+                * (1 if position.quantity_direction == "Long" else -1)
+                * (
+                    (position.mark_price or 0)
+                    - (
+                        position.average_daily_market_close_price or 0
+                        if position.instrument_type is InstrumentType.FUTURE
+                        else 0
+                    )
+                )
                 for position in positions
             )
             assert balance.net_liquidating_value == balance.cash_balance + total
@@ -192,7 +200,7 @@ async def test_instruments_and_market_data(closed: Simulator) -> None:
 
 async def test_balances_and_positions_are_pushed(simulator: Simulator) -> None:
     at = simulator.addresses
-    await switch(at, "account", push_s=0.05)
+    await switch(at, "account", push_s=0.05, push_marks=True)
     async with open_session(at) as session:
         accounts = await Account.get(session)
         with anyio.fail_after(scaled(10)):
@@ -206,6 +214,7 @@ async def test_balances_and_positions_are_pushed(simulator: Simulator) -> None:
                 async for position in streamer.listen(CurrentPosition):
                     assert position.mark
                     break
+                await switch(at, "account", push_marks=False)
                 await switch(at, "balance", account=at.accounts[1], cash_delta="1000.5")
                 async for balance in streamer.listen(AccountBalance):
                     if balance.cash_balance == Decimal("9732.40"):

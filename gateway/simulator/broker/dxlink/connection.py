@@ -281,7 +281,9 @@ class FeedConnection:
         if problem:
             await self._say_error(number, "BAD_ACTION", problem)
             return
-        self._channels[number] = FeedChannel(number, str(contract), self._world.market)
+        channel = FeedChannel(number, str(contract), self._world.market)
+        channel.is_compact = not self._world.faults.has_full_format
+        self._channels[number] = channel
         await self._say(
             {
                 "type": "CHANNEL_OPENED",
@@ -297,6 +299,8 @@ class FeedConnection:
     async def _configure(self, channel: FeedChannel, message: Message) -> None:
         # What is waiting was promised in the old format, so it goes first.
         await self._flush(channel)
+        if not self._world.faults.has_full_format:
+            message = message | {"acceptDataFormat": "COMPACT"}
         await self._say(channel.setup(message))
 
     async def _subscribe(self, channel: FeedChannel, message: Message) -> None:
@@ -311,6 +315,8 @@ class FeedConnection:
             if faults.drops_add():
                 self._world.journal.counts["adds_dropped"] += 1
                 continue
+            if kind in faults.withheld_types:
+                continue  # accepted without a word, and without data
             held += 1
             if held > faults.subscription_limit:
                 raise BadAction("The number of subscriptions has exceeded the configured limit")

@@ -261,9 +261,10 @@ async def test_a_whole_chain_arrives_in_small_frames(simulator: Simulator) -> No
 
 
 async def test_one_sided_options_say_nan(simulator: Simulator) -> None:
-    day = simulator.world.market.universe.chains["SPX"].expiries()[0]
+    listed = simulator.world.market.universe.options_on("SPX")
+    day = min(option.expiry for option in listed)
     far = max(
-        (o for o in simulator.world.market.universe.chains["SPX"].options if o.expiry == day),
+        (option for option in listed if option.expiry == day),
         key=lambda option: option.strike * option.is_call,
     )
     fields = {"Quote": ["eventSymbol", "bidPrice", "askPrice", "bidSize", "askSize"]}
