@@ -11,10 +11,10 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.addresses import LOOPBACK_HOSTS as LOOPBACK_HOSTS
+from gateway.addresses import is_loopback as is_loopback
 from gateway.errors import ConfigurationError
 from gateway.streams.symbols import split_symbols
-
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 DEFAULT_SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
 
@@ -35,11 +35,6 @@ FILES = {
     "redis_url": "redis_url_file",
 }
 """Secrets that may stand in a file of their own, and the setting that names it."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    return host.strip("[]").lower() in LOOPBACK_HOSTS
 
 
 class Settings(BaseSettings):
