@@ -33,7 +33,7 @@ STAGES = [
     },
     {
         f"gateway.streams.{name}"
-        for name in ("records", "sse", "markets", "demand", "backoff", "publisher")
+        for name in ("records", "sse", "latest", "markets", "demand", "backoff", "publisher")
     },
     {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},
