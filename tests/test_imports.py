@@ -23,7 +23,8 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 STAGES = [
     {
         *("gateway.clock", "gateway.errors", "gateway.settings"),
-        *("gateway.streams.symbols", "gateway.streams.topics"),
+        *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
+        *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },
     {
         f"gateway.streams.{name}"
