@@ -22,14 +22,9 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 # a half together comes after its parts.
 STAGES = [
     {
-        *(
-            "gateway.addresses",
-            "gateway.clock",
-            "gateway.errors",
-            "gateway.redaction",
-            "gateway.settings",
-        ),
-        *("gateway.streams.symbols", "gateway.streams.topics"),
+        *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
+        *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
+        *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },
     {
         f"gateway.streams.{name}"
