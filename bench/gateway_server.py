@@ -10,7 +10,7 @@ import sys
 from bench.process import raise_file_limit
 from bench.publish import follow_orders, read_symbols, tell
 from gateway.app import build_app, create_context
-from gateway.server import Server, open_socket, set_up_logging
+from gateway.server.server import Server, open_socket, set_up_logging
 from gateway.settings import load_settings
 
 

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from bench.process import raise_file_limit
 from bench.publish import follow_orders, read_symbols, tell
 from bench.records import Tape
-from gateway.server import open_socket
+from gateway.server.server import open_socket
 
 
 def create_app(tape: Tape) -> Starlette:

@@ -16,7 +16,7 @@ import msgspec
 
 from bench.publish import PAUSE_S, Order, Report, due, read_symbols, tell
 from bench.records import Tape
-from gateway.streams.events import encode
+from gateway.streams.records import encode
 
 
 def request(tape: Tape, seq: int, at_ns: int, is_by_symbol: bool) -> bytes:

@@ -124,12 +124,12 @@ def measure_page(browser: Browser, url: str, pid: int, row: str, seconds: float)
         page.wait_for_timeout(WARM_S * 1000)
         begun, begun_s, cpu_s = read_metrics(session), time.monotonic(), on_cpu_s(pid)
         page.wait_for_timeout(seconds * 1000)
-        ended, took_s = read_metrics(session), time.monotonic() - begun_s
+        revoked, took_s = read_metrics(session), time.monotonic() - begun_s
         cpu_s = on_cpu_s(pid) - cpu_s
         changes = page.evaluate(CHANGES, ".quotes tbody tr")
 
     def share(name: str) -> float:
-        return 100 * (ended[name] - begun[name]) / took_s
+        return 100 * (revoked[name] - begun[name]) / took_s
 
     return Result(
         row,

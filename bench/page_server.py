@@ -26,12 +26,12 @@ from bench.process import raise_file_limit
 from bench.publish import tell
 from gateway.app import build_app, create_context
 from gateway.pages import Symbols, metric, page, watchlist
-from gateway.pages.library import Library
-from gateway.pages.watchlist import WatchlistPanel
-from gateway.server import Server, open_socket, set_up_logging
+from gateway.pages.authoring.library import Library
+from gateway.pages.panels.watchlist import WatchlistPanel
+from gateway.server.server import Server, open_socket, set_up_logging
 from gateway.settings import load_settings
-from gateway.streams.events import BalanceUpdate, QuoteUpdate, Status, format_time
-from gateway.streams.hub import Hub
+from gateway.streams.hub.hub import Hub
+from gateway.streams.records import BalanceUpdate, QuoteUpdate, Status, format_time
 
 TICK_S = 0.25
 
@@ -156,7 +156,7 @@ class Floor:
         while True:
             rows = []
             for index, key in enumerate(self._panel.keys(())):
-                record = hub.latest(*key)
+                record = hub.latest(key)
                 assert isinstance(record, QuoteUpdate)
                 flash = 0
                 if index in before and index not in flashed and record.last != before[index]:
@@ -213,7 +213,7 @@ def main() -> None:
     async def publish() -> None:
         await feed(context.hub, symbols, rate)
 
-    gateway = build_app(context, publish, Library(makers=[desk]))
+    gateway = build_app(context, publish, Library(factories=[desk]))
     pages = Floor(gateway, symbols)
     floor = Starlette(
         routes=[

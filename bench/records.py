@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from itertools import accumulate
 
-from gateway.streams.events import QuoteUpdate
+from gateway.streams.records import QuoteUpdate
 
 PERIOD = 4096
 """Which symbol is next repeats after so many records."""

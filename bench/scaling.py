@@ -28,13 +28,13 @@ from bench.publish import Order, follow_orders, tell
 from bench.records import Expectation, Tape
 from bench.servers import TOKEN, Server, _start, _stop, open_server
 from bench.workloads import settle
-from gateway.server import set_up_logging
+from gateway.server.server import set_up_logging
 from gateway.settings import load_settings
-from gateway.streams.backplane import Backplane
-from gateway.streams.events import Status
-from gateway.streams.interest import Interest
-from gateway.streams.leader import Leader
+from gateway.streams.backplane.election import Election
+from gateway.streams.backplane.server import Backplane
+from gateway.streams.demand import Demand
 from gateway.streams.publisher import Publisher
+from gateway.streams.records import Status
 from tests.valkey import Valkey, find_port, open_valkey
 
 WEBS = 2
@@ -103,10 +103,10 @@ async def _feed(symbols: int) -> None:
     settings = load_settings(symbols=tape.symbols)
     set_up_logging(settings)
     assert settings.redis_url is not None
-    interest = Interest(tape.symbols, now_s=time.monotonic)
+    demand = Demand(tape.symbols, now_s=time.monotonic)
     backplane = Backplane(settings.redis_url.get_secret_value())
-    leader = Leader(
-        backplane, interest, lambda publisher: _Ordered(publisher, tape), lease_s=settings.lease_s
+    leader = Election(
+        backplane, demand, lambda publisher: _Ordered(publisher, tape), lease_s=settings.lease_s
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leader.stop)
     await leader.run()
@@ -211,19 +211,19 @@ def measure(name: str, work: str, seconds: float, cores: tuple[set[int], set[int
             (cpu_s(pids) - spent) / took_s for pids, spent in zip(groups, before, strict=True)
         )
         client_s = time.process_time() - client_s
-        tally = load.finish(report.last)
-        latencies = sorted(tally.latencies_us)
+        drops = load.finish(report.last)
+        latencies = sorted(drops.latencies_us)
         return Row(
             server=name,
             workload=work,
-            deliveries_per_s=tally.delivered / took_s,
+            deliveries_per_s=drops.delivered / took_s,
             p50_ms=(percentile(latencies, 0.5) or 0) / 1e3,
             p99_ms=(percentile(latencies, 0.99) or 0) / 1e3,
             max_ms=(latencies[-1] if latencies else 0) / 1e3,
-            lost=tally.lost,
-            doubled=tally.doubled,
-            out_of_order=tally.out_of_order,
-            conflated=tally.conflated,
+            lost=drops.lost,
+            doubled=drops.doubled,
+            out_of_order=drops.out_of_order,
+            conflated=drops.conflated,
             web_cpu=web,
             feed_cpu=feed,
             valkey_cpu=server,

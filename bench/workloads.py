@@ -225,7 +225,7 @@ def _ns_per_byte(setup: Setup, work: Workload, many: Use) -> float:
 def run_ingest(setup: Setup) -> Result:
     """A simulator that floods, the SDK, the hub; a delivery is one published record."""
     from bench.ingest_process import Ingest
-    from gateway.demo import open_simulator
+    from gateway.cli.demo import open_simulator
 
     with open_simulator(seed=1) as wait:
         address = wait()

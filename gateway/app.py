@@ -18,25 +18,28 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from gateway.pages.describing import PageMaker
-from gateway.pages.library import Library
-from gateway.pages.loading import find_files
-from gateway.pages.templating import create_environment
+from gateway.pages.authoring.factory import PageFactory
+from gateway.pages.authoring.library import Library
+from gateway.pages.authoring.loader import find_files
+from gateway.pages.rendering.templates import create_environment
 from gateway.settings import Settings, load_settings
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.upstream import Upstream
-from gateway.web import auth, events, guard, health, live, metrics, problem, pulse
-from gateway.web.access import open_access
-from gateway.web.auth import RequireViewer, Rule, Rules
-from gateway.web.context import Context
-from gateway.web.guard import Guard, own_hosts
-from gateway.web.proxies import TrustProxies
+from gateway.streams.backplane.follower_hub import FollowerHub
+from gateway.streams.demand import Demand
+from gateway.streams.hub.hub import Hub
+from gateway.streams.upstream.upstream import Upstream
+from gateway.web import api, health, heartbeat, metrics, page_stream, problem
+from gateway.web.auth import forms
+from gateway.web.auth.authenticator import create_authenticator
+from gateway.web.auth.forms import RequireViewer, RoutePolicies, RoutePolicy
+from gateway.web.middleware import guard
+from gateway.web.middleware.guard import Guard, own_hosts
+from gateway.web.middleware.proxies import TrustProxies
+from gateway.web.state import Context
 from gateway.web.static import Assets
 
 if TYPE_CHECKING:
-    from gateway.streams.replica import Replica
-    from gateway.web.siblings import Siblings
+    from gateway.streams.backplane.follower import Follower
+    from gateway.web.auth.revocations import Peers
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ EPOCH_LENGTH = 6
 
 Run = Callable[[], Awaitable[None]]
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[Any]]
-Pages = str | Path | Sequence[PageMaker]
+Pages = str | Path | Sequence[PageFactory]
 """A file, a folder, or what `@page` made of functions."""
 
 
@@ -69,7 +72,7 @@ def create_app(
     middleware: Sequence[Middleware] = (),
     lifespan: Lifespan | None = None,
 ) -> Starlette:
-    """The whole gateway, for any ASGI server; `gateway.server` serves it best.
+    """The whole gateway, for any ASGI server; `gateway.server.server` serves it best.
 
     `pages` replace those of GATEWAY_PAGES. `routes` are for viewers only, `middleware` sees what
     was let in, `lifespan` runs within the gateway's own. Mounted below a prefix, the application
@@ -85,9 +88,9 @@ def create_app(
     context = create_context(settings)
     if settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()
-        replica = create_replica(url, context)
-        return build_app(context, replica.run, library, additions, create_siblings(url))
-    upstream = Upstream(settings, context.hub, context.interest)
+        follower = create_follower(url, context)
+        return build_app(context, follower.run, library, additions, create_peers(url))
+    upstream = Upstream(settings, context.hub, context.demand)
     context.report = upstream.report
     return build_app(context, upstream.run, library, additions)
 
@@ -102,40 +105,36 @@ def create_library(pages: Pages | None) -> Library:
     if isinstance(pages, str | Path):
         find_files(Path(pages))
         return Library(Path(pages))
-    return Library(makers=pages or ())
+    return Library(factories=pages or ())
 
 
-def create_replica(url: str, context: Context) -> "Replica":
+def create_follower(url: str, context: Context) -> "Follower":
     """What fills the hub with what a feed process publishes."""
-    from gateway.streams.backplane import Backplane
-    from gateway.streams.replica import Replica
+    from gateway.streams.backplane.follower import Follower
+    from gateway.streams.backplane.server import Backplane
 
-    replica = Replica(Backplane(url), context.hub, context.interest)
-    context.report = replica.report
-    context.figures = replica.figures
-    context.find_trouble = replica.find_trouble
-    return replica
+    assert isinstance(context.hub, FollowerHub)
+    follower = Follower(Backplane(url), context.hub, context.demand)
+    context.report = follower.report
+    context.figures = follower.stats
+    context.find_trouble = follower.find_trouble
+    return follower
 
 
-def create_siblings(url: str) -> "Siblings":
+def create_peers(url: str) -> "Peers":
     """What this web process and the others tell each other."""
-    from gateway.streams.backplane import Backplane
-    from gateway.web.siblings import Siblings
+    from gateway.streams.backplane.server import Backplane
+    from gateway.web.auth.revocations import Peers
 
-    return Siblings(Backplane(url))
+    return Peers(Backplane(url))
 
 
 def create_context(settings: Settings) -> Context:
     """An empty hub of a new epoch, and nobody who wants anything but the default symbols."""
     return Context(
         settings=settings,
-        hub=Hub(
-            epoch="".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LENGTH)),
-            is_replica=settings.redis_url is not None,
-            history_events=settings.history_events,
-            tick_s=settings.tick_ms / 1000,
-        ),
-        interest=Interest(
+        hub=_create_hub(settings),
+        demand=Demand(
             settings.symbols,
             max_symbols=settings.max_symbols,
             # The feed process lets symbols linger, for all web processes together.
@@ -145,22 +144,33 @@ def create_context(settings: Settings) -> Context:
     )
 
 
+def _create_hub(settings: Settings) -> Hub:
+    tick_s, history_events = settings.tick_ms / 1000, settings.history_events
+    if settings.redis_url is not None:
+        return FollowerHub(tick_s=tick_s, history_events=history_events)
+    epoch = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LENGTH))
+    return Hub(epoch=epoch, tick_s=tick_s, history_events=history_events)
+
+
 def build_app(
     context: Context,
     run_upstream: Run,
     library: Library | None = None,
     additions: Additions | None = None,
-    siblings: "Siblings | None" = None,
+    peers: "Peers | None" = None,
 ) -> Starlette:
     """The web half around a context; `run_upstream` feeds its hub until cancelled.
 
-    `app.state.access` knows the token. `app.state.on_crash` is called when `run_upstream` ends by
-    itself; at first it asks the process to stop.
+    `app.state.authenticator` knows the token. `app.state.on_crash` is called when
+    `run_upstream` ends by itself; at first it asks the process to stop.
     """
-    access = open_access(context.settings, siblings)
+    authenticator = create_authenticator(context.settings, peers)
     assets = Assets(STATIC)
-    environment = create_environment(assets.url, {"is_simulated": context.settings.is_simulation})
-    rules = Rules()
+    environment = create_environment(
+        assets.url,
+        {"is_simulated": context.settings.is_simulation, "has_login": not authenticator.is_open},
+    )
+    policies = RoutePolicies()
     library = library or create_library(context.settings.pages)
     additions = additions or Additions()
 
@@ -174,34 +184,34 @@ def build_app(
         root_path, title = problem.root_path_of(request.scope), HTTPStatus(status).phrase
         return template.render(status=status, title=title, detail=detail, root_path=root_path)
 
-    login, logout = auth.routes(access, login_page)
+    login, logout = forms.routes(authenticator, login_page)
     routes: list[BaseRoute] = [
-        *rules.declare(Rule.PUBLIC, health.public_routes(context)),
-        *rules.declare(Rule.PUBLIC, login),
-        *rules.declare(Rule.PUBLIC, [assets.route]),
-        *rules.declare(Rule.VIEWER, events.routes(context)),
-        *rules.declare(Rule.VIEWER, health.routes(context)),
-        *rules.declare(Rule.VIEWER, metrics.routes(context)),
-        *rules.declare(Rule.VIEWER, logout),
-        *rules.declare(Rule.VIEWER, additions.routes),
+        *policies.declare(RoutePolicy.PUBLIC, health.public_routes(context)),
+        *policies.declare(RoutePolicy.PUBLIC, login),
+        *policies.declare(RoutePolicy.PUBLIC, [assets.route]),
+        *policies.declare(RoutePolicy.VIEWER, api.routes(context)),
+        *policies.declare(RoutePolicy.VIEWER, health.routes(context)),
+        *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
+        *policies.declare(RoutePolicy.VIEWER, logout),
+        *policies.declare(RoutePolicy.VIEWER, additions.routes),
         # Last, because a page may be at any address that is left.
-        *rules.declare(Rule.VIEWER, live.routes(context, environment, library)),
+        *policies.declare(RoutePolicy.VIEWER, page_stream.routes(context, environment, library)),
     ]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         # Not what was given: mounted elsewhere, that is the application around us.
-        rules.check(app.routes)
+        policies.check(app.routes)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_supervise(app, run_upstream), name="upstream"),
-                group.create_task(pulse.beat(context), name="heartbeat"),
-                group.create_task(pulse.measure_lag(context), name="loop lag"),
-                group.create_task(access.watch(context.settings.viewers), name="access"),
-                group.create_task(access.run_siblings(), name="siblings"),
+                group.create_task(heartbeat.beat(context), name="heartbeat"),
+                group.create_task(heartbeat.measure_lag(context), name="loop lag"),
+                group.create_task(authenticator.watch(context.settings.viewers), name="access"),
+                group.create_task(authenticator.run_peers(), name="revocations"),
                 group.create_task(library.watch(), name="page files"),
             ]
-            await access.look_at_siblings()
+            await authenticator.look_at_peers()
             logger.info("started, epoch %s", context.hub.epoch)
             try:
                 async with additions.lifespan(app) if additions.lifespan else nullcontext():
@@ -222,7 +232,7 @@ def build_app(
                 max_query_bytes=context.settings.max_query_bytes,
             ),
             Middleware(TrustProxies, networks=context.settings.trusted_proxies),
-            Middleware(RequireViewer, access=access, rules=rules),
+            Middleware(RequireViewer, authenticator=authenticator, policies=policies),
             *additions.middleware,
         ],
         exception_handlers=problem.handlers(error_page, guard.SECURITY_HEADERS),
@@ -230,7 +240,7 @@ def build_app(
         max_body_size=context.settings.max_body_bytes,
     )
     app.state.context = context
-    app.state.access = access
+    app.state.authenticator = authenticator
     app.state.on_crash = lambda: signal.raise_signal(signal.SIGTERM)
     return app
 

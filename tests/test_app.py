@@ -9,7 +9,9 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.app import EPOCH_LENGTH, build_app, create_app, create_context
-from gateway.streams.events import ConfigurationError, QuoteUpdate
+from gateway.errors import ConfigurationError
+from gateway.streams.records import QuoteUpdate
+from gateway.streams.topics import market_topic
 from tests.waiting import eventually
 from tests.web.running import idle, make_quote, make_settings
 
@@ -30,8 +32,8 @@ def test_settings_reach_the_parts() -> None:
     settings = make_settings(tick_ms=20, max_symbols=9, linger_s=3, symbols="SPY")
     context = create_context(settings)
     assert context.hub.tick_s == 0.02
-    assert (context.interest.max_symbols, context.interest.linger_s) == (9, 3)
-    assert context.interest.wanted == {"SPY"}
+    assert (context.demand.max_symbols, context.demand.linger_s) == (9, 3)
+    assert context.demand.wanted == {"SPY"}
 
 
 def test_the_whole_gateway_is_made_from_settings_alone() -> None:
@@ -56,7 +58,7 @@ async def test_the_tasks_run_as_long_as_the_app(app: Starlette) -> None:
     async with app.router.lifespan_context(app):
         assert task_names() == NAMES
         context.hub.publish(make_quote())
-        assert isinstance(context.hub.latest("quote_update", "SPY"), QuoteUpdate)
+        assert isinstance(context.hub.latest(market_topic("quote_update", "SPY")), QuoteUpdate)
     assert task_names() == set()
     assert context.hub.closing == "shutdown"
 

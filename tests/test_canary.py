@@ -17,8 +17,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from gateway.web.auth import COOKIE
-from gateway.web.viewers import add_viewer
+from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.viewers import add_viewer
 from tests.faults.trial import Trial
 from tests.processes import clean_environment
 from tests.simulation import Simulator, open_simulator

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.clock import SteadyWall, read_steady_s
+from gateway.clock import Clock, SteadyWall, read_steady_s
 
 moves = st.lists(st.tuples(st.sampled_from(["pass", "set"]), st.integers(-7200, 7200)), max_size=9)
 
@@ -15,7 +15,7 @@ moves = st.lists(st.tuples(st.sampled_from(["pass", "set"]), st.integers(-7200, 
 @given(moves)
 def test_only_passing_time_moves_it(moves: list[tuple[str, int]]) -> None:
     wall_s, steady_s, passed_s = 1_795_188_600, 50, 0
-    clock = SteadyWall(lambda: wall_s, lambda: steady_s)
+    clock = SteadyWall(Clock(wall_s=lambda: wall_s, steady_s=lambda: steady_s))
     for kind, seconds in moves:
         if kind == "pass":
             passed_s += abs(seconds)
@@ -24,7 +24,7 @@ def test_only_passing_time_moves_it(moves: list[tuple[str, int]]) -> None:
         else:
             wall_s += seconds
         assert clock() == 1_795_188_600 + passed_s
-    clock.believe()
+    clock.resync()
     assert clock() == wall_s
 
 
@@ -33,3 +33,9 @@ def test_as_long_as_nobody_sets_it_it_is_the_wall_clock(monkeypatch: pytest.Monk
     monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
     before_s = time.monotonic()
     assert before_s <= read_steady_s() <= time.monotonic()
+
+
+def test_one_clock_has_one_time() -> None:
+    clock = Clock(wall_s=lambda: 1_795_188_600.1239)
+    assert clock.now_ms() == 1_795_188_600_123
+    assert clock.now().isoformat() == "2026-11-20T15:30:00.123900+00:00"

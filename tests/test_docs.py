@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 import gateway.pages
-from gateway.pages.chart import HOURS, INTERVALS, KINDS
-from gateway.pages.describing import PageMaker
-from gateway.pages.loading import load_pages
-from gateway.pages.templating import FILTERS
-from gateway.pages.watchlist import COLUMNS, SORTS
-from gateway.streams.events import Record
+from gateway.pages.authoring.factory import PageFactory
+from gateway.pages.authoring.loader import load_pages
+from gateway.pages.panels.chart import HOURS, INTERVALS, KINDS
+from gateway.pages.panels.watchlist import COLUMNS, SORTS
+from gateway.pages.rendering.templates import FILTERS
+from gateway.streams.records import Record
+from tests.pages.panels.test_panels import render
 from tests.pages.reading import make_balance, make_quote
-from tests.pages.test_panels import render
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "pages.md").read_text()
@@ -23,7 +23,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 OWN = [each for each in EXAMPLES if "@panel(" in each]
 
 
-def load(folder: Path, source: str) -> list[PageMaker]:
+def load(folder: Path, source: str) -> list[PageFactory]:
     file = folder / "my_page.py"
     file.write_text(source)
     return load_pages(file)
@@ -31,8 +31,8 @@ def load(folder: Path, source: str) -> list[PageMaker]:
 
 def show(folder: Path, source: str, *records: Record) -> str:
     """What the last panel of the page shows of these records."""
-    (maker,) = load(folder, source)
-    return " ".join(render(maker.describe().panels[-1], *records).words.split())
+    (factory,) = load(folder, source)
+    return " ".join(render(factory.describe().panels[-1], *records).words.split())
 
 
 def test_there_are_three_complete_panels() -> None:
@@ -40,15 +40,15 @@ def test_there_are_three_complete_panels() -> None:
 
 
 def test_the_first_example_is_a_page(tmp_path: Path) -> None:
-    (maker,) = load(tmp_path, EXAMPLES[0])
-    ids = [each.id for each in maker.describe().panels]
+    (factory,) = load(tmp_path, EXAMPLES[0])
+    ids = [each.id for each in factory.describe().panels]
     assert {"metric", "balance", "watchlist", "chart-now", "chart-history"} <= set(ids)
 
 
 def test_the_example_with_parameters(tmp_path: Path) -> None:
     imports = "from gateway.pages import chart, metric, page\n"
-    (maker,) = load(tmp_path, imports + EXAMPLES[1])
-    page = maker.describe(symbol="QQQ", interval="1h")
+    (factory,) = load(tmp_path, imports + EXAMPLES[1])
+    page = factory.describe(symbol="QQQ", interval="1h")
     assert "QQQ{=h,tho=true}" in page.symbols
 
 

@@ -14,36 +14,27 @@ import pytest
 
 import gateway
 
-SDK_USERS = {f"gateway.streams.{name}" for name in ("session", "feed", "accounts", "normalize")}
-REDIS_USERS = {"gateway.streams.backplane"}
-UPSTREAM = {
-    f"gateway.streams.{name}" for name in ("session", "wire", "feed", "accounts", "upstream")
-}
+UPSTREAM = "gateway.streams.upstream"
+SDK_USERS = {f"{UPSTREAM}.{name}" for name in ("session", "market_data", "accounts", "normalize")}
+REDIS_USERS = {"gateway.streams.backplane.server"}
 
 # Each may import its own stage and earlier ones. What all stages speak of comes first; what puts
 # a half together comes after its parts.
 STAGES = [
-    {"gateway.clock", "gateway.settings", "gateway.streams.events", "gateway.streams.symbols"},
+    {
+        *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
+        *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
+        *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
+    },
     {
         f"gateway.streams.{name}"
-        for name in (
-            *("candles", "normalize", "interest", "backoff", "hours", "publisher"),
-            *("stages", "markets", "freshness", "tally", "figures"),
-        )
+        for name in ("records", "sse", "latest", "markets", "demand", "backoff", "publisher")
     },
-    {"gateway.streams.session", "gateway.streams.wire"},
-    {"gateway.streams.feed", "gateway.streams.accounts"},
-    {"gateway.streams.entries", "gateway.streams.outlet"},
-    {f"gateway.streams.{name}" for name in ("subscription", "log", "cursors")},
-    {"gateway.streams.hub"},
-    {"gateway.streams.scripts", "gateway.streams.messages"},
+    {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},
-    {"gateway.streams.leader", "gateway.streams.replica"},
-    {"gateway.streams.upstream"},
     {"gateway.web", "gateway.pages"},
-    {"gateway.app", "gateway.connection"},
-    {"gateway.server", "gateway.lifeline"},
-    {"gateway.demo", "gateway.check", "gateway.tail", "gateway.feeder", "gateway.workers"},
+    {"gateway.app"},
+    {"gateway.server"},
     {"gateway.cli", "gateway.__main__"},
 ]
 
@@ -53,21 +44,27 @@ FORBIDDEN = [
     ("gateway.simulator", "gateway.web", "the simulator plays the broker, not the gateway"),
     ("gateway.simulator", "gateway.pages", "the simulator plays the broker, not the gateway"),
     ("gateway.simulator", "gateway.app", "the simulator plays the broker, not the gateway"),
-    ("gateway.simulator", "gateway.server", "the simulator plays the broker, not the gateway"),
-    *(
-        (half, module, "the halves meet in app.py and nowhere else")
-        for half in ("gateway.web", "gateway.pages")
-        for module in sorted(UPSTREAM)
+    (
+        "gateway.simulator",
+        "gateway.server.server",
+        "the simulator plays the broker, not the gateway",
     ),
+    (UPSTREAM, "gateway.streams.hub", "what upstream publishes goes through a Publisher"),
+    ("gateway.streams.hub", UPSTREAM, "the hub does not know where records come from"),
+    ("gateway.streams.hub", "gateway.streams.backplane", "the hub does not know of processes"),
+    ("gateway.streams.backplane", UPSTREAM, "the backplane does not know the broker"),
+    ("gateway.pages", "gateway.web", "pages are served by the web, and know nothing of it"),
+    ("gateway.web", UPSTREAM, "the halves meet in app.py and nowhere else"),
+    ("gateway.pages", UPSTREAM, "the halves meet in app.py and nowhere else"),
 ]
 
 # A module is also pure when its docstring's first paragraph ends with "; pure.".
 PURE = {
-    "gateway.streams.events",
+    "gateway.streams.records",
     "gateway.streams.symbols",
-    "gateway.streams.candles",
-    "gateway.streams.normalize",
-    "gateway.streams.interest",
+    "gateway.streams.upstream.candles",
+    "gateway.streams.upstream.normalize",
+    "gateway.streams.demand",
     "gateway.streams.backoff",
     "gateway.simulator.market",
 }
@@ -151,7 +148,8 @@ def check_module(module: Module, pure: Set[str] = frozenset(PURE)) -> Iterator[s
         if is_within(name, "redis") and module.name not in REDIS_USERS:
             yield f"{says}: only the backplane knows Redis"
         if is_within(name, "gateway.simulator") and not (
-            is_within(module.name, "gateway.simulator") or is_within(module.name, "gateway.cli")
+            is_within(module.name, "gateway.simulator")
+            or is_within(module.name, "gateway.cli.root")
         ):
             yield f"{says}: only the command line starts the simulator"
         for importer, imported, why in FORBIDDEN:
@@ -187,7 +185,7 @@ PURE_HOUSE = PURE | {module.name for module in HOUSE if module.is_pure}
 
 def test_the_whole_house_was_read() -> None:
     names = {module.name for module in HOUSE}
-    assert {"gateway", "gateway.cli", "gateway.streams.hub", "gateway.web.static"} <= names
+    assert {"gateway", "gateway.cli.root", "gateway.streams.hub.hub", "gateway.web.static"} <= names
 
 
 @pytest.mark.parametrize("module", HOUSE, ids=lambda module: module.name)
@@ -213,43 +211,57 @@ def test_packages_import_nothing() -> None:
     ("name", "source", "complaint"),
     [
         ("gateway.app", "import tastytrade", "know the SDK"),
-        ("gateway.cli", "from tastytrade import Session", "know the SDK"),
-        ("gateway.streams.hub", "def f():\n import tastytrade.dxfeed", "know the SDK"),
+        ("gateway.cli.root", "from tastytrade import Session", "know the SDK"),
+        ("gateway.streams.hub.hub", "def f():\n import tastytrade.dxfeed", "know the SDK"),
         ("gateway.simulator.rest", "from tastytrade.order import Leg", "know the SDK"),
-        ("gateway.streams.hub", "import redis.asyncio", "knows Redis"),
+        ("gateway.streams.hub.hub", "import redis.asyncio", "knows Redis"),
         ("gateway.app", "from redis import Redis", "knows Redis"),
         ("gateway.app", "from gateway.simulator.app import run", "starts the simulator"),
-        ("gateway.server", "from gateway import simulator", "starts the simulator"),
-        ("gateway.streams.feed", "import gateway.simulator", "starts the simulator"),
-        ("gateway.web.live", "from ..simulator import market", "starts the simulator"),
-        ("gateway.simulator.app", "from gateway.streams import events", "plays the broker"),
+        ("gateway.server.server", "from gateway import simulator", "starts the simulator"),
+        (
+            "gateway.streams.upstream.market_data",
+            "import gateway.simulator",
+            "starts the simulator",
+        ),
+        ("gateway.web.page_stream", "from ..simulator import market", "starts the simulator"),
+        ("gateway.simulator.app", "from gateway.streams import records", "plays the broker"),
         ("gateway.simulator.app", "from gateway.web.static import Assets", "plays the broker"),
         ("gateway.simulator", "from ..streams.hub import Hub", "plays the broker"),
-        ("gateway.web.live", "from gateway.streams.feed import Feed", "meet in app.py"),
-        ("gateway.web.health", "from ..streams import session", "meet in app.py"),
-        ("gateway.pages.panels", "import gateway.streams.accounts", "meet in app.py"),
-        ("gateway.streams.hub", "from gateway.web.events import x", "a later stage"),
-        ("gateway.streams.upstream", "from gateway.pages import page", "a later stage"),
-        ("gateway.streams.feed", "from gateway.streams.hub import Hub", "a later stage"),
-        ("gateway.streams.feed", "from . import hub", "a later stage"),
-        ("gateway.streams.session", "from .feed import Feed", "a later stage"),
-        ("gateway.streams.events", "from .normalize import x", "a later stage"),
-        ("gateway.streams.hub", "if TYPE_CHECKING:\n from gateway import app", "a later stage"),
-        ("gateway.web.live", "from gateway.app import create_app", "a later stage"),
-        ("gateway.app", "from gateway.server import serve", "a later stage"),
-        ("gateway.server", "import gateway.cli", "a later stage"),
-        ("gateway.settings", "from gateway.streams.hub import Hub", "a later stage"),
-        ("gateway.streams.events", "import asyncio", "it is pure"),
-        ("gateway.streams.events", "from urllib.request import urlopen", "it is pure"),
+        (
+            "gateway.web.page_stream",
+            "from gateway.streams.upstream.market_data import Feed",
+            "meet in app.py",
+        ),
+        ("gateway.web.health", "from ..streams.upstream import session", "meet in app.py"),
+        ("gateway.pages.panels", "import gateway.streams.upstream.accounts", "meet in app.py"),
+        ("gateway.streams.hub.hub", "from gateway.web.api import x", "a later stage"),
+        ("gateway.streams.upstream.upstream", "from gateway.pages import page", "a later stage"),
+        (
+            "gateway.streams.upstream.market_data",
+            "from gateway.streams.hub.hub import Hub",
+            "goes through a Publisher",
+        ),
+        ("gateway.streams.hub.log", "from ..upstream import session", "where records come from"),
+        ("gateway.streams.hub.hub", "from ..backplane import codec", "know of processes"),
+        ("gateway.streams.backplane.codec", "from ..upstream import drops", "know the broker"),
+        ("gateway.pages.panel", "from gateway.web import problem", "know nothing of it"),
+        ("gateway.streams.records", "from .upstream.normalize import x", "a later stage"),
+        ("gateway.streams.hub.hub", "if TYPE_CHECKING:\n from gateway import app", "a later stage"),
+        ("gateway.web.page_stream", "from gateway.app import create_app", "a later stage"),
+        ("gateway.app", "from gateway.server.server import serve", "a later stage"),
+        ("gateway.server.server", "import gateway.cli.root", "a later stage"),
+        ("gateway.settings", "from gateway.streams.hub.hub import Hub", "a later stage"),
+        ("gateway.streams.records", "import asyncio", "it is pure"),
+        ("gateway.streams.records", "from urllib.request import urlopen", "it is pure"),
         ("gateway.streams.backoff", "from time import monotonic", "it is pure"),
-        ("gateway.streams.interest", "def f():\n import logging.config", "it is pure"),
+        ("gateway.streams.demand", "def f():\n import logging.config", "it is pure"),
         ("gateway.simulator.market", "from os import environ", "it is pure"),
         ("gateway.simulator.market", "from gateway.simulator import app", "that is not"),
-        ("gateway.streams.events", "from gateway import settings", "that is not"),
-        ("gateway.streams.events", "datetime.now(UTC)", "reads the clock"),
-        ("gateway.streams.events", "d = datetime.date.today()", "reads the clock"),
-        ("gateway.streams.normalize", "print('seen')", "calls print"),
-        ("gateway.streams.normalize", "open('dump')", "calls open"),
+        ("gateway.streams.records", "from gateway import settings", "that is not"),
+        ("gateway.streams.records", "datetime.now(UTC)", "reads the clock"),
+        ("gateway.streams.records", "d = datetime.date.today()", "reads the clock"),
+        ("gateway.streams.upstream.normalize", "print('seen')", "calls print"),
+        ("gateway.streams.upstream.normalize", "open('dump')", "calls open"),
     ],
 )
 def test_a_breach_is_seen(name: str, source: str, complaint: str) -> None:
@@ -260,24 +272,36 @@ def test_a_breach_is_seen(name: str, source: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("gateway.streams.feed", "from tastytrade import DXLinkStreamer"),
+        ("gateway.streams.upstream.market_data", "from tastytrade import DXLinkStreamer"),
         (
-            "gateway.streams.feed",
+            "gateway.streams.upstream.market_data",
             "from .normalize import to_quote\nfrom .session import open_session",
         ),
-        ("gateway.streams.normalize", "from tastytrade.dxfeed import Quote\nfrom . import events"),
-        ("gateway.streams.backplane", "import redis.asyncio"),
-        ("gateway.streams.hub", "import asyncio\nimport time\nimport logging"),
-        ("gateway.streams.upstream", "from gateway.streams.hub import Hub\nfrom . import feed"),
-        ("gateway.web.live", "from gateway.pages import page\nfrom gateway.streams.hub import Hub"),
-        ("gateway.app", "from gateway.streams.feed import Feed\nfrom gateway.web import live"),
         (
-            "gateway.cli",
+            "gateway.streams.upstream.normalize",
+            "from tastytrade.dxfeed import Quote\nfrom gateway.streams import records",
+        ),
+        ("gateway.streams.backplane.server", "import redis.asyncio"),
+        ("gateway.streams.hub.hub", "import asyncio\nimport time\nimport logging"),
+        (
+            "gateway.streams.upstream.upstream",
+            "from gateway.streams.publisher import Publisher\nfrom . import market_data",
+        ),
+        (
+            "gateway.web.page_stream",
+            "from gateway.pages import page\nfrom gateway.streams.hub.hub import Hub",
+        ),
+        (
+            "gateway.app",
+            "from gateway.streams.upstream.market_data import Feed\nfrom gateway.web import live",
+        ),
+        (
+            "gateway.cli.root",
             "from gateway.simulator.app import run\nfrom gateway.app import create_app",
         ),
         ("gateway.simulator.app", "from . import market, rest\nimport gateway"),
-        ("gateway.streams.events", "from datetime import datetime\nimport msgspec\nloop.now()"),
-        ("gateway.streams.events", "import osmosis"),
+        ("gateway.streams.records", "from datetime import datetime\nimport msgspec\nloop.now()"),
+        ("gateway.streams.records", "import osmosis"),
     ],
 )
 def test_what_is_allowed_passes(name: str, source: str) -> None:

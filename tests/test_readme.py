@@ -11,10 +11,10 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from gateway.app import build_app, create_context
-from gateway.cli import main
+from gateway.cli.root import main
 from gateway.settings import Settings, variables
-from gateway.streams import events
-from gateway.web.events import STREAM_PARAMETERS
+from gateway.streams import records as events
+from gateway.web.api import STREAM_PARAMETERS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

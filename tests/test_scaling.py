@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.streams.events import parse_event_id
+from gateway.streams.hub.position import parse_event_id
 from tests.processes import Process
 from tests.simulation import open_simulator
 from tests.valkey import Valkey, find_port
@@ -136,7 +136,7 @@ def test_a_leader_that_sleeps_and_wakes_up(world: World) -> None:
     assert epochs == sorted(epochs)
     assert len(set(epochs)) == 2
     follower.check()
-    eventually_sync(lambda: world.valkey.redis.exists("{gateway}:standby"))
+    eventually_sync(lambda: world.valkey.redis.exists("{gateway}:2:standby"))
     seen = len(follower.frames)
     assert standby.stop() == 0
     assert standby.says("handed over")

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from gateway.streams.events import parse_event_id
+from gateway.streams.hub.position import parse_event_id
 from tests.processes import Process
 from tests.simulation import Simulator, open_simulator
 from tests.valkey import Valkey, open_valkey
@@ -142,7 +142,7 @@ class World:
 
     def epochs(self) -> list[int]:
         """The epoch of every entry of the stream, in its order."""
-        entries: Any = self.valkey.redis.xrange("{gateway}:events")
+        entries: Any = self.valkey.redis.xrange("{gateway}:2:events")
         return [int(identity.partition(b"-")[0]) for identity, _ in entries]
 
 

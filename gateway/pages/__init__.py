@@ -3,17 +3,17 @@
 This is all that a page's file needs: `from gateway.pages import metric, page`.
 """
 
-from gateway.pages.balance import balance
-from gateway.pages.building import PageError
-from gateway.pages.chart import chart
-from gateway.pages.containers import columns, section, tabs
-from gateway.pages.describing import Symbols, page
-from gateway.pages.greeks import greeks
-from gateway.pages.metric import metric
-from gateway.pages.own import panel
-from gateway.pages.status import status
-from gateway.pages.text import text
-from gateway.pages.watchlist import watchlist
+from gateway.pages.authoring.builder import PageError
+from gateway.pages.authoring.containers import columns, section, tabs
+from gateway.pages.authoring.factory import Symbols, page
+from gateway.pages.panels.balance import balance
+from gateway.pages.panels.chart import chart
+from gateway.pages.panels.custom import panel
+from gateway.pages.panels.greeks import greeks
+from gateway.pages.panels.metric import metric
+from gateway.pages.panels.status import status
+from gateway.pages.panels.text import text
+from gateway.pages.panels.watchlist import watchlist
 
 __all__ = [
     "PageError",

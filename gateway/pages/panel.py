@@ -9,12 +9,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from gateway.streams.events import Key, Record
+from gateway.streams.records import Record
+from gateway.streams.topics import Topic
 
 if TYPE_CHECKING:
     from gateway.pages.layout import Node
 
-Slot = Literal["header", "notice", "main"]
+Region = Literal["header", "notice", "main"]
 
 
 class Panel(ABC):
@@ -25,7 +26,7 @@ class Panel(ABC):
     """
 
     frame: ClassVar[str]
-    slot: ClassVar[Slot] = "main"
+    region: ClassVar[Region] = "main"
     is_private: bool = False
 
     def __init__(self, id: str) -> None:
@@ -37,7 +38,7 @@ class Panel(ABC):
         return self
 
     @abstractmethod
-    def keys(self, accounts: Sequence[str]) -> tuple[Key, ...]:
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """What it listens to; `accounts` are the viewer's, and empty unless it is private."""
         ...
 
@@ -78,7 +79,7 @@ class TablePanel(Panel):
 
     row_tag: ClassVar[str] = "tr"
 
-    inlays: Mapping[Key, FragmentPanel] = {}
+    inlays: Mapping[Topic, FragmentPanel] = {}
     """What stands in the cell of a row that has the class "keep", and is rendered by itself."""
 
     @property
@@ -88,7 +89,7 @@ class TablePanel(Panel):
         ...
 
     @abstractmethod
-    def row_id(self, key: Key) -> str:
+    def row_id(self, key: Topic) -> str:
         """The row's element id; it must be plain in a CSS selector."""
         ...
 
@@ -97,7 +98,7 @@ class TablePanel(Panel):
         return None
 
     @abstractmethod
-    def row_cells(self, key: Key, record: Record | None, move: "Move") -> Cells:
+    def row_cells(self, key: Topic, record: Record | None, move: "RowChange") -> Cells:
         """The cells, as many as `cell_tags`."""
         ...
 
@@ -108,7 +109,7 @@ class TablePanel(Panel):
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class RowChange:
     """What happened to a row since it was last rendered."""
 
     flash: Literal["", "up", "down"] = ""
@@ -116,7 +117,7 @@ class Move:
     """Wanted for some seconds, and no record came."""
 
 
-RESTING = Move()
+RESTING = RowChange()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ Market = Literal[
 ]
 """Instruments with the same hours, in words for people."""
 
-Phase = Literal["open", "closed"]
+SessionState = Literal["open", "closed"]
 """Whether a market is in its regular hours."""
 
 MARKETS: tuple[Market, ...] = get_args(Market)

@@ -6,7 +6,8 @@ The hub is one; the outlet to the backplane between processes is the other.
 from collections.abc import Collection, Iterable
 from typing import Literal, Protocol
 
-from gateway.streams.events import Record, State, Status, Upstream, format_time
+from gateway.streams.records import Record, State, Status, Upstream, format_time
+from gateway.streams.topics import Topic, status_topic
 
 UPSTREAMS: tuple[Upstream, ...] = ("session", "feed", "accounts")
 
@@ -17,7 +18,7 @@ class Publisher(Protocol):
     def publish(self, record: Record) -> int:
         """Make the record the newest of its key."""
 
-    def latest(self, kind: str, subject: str) -> Record | None:
+    def latest(self, topic: Topic) -> Record | None:
         """Return the newest record of a key."""
 
     def mark_stale(self, stale: bool = True, symbols: Collection[str] | None = None) -> int:
@@ -27,7 +28,7 @@ class Publisher(Protocol):
         """Drop the records of symbols that are followed no more."""
 
 
-def tell_status(
+def publish_status(
     publisher: Publisher,
     upstream: Upstream,
     state: State,
@@ -38,7 +39,7 @@ def tell_status(
 ) -> None:
     """Publish the state of an upstream if it is news; `since` is when the state began."""
     since = format_time(now_ms)
-    known = publisher.latest("status", upstream)
+    known = publisher.latest(status_topic(upstream))
     if isinstance(known, Status):
         if (known.state, known.reason, known.market) == (state, reason, market):
             return
@@ -49,10 +50,10 @@ def tell_status(
     )
 
 
-def tell_stale(publisher: Publisher, reason: str, *, now_ms: int) -> None:
+def publish_stale(publisher: Publisher, reason: str, *, now_ms: int) -> None:
     """Publish that nothing of what is known is fresh any more, and why."""
     for upstream in UPSTREAMS:
-        known = publisher.latest("status", upstream)
+        known = publisher.latest(status_topic(upstream))
         if isinstance(known, Status):
-            tell_status(publisher, upstream, "stale", reason, now_ms=now_ms, market=known.market)
+            publish_status(publisher, upstream, "stale", reason, now_ms=now_ms, market=known.market)
     publisher.mark_stale()

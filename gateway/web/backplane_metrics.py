@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.web.context import Context
+from gateway.web.state import Context
 
 # Family, field of the figures, help.
 OF_THE_REPLICA = (

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
-from gateway.web.context import Context
+from gateway.web.state import Context
 
 PACKAGES = ("tastytrade", "starlette", "sse-starlette", "uvicorn", "msgspec", "websockets")
 
@@ -68,7 +68,7 @@ def report_status(context: Context, versions: dict[str, str]) -> dict[str, Any]:
             "refused": context.streams_refused,
             "subscribers": hub.subscribers,
         },
-        "symbols_wanted": len(context.interest.wanted),
+        "symbols_wanted": len(context.demand.wanted),
         "events": {
             "published": hub.published,
             "conflated": hub.conflated,

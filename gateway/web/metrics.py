@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
 from gateway.web.backplane_metrics import BackplaneMetrics
-from gateway.web.context import Context
+from gateway.web.state import Context
 
 STATES = ("connecting", "live", "stale", "degraded", "closed")
 
@@ -44,7 +44,7 @@ class _Gateway(Collector):
         yield _gauge("gateway_subscribers", "Cursors into the hub", hub.subscribers)
         yield _gauge("gateway_records", "Keys with a newest record", hub.keys)
         yield _gauge("gateway_history_events", "Records in the history", hub.history)
-        yield _gauge("gateway_symbols_wanted", "Symbols wanted", len(context.interest.wanted))
+        yield _gauge("gateway_symbols_wanted", "Symbols wanted", len(context.demand.wanted))
         yield _gauge(
             "gateway_event_loop_lag_seconds",
             "Longest delay of late",
@@ -83,7 +83,7 @@ LEFT_OUT = {
 
 
 def _left_out(context: Context) -> Iterator[Metric]:
-    """What was left out between upstream and hub, by type and reason; see `gateway.streams.tally`.
+    """What was left out between upstream and hub, by type and reason; see `upstream.drops`.
 
     With REDIS_URL it is what the feed process tells.
     """

@@ -8,7 +8,8 @@ import pytest
 
 from bench.check import LOOK_BYTES, BrokenFrame, Reader, Stream, Tally, find_end, percentile
 from bench.records import PERIOD, Expectation, Tape
-from gateway.streams.events import Gap, encode_frame
+from gateway.streams.records import Gap
+from gateway.streams.sse import encode_frame
 
 TAPE = Tape(20)
 LAST = 400

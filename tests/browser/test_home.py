@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser
 
-from gateway.pages.watchlist import WatchlistPanel
+from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.simulator.market.universe import list_universe
+from gateway.streams.topics import market_topic
 from tests.browser.driving import Gateway, Screen
 from tests.simulation import Simulator
 from tests.waiting import scaled
@@ -127,7 +128,7 @@ def test_a_one_sided_option_shows_a_dash_and_the_new_ask(
     option = max(list_universe(datetime.now(UTC).date()).options)
     screen.page.fill("#add-symbol", option)
     screen.page.press("#add-symbol", "Enter")
-    row = "#" + WatchlistPanel("watchlist", [option]).row_id(("quote_update", option))
+    row = "#" + WatchlistPanel("watchlist", [option]).row_id(market_topic("quote_update", option))
     screen.page.wait_for_selector(row)
     simulator.control_sync("quote", symbol=option, bid="0.05", ask="0.10")
     ask = f"() => document.querySelector('{row} td:nth-child(7)').textContent"
@@ -142,7 +143,7 @@ def test_a_one_sided_option_shows_a_dash_and_the_new_ask(
 def test_a_muted_feed_is_told_and_its_prices_dim(screen: Screen, muted: Simulator) -> None:
     muted.control_sync("mute")
     screen.wait_for("() => document.querySelector('#watchlist-SPY th.stale')", timeout_s=8)
-    assert "delayed" in screen.text("#status")
+    assert "Feed stale" in screen.text("#status")
     assert screen.text("#connection") == "Connected", "the page's own connection is well"
     muted.control_sync("unmute")
     screen.wait_for("() => !document.querySelector('#watchlist-SPY th.stale')", timeout_s=20)

@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from gateway.web.viewers import add_viewer
+from gateway.web.auth.viewers import add_viewer
 from tests.faults.observer import Observer, live_after, observe
 from tests.faults.proxy import Proxy, open_proxy
 from tests.processes import Gateway, open_served

@@ -52,7 +52,7 @@ NEEDED: dict[str, dict[str, str]] = {
 def run(environment: dict[str, str], folder: Path) -> tuple[str, float]:
     """The one line that `gateway serve` says, and the seconds until its end."""
     begun_s = time.monotonic()
-    ended = subprocess.run(
+    revoked = subprocess.run(
         [sys.executable, "-m", "gateway", "serve"],
         capture_output=True,
         text=True,
@@ -62,10 +62,10 @@ def run(environment: dict[str, str], folder: Path) -> tuple[str, float]:
         check=False,
     )
     taken_s = time.monotonic() - begun_s
-    assert ended.returncode == 2, ended.stderr
-    assert ended.stdout == ""
-    assert CANARY not in ended.stderr
-    (line,) = ended.stderr.splitlines()
+    assert revoked.returncode == 2, revoked.stderr
+    assert revoked.stdout == ""
+    assert CANARY not in revoked.stderr
+    (line,) = revoked.stderr.splitlines()
     return line, taken_s
 
 

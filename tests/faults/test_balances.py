@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.streams.events import BalanceUpdate, Status
+from gateway.streams.records import BalanceUpdate, Status
+from gateway.streams.topics import balance_topic, status_topic
 from tests.faults.trial import Trial
 from tests.simulation import open_simulator
 from tests.streams.running import Running, running
@@ -15,13 +16,13 @@ READ_S = 5.0
 
 
 def balance(up: Running, account: str) -> Decimal:
-    record = up.hub.latest("balance_update", account)
+    record = up.hub.latest(balance_topic(account))
     assert isinstance(record, BalanceUpdate)
     return record.balance
 
 
 def state(up: Running) -> str:
-    record = up.hub.latest("status", "accounts")
+    record = up.hub.latest(status_topic("accounts"))
     assert isinstance(record, Status)
     return record.state
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.access import ACCESS_CHANGED
-from gateway.web.viewers import add_viewer, remove_viewer
+from gateway.web.auth.authenticator import ACCESS_CHANGED
+from gateway.web.auth.viewers import add_viewer, remove_viewer
 from tests.faults.observer import Observer, observe
 from tests.faults.trial import Trial
 from tests.processes import Gateway, open_served

@@ -16,23 +16,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup, escape
 
-from gateway.pages.balance import BalancePanel
-from gateway.pages.building import open_builder
-from gateway.pages.chart import chart
-from gateway.pages.containers import section, tabs
-from gateway.pages.greeks import greeks
+from gateway.pages.authoring.builder import open_builder
+from gateway.pages.authoring.containers import section, tabs
 from gateway.pages.layout import list_panels, render_tree
-from gateway.pages.metric import metric
 from gateway.pages.panel import Panel
-from gateway.pages.parts import encode_message, render_partial
-from gateway.pages.status import StatusPanel
-from gateway.pages.templating import create_environment
-from gateway.pages.text import text
-from gateway.pages.view import Views
-from gateway.pages.watchlist import WatchlistPanel
-from gateway.streams.events import Record
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
+from gateway.pages.panels.balance import BalancePanel
+from gateway.pages.panels.chart import chart
+from gateway.pages.panels.greeks import greeks
+from gateway.pages.panels.metric import metric
+from gateway.pages.panels.status import StatusPanel
+from gateway.pages.panels.text import text
+from gateway.pages.panels.watchlist import WatchlistPanel
+from gateway.pages.rendering.cache import encode_message, render_partial
+from gateway.pages.rendering.live_page import LivePages
+from gateway.pages.rendering.templates import create_environment
+from gateway.streams.demand import Demand
+from gateway.streams.hub.hub import Hub
+from gateway.streams.records import Record
 from tests.faults.trial import Trial
 from tests.pages.reading import Node, make_balance, make_quote, make_status, parse_html
 from tests.sse import parse
@@ -134,7 +134,7 @@ def show(word: str) -> list[str]:
     hub = Hub(epoch="e")
     for record in records:
         hub.publish(record)
-    views = Views(hub, Interest(now_s=lambda: 0.0), ENVIRONMENT, clock=lambda: 0.0)
+    views = LivePages(hub, Demand(now_s=lambda: 0.0), ENVIRONMENT, clock=lambda: 0.0)
     found = [still]
     for panel in panels:
         live = views.render_live(panel, None)

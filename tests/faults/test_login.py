@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gateway.streams.session import MAX_REFUSALS
+from gateway.streams.upstream.session import MAX_REFUSALS
 from tests.faults.observer import Observer, observe
 from tests.faults.test_silence import find_stream
 from tests.faults.trial import Trial

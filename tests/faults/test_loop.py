@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gateway.web.pulse import LAG_MEMORY, LAG_SAMPLE_S
+from gateway.web.heartbeat import LAG_MEMORY, LAG_SAMPLE_S
 from tests.faults.crowd import open_crowd
 from tests.faults.trial import Trial
 from tests.processes import open_served

@@ -13,14 +13,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.errors import Unauthorized
 from gateway.settings import Settings
-from gateway.streams.accounts import Accounts
-from gateway.streams.events import Unauthorized
-from gateway.streams.feed import Feed
-from gateway.streams.hours import MarketHours
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.session import BrokerSession
+from gateway.streams.demand import Demand
+from gateway.streams.hub.hub import Hub
+from gateway.streams.upstream.accounts import Accounts
+from gateway.streams.upstream.calendar import MarketCalendar
+from gateway.streams.upstream.market_data import Feed
+from gateway.streams.upstream.session import BrokerSession
 from tests.faults.observer import observe
 from tests.faults.trial import Trial
 from tests.processes import open_served
@@ -142,8 +142,8 @@ async def live_through(told_s: float) -> Broker:
     hub = Hub(epoch="test")
     make: Any = lambda _: broker  # noqa: E731
     session = BrokerSession(settings, hub, make=make, clock=loop.time, wall=broker.now_s)
-    interest = Interest(settings.symbols, now_s=loop.time)
-    feed = LineFeed(session, hub, interest, MarketHours("open"), settings, clock=loop.time)
+    demand = Demand(settings.symbols, now_s=loop.time)
+    feed = LineFeed(session, hub, demand, MarketCalendar("open"), settings, clock=loop.time)
     accounts = LineAccounts(session, hub, settings)
     tasks = [asyncio.create_task(each.run()) for each in (session, feed, accounts)]
     await asyncio.sleep(UP_S + DOWN_S + 3 * CAP_S)

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.streams.backoff import Backoff
-from gateway.streams.events import Status
-from gateway.streams.feed import LIMIT_PAUSE_S
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.normalize import EVENT_TYPES
-from gateway.streams.upstream import Upstream
+from gateway.streams.demand import Demand
+from gateway.streams.hub.hub import Hub
+from gateway.streams.records import Status
+from gateway.streams.topics import status_topic
+from gateway.streams.upstream.market_data import LIMIT_PAUSE_S
+from gateway.streams.upstream.normalize import EVENT_TYPES
+from gateway.streams.upstream.upstream import Upstream
 from tests.faults.trial import Trial
 from tests.simulation import Simulator, open_simulator
 from tests.streams.running import Running, running
@@ -159,8 +160,7 @@ async def test_a_cap_on_sessions_makes_no_storm(trial: Trial) -> None:
         settings = simulator.settings(symbols=("SPY",))
         hubs = [Hub(epoch=f"t{number}") for number in range(HALVES)]
         halves = [
-            Upstream(settings, hub, Interest(settings.symbols, now_s=time.monotonic))
-            for hub in hubs
+            Upstream(settings, hub, Demand(settings.symbols, now_s=time.monotonic)) for hub in hubs
         ]
         tasks = [asyncio.create_task(half.run()) for half in halves]
         try:
@@ -189,7 +189,7 @@ async def test_a_cap_on_sessions_makes_no_storm(trial: Trial) -> None:
 
 def count_live(hubs: list[Hub]) -> int:
     """How many have a feed that is live."""
-    found = [hub.latest("status", "feed") for hub in hubs]
+    found = [hub.latest(status_topic("feed")) for hub in hubs]
     return sum(isinstance(each, Status) and each.state == "live" for each in found)
 
 

@@ -12,13 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.streams.events import encode
+from gateway.streams.records import encode
+from gateway.streams.topics import Topic, market_topic
 from tests.faults.trial import Trial
 from tests.sse import parse
+from tests.streams.samples import topic_of
 from tests.waiting import scaled
 from tests.web.running import Running, make_balance, make_quote, make_status, open_gateway
 
-State = dict[tuple[str, str], dict[str, Any]]
+State = dict[Topic, dict[str, Any]]
 """What a client holds: the newest record by type and subject, statuses left out."""
 
 PUBLISHED = 40
@@ -57,8 +59,8 @@ def past() -> Iterator[Past]:
             gateway.publish(record)
             if number == FORGOTTEN_AT:
                 gateway.call(lambda: gateway.context.hub.forget(["OLD"]))
-                del state["quote_update", "OLD"]
-            state = state | {record.key: json.loads(encode(record))}
+                del state[market_topic("quote_update", "OLD")]
+            state = state | {record.topic: json.loads(encode(record))}
             past.states[number] = state
         yield past
 
@@ -124,7 +126,7 @@ def check(past: Past, given: bytes, answer: bytes, *, is_header: bool) -> str:
         assert mode == "snapshot"
         assert not FORGOTTEN_AT < seq <= PUBLISHED, "this one could have been resumed"
     data = [json.loads(each.data) for each in events if each.id]
-    held |= {(each["type"], each.get("symbol") or each["account"]): each for each in data}
+    held |= {topic_of(each["type"], each.get("symbol") or each["account"]): each for each in data}
     assert held == past.now, (mode, given)
     assert end == {"type": "snapshot_end", "count": len(data), "mode": mode}
     return mode

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.web.auth import COOKIE
-from gateway.web.viewers import add_viewer
+from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.viewers import add_viewer
 from tests.faults.trial import Trial
 from tests.processes import Process
 from tests.simulation import open_simulator

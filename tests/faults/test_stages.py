@@ -24,7 +24,11 @@ import sys, threading, time
 from gateway import server
 from gateway.app import create_app
 from gateway.settings import load_settings
-from gateway.streams import feed, hours, hub, interest, normalize, session, accounts
+from gateway.streams import demand
+from gateway.streams.hub import hub
+from gateway.streams.upstream import accounts, normalize, session
+from gateway.streams.upstream import calendar as hours
+from gateway.streams.upstream import market_data as feed
 
 STAGES = {
     **{
@@ -33,8 +37,8 @@ STAGES = {
     },
     "publish": (hub.Hub, "publish", "QuoteUpdate"),
     "subscriptions": (feed._Streamer, "follow", None),
-    "watchdog": (hours.MarketHours, "read", None),
-    "linger": (interest.Interest, "expire", None),
+    "watchdog": (hours.MarketCalendar, "read", None),
+    "linger": (demand.Demand, "expire", None),
     "balance poll": (accounts.Accounts, "_poll_one", None),
     "balance push": (accounts.Accounts, "_publish", None),
     "session": (session.BrokerSession, "_rest", None),

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from gateway.simulator.market.universe import list_universe
-from gateway.streams.feed import CANARY
 from gateway.streams.symbols import event_types
+from gateway.streams.upstream.market_data import CANARY
 from tests.faults.trial import Trial
 from tests.simulation import TLS, Simulator, open_simulator
 from tests.streams.running import Running, running
@@ -32,7 +32,7 @@ async def wait_until_equal(simulator: Simulator, up: Running) -> float:
         async def is_equal() -> bool:
             held = (await client.get(f"{simulator.hello['control']}/subscriptions")).json()
             for kind in KINDS:
-                wanted = {s for s in up.interest.wanted | {CANARY} if kind in event_types(s)}
+                wanted = {s for s in up.demand.wanted | {CANARY} if kind in event_types(s)}
                 assert set(held.get(kind, [])) == wanted
             return True
 
@@ -53,7 +53,7 @@ class Viewers:
         if len(self._stacks) > 2:
             self._stacks.pop(self._rng.randrange(len(self._stacks))).close()
         stack = ExitStack()
-        stack.enter_context(self._up.interest.hold(self._rng.sample(OPTIONS, 40)))
+        stack.enter_context(self._up.demand.acquire(self._rng.sample(OPTIONS, 40)))
         self._stacks.append(stack)
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ async def test_five_hundred_at_once(trial: Trial) -> None:
         async with running(simulator.settings(linger_s=0)) as up:
             await eventually(up.is_live, 15)
             for _ in range(trial.count(1, 5)):
-                with up.interest.hold(trial.rng.sample(OPTIONS, MANY)):
+                with up.demand.acquire(trial.rng.sample(OPTIONS, MANY)):
                     held_s.append(await wait_until_equal(simulator, up))
                 await wait_until_equal(simulator, up)
             assert up.upstream.feed.connects == 1

@@ -10,7 +10,7 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
-from gateway.streams.events import BalanceUpdate, QuoteUpdate, Status
+from gateway.streams.records import BalanceUpdate, QuoteUpdate, Status
 
 VOID = {"rect", "input", "br", "meta", "link"}
 WORDS_NEVER_SHOWN = re.compile(r"NaN|None|Infinity|Invalid Date|undefined|null", re.IGNORECASE)

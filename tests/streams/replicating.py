@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.streams.backplane import Backplane
-from gateway.streams.events import QuoteUpdate, Status
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.leader import Leader
+from gateway.clock import SYSTEM_CLOCK, Clock
+from gateway.streams.backplane.election import Election
+from gateway.streams.backplane.follower import Follower
+from gateway.streams.backplane.follower_hub import FollowerHub
+from gateway.streams.backplane.server import Backplane
+from gateway.streams.demand import Demand
 from gateway.streams.publisher import Publisher
-from gateway.streams.replica import Replica
+from gateway.streams.records import QuoteUpdate, Status
+from gateway.streams.topics import market_topic, status_topic
 from tests.streams.samples import make_status
 from tests.waiting import eventually
 
@@ -21,7 +23,7 @@ LEASE_S = 1.0
 
 
 class Market:
-    """A source that a test publishes with; it tells that it is live as soon as it runs."""
+    """A source that a test publishes with; it says that it is live as soon as it runs."""
 
     def __init__(self, publisher: Publisher) -> None:
         self.publisher = publisher
@@ -49,8 +51,8 @@ class Market:
 class Feed:
     """A feed process, without the process."""
 
-    leader: Leader
-    interest: Interest
+    leader: Election
+    demand: Demand
     task: "asyncio.Task[None]"
     markets: list[Market] = field(default_factory=list)
 
@@ -64,7 +66,7 @@ class Feed:
 
     @property
     def is_leading(self) -> bool:
-        return self.is_upstream and self.leader.mark is not None
+        return self.is_upstream and self.leader.position is not None
 
     def publish(self, *records: Any) -> None:
         for record in records:
@@ -75,12 +77,12 @@ class Feed:
 class Web:
     """A web process, without the process."""
 
-    replica: Replica
-    hub: Hub
-    interest: Interest
+    follower: Follower
+    hub: FollowerHub
+    demand: Demand
 
     def quote(self, symbol: str = "SPY") -> QuoteUpdate | None:
-        record = self.hub.latest("quote_update", symbol)
+        record = self.hub.latest(market_topic("quote_update", symbol))
         assert record is None or isinstance(record, QuoteUpdate)
         return record
 
@@ -89,7 +91,7 @@ class Web:
         return None if quote is None or quote.last is None else int(quote.last)
 
     def status(self) -> Status:
-        record = self.hub.latest("status", "feed")
+        record = self.hub.latest(status_topic("feed"))
         assert isinstance(record, Status)
         return record
 
@@ -118,10 +120,10 @@ async def open_feed(
     linger_s: float = 30.0,
     lease_s: float = LEASE_S,
     timeout_s: float = 0.5,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> AsyncIterator[Feed]:
     """A feed that stands by, or leads."""
-    interest = Interest(symbols, max_symbols=max_symbols, linger_s=linger_s, now_s=time.monotonic)
+    demand = Demand(symbols, max_symbols=max_symbols, linger_s=linger_s, now_s=time.monotonic)
     backplane = Backplane(url, timeout_s=timeout_s)
     markets: list[Market] = []
 
@@ -129,9 +131,9 @@ async def open_feed(
         markets.append(Market(publisher))
         return markets[-1]
 
-    leader = Leader(backplane, interest, make_source, lease_s=lease_s, clock=clock)
+    leader = Election(backplane, demand, make_source, lease_s=lease_s, clock=clock)
     async with running(leader.run()) as task:
-        yield Feed(leader, interest, task, markets)
+        yield Feed(leader, demand, task, markets)
     await backplane.close()
 
 
@@ -140,11 +142,11 @@ async def open_web(
     url: str, *, symbols: tuple[str, ...] = (), history_events: int = 1000
 ) -> AsyncIterator[Web]:
     """A web process that has begun to read; silence is noticed after a second."""
-    hub = Hub(epoch="unused", is_replica=True, tick_s=0, history_events=history_events)
-    interest = Interest(symbols, linger_s=0, now_s=time.monotonic)
-    replica = Replica(Backplane(url, timeout_s=0.5), hub, interest, silent_s=1.0)
-    async with running(replica.run()):
-        yield Web(replica, hub, interest)
+    hub = FollowerHub(tick_s=0, history_events=history_events)
+    demand = Demand(symbols, linger_s=0, now_s=time.monotonic)
+    follower = Follower(Backplane(url, timeout_s=0.5), hub, demand, silent_s=1.0)
+    async with running(follower.run()):
+        yield Web(follower, hub, demand)
 
 
 async def until(predicate: Callable[[], object], timeout_s: float = 5.0) -> None:

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.settings import Settings
-from gateway.streams.events import QuoteUpdate, Status
-from gateway.streams.hub import Hub
-from gateway.streams.interest import Interest
-from gateway.streams.upstream import Upstream
+from gateway.streams.demand import Demand
+from gateway.streams.hub.hub import Hub
+from gateway.streams.records import QuoteUpdate, Status
+from gateway.streams.topics import market_topic, status_topic
+from gateway.streams.upstream.upstream import Upstream
 from tests.waiting import eventually
 
 
@@ -20,16 +21,16 @@ class Running:
 
     upstream: Upstream
     hub: Hub
-    interest: Interest
+    demand: Demand
     task: "asyncio.Task[None]"
 
     def quote(self, symbol: str) -> QuoteUpdate | None:
-        record = self.hub.latest("quote_update", symbol)
+        record = self.hub.latest(market_topic("quote_update", symbol))
         assert record is None or isinstance(record, QuoteUpdate)
         return record
 
     def status(self) -> Status:
-        record = self.hub.latest("status", "feed")
+        record = self.hub.latest(status_topic("feed"))
         assert isinstance(record, Status)
         return record
 
@@ -43,11 +44,11 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     """The upstream half at work; afterwards nothing of it is left."""
     before = asyncio.all_tasks()
     hub = Hub(epoch="test")
-    interest = Interest(settings.symbols, linger_s=settings.linger_s, now_s=time.monotonic)
-    upstream = Upstream(settings, hub, interest)
+    demand = Demand(settings.symbols, linger_s=settings.linger_s, now_s=time.monotonic)
+    upstream = Upstream(settings, hub, demand)
     task = asyncio.create_task(upstream.run(), name="upstream under test")
     try:
-        yield Running(upstream, hub, interest, task)
+        yield Running(upstream, hub, demand, task)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

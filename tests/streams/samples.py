@@ -3,7 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from gateway.streams.events import BalanceUpdate, QuoteUpdate, Status, TradeUpdate, Upstream
+from gateway.streams.records import BalanceUpdate, QuoteUpdate, Status, TradeUpdate, Upstream
+from gateway.streams.topics import Topic, balance_topic, market_topic, status_topic
 
 AT = "2026-11-20T15:30:00.123Z"
 
@@ -52,3 +53,10 @@ def make_balance(account: str = "5WX00001", balance: Any = 1) -> BalanceUpdate:
 def make_status(upstream: Upstream = "feed", reason: str | None = None) -> Status:
     """A live upstream."""
     return Status(upstream=upstream, state="live", since=AT, reason=reason)
+
+
+def topic_of(kind: str, subject: str) -> Topic:
+    """Return the topic of a record of the main login, as a client can tell it from its JSON."""
+    if kind == "balance_update":
+        return balance_topic(subject)
+    return status_topic(subject) if kind == "status" else market_topic(kind, subject)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.streams.hours import _CALENDARS
 from gateway.streams.markets import ALWAYS_OPEN, MARKETS, Market, market_of
+from gateway.streams.upstream.calendar import _CALENDARS
 
 
 @pytest.mark.parametrize(

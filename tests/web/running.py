@@ -15,11 +15,11 @@ import httpx
 from starlette.applications import Starlette
 
 from gateway.app import build_app, create_context
-from gateway.server import Server, open_socket
+from gateway.server.server import Server, open_socket
 from gateway.settings import Settings, load_settings
-from gateway.streams.events import BalanceUpdate, QuoteUpdate, Record, Status, format_time
-from gateway.web.context import Context
-from gateway.web.siblings import Siblings
+from gateway.streams.records import BalanceUpdate, QuoteUpdate, Record, Status, format_time
+from gateway.web.auth.revocations import Peers
+from gateway.web.state import Context
 from tests.waiting import eventually_sync, scaled
 
 T = TypeVar("T")
@@ -134,12 +134,12 @@ class Running:
 def open_gateway(
     settings: Settings | None = None,
     run_upstream: Callable[[], Awaitable[None]] = idle,
-    siblings: Siblings | None = None,
+    peers: Peers | None = None,
 ) -> Iterator[Running]:
     """A running gateway; at the end it is shut down, and no stream or cursor may be left."""
     settings = settings or make_settings()
     context = create_context(settings)
-    app = build_app(context, run_upstream, siblings=siblings)
+    app = build_app(context, run_upstream, peers=peers)
     listener = open_socket(settings.host, settings.port)
     server = Server(app, settings)
     found: list[asyncio.AbstractEventLoop] = []

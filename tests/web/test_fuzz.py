@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.streams.events import DATA_TYPES
-from gateway.web.events import FILTERS, STREAM_PARAMETERS
+from gateway.streams.records import DATA_TYPES
+from gateway.web.api import FILTERS, STREAM_PARAMETERS
 from tests.waiting import scaled
 from tests.web.running import TLS, TOKEN, Running, make_protected, make_quote, open_gateway
 
@@ -148,7 +148,7 @@ def test_the_form_of_the_watchlist(
 def test_the_form_of_the_login() -> None:
     with open_gateway(make_protected(gateway_token=TOKEN)) as gateway:
         gateway.publish(make_quote())
-        throttle = gateway.app.state.access.throttle
+        throttle = gateway.app.state.authenticator.throttle
 
         @settings(max_examples=EXAMPLES)
         @given(bodies, content_types)

@@ -11,12 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.streams.cursors import Pushed
-from gateway.streams.hub import Hub, opening
-from gateway.web.access import ACCESS_CHANGED, SIGNED_OUT, WATCH_S, Access, Admission
-from gateway.web.auth import COOKIE
-from gateway.web.events import parse_query
-from gateway.web.viewers import Viewer, add_viewer, read_viewers, remove_viewer
+from gateway.streams.hub.hub import Hub, opening
+from gateway.streams.hub.subscribers import Pushed
+from gateway.web.api import parse_query
+from gateway.web.auth.authenticator import (
+    ACCESS_CHANGED,
+    SIGNED_OUT,
+    WATCH_S,
+    AuthContext,
+    Authenticator,
+)
+from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.viewers import Viewer, add_viewer, read_viewers, remove_viewer
 from tests.faults.trial import Trial
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import (
@@ -63,7 +69,7 @@ class Play:
         self.hub = Hub(epoch="e", history_events=8, tick_s=0)
         viewers = {name: Viewer(name, frozenset(), name) for name in NAMES}
         self.viewers = viewers
-        self.access = Access(TOKEN, viewers=viewers)
+        self.authenticator = Authenticator(TOKEN, viewers=viewers)
         self.streams: list[Stream] = []
         self.frames = 0
 
@@ -84,7 +90,7 @@ class Play:
             self.viewers.pop(name, None)
         else:
             self.viewers[name] = Viewer(name, None if two % 16 == 14 else chosen, name)
-        self.access.change(self.viewers)
+        self.authenticator.change(self.viewers)
 
     def open(self, one: int, two: int, last_event_id: str | None = None) -> None:
         viewer = self.viewers.get(NAMES[one % 3])
@@ -94,7 +100,7 @@ class Play:
         query = parse_query(asked, max_symbols=9, granted=viewer.accounts)
         stream = Stream(viewer.accounts, set())
         self.streams.append(stream)
-        release = Admission(self.access, viewer).hold(lambda reason: end())
+        release = AuthContext(self.authenticator, viewer).hold(lambda reason: end())
 
         def end() -> None:
             stream.is_over = True

@@ -7,8 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
-from gateway.streams.figures import BackplaneFigures, LeaderFigures
-from gateway.streams.tally import REASONS, Fate, Tally, report_tallies
+from gateway.streams.backplane.stats import BackplaneStats, LeaderStats
+from gateway.streams.upstream.drops import REASONS, DropStats, Fate, report_drops
 from tests.web.running import (
     Reader,
     Running,
@@ -22,10 +22,10 @@ from tests.web.running import (
     post,
 )
 
-TALLIES: dict[Fate, Tally] = {
-    "dropped": Tally({("frame", "not JSON"): 7, ("Quote", "no symbol"): 0}),
-    "nulled": Tally({("Quote", "unknown"): 1200}),
-    "suspicious": Tally({("Quote", "crossed"): 2}),
+TALLIES: dict[Fate, DropStats] = {
+    "dropped": DropStats({("frame", "not JSON"): 7, ("Quote", "no symbol"): 0}),
+    "nulled": DropStats({("Quote", "unknown"): 1200}),
+    "suspicious": DropStats({("Quote", "crossed"): 2}),
 }
 
 
@@ -54,7 +54,7 @@ def test_readiness_follows_what_there_is_to_serve() -> None:
 def test_status_tells_an_operator_what_there_is() -> None:
     with open_gateway(make_settings(max_streams=7)) as gateway:
         context = gateway.context
-        upstream = {"feed": {"symbols": 2}, "left_out": report_tallies(TALLIES)}
+        upstream = {"feed": {"symbols": 2}, "left_out": report_drops(TALLIES)}
         context.report = lambda: upstream
         context.streams_refused = 3
         assert get(f"{gateway.url}/status").json()["events"]["last_age_s"] is None
@@ -94,7 +94,7 @@ def test_status_tells_an_operator_what_there_is() -> None:
 
 def test_metrics_are_prometheus_text() -> None:
     with open_gateway() as gateway:
-        gateway.context.report = lambda: {"left_out": report_tallies(TALLIES)}
+        gateway.context.report = lambda: {"left_out": report_drops(TALLIES)}
         gateway.publish(make_status("stale"), make_quote(), make_quote())
         with Reader(gateway.port) as reader:
             reader.read_until("snapshot_end")
@@ -128,8 +128,8 @@ def test_the_backplane_has_figures_of_its_own() -> None:
     with open_gateway() as gateway:
         found = read_samples(get(f"{gateway.url}/metrics").text)
         assert not [each for each in found if each[0].startswith("gateway_backplane")]
-        leader = LeaderFigures(appended=10, reconnects=1, waiting=2, conflated=3)
-        figures = BackplaneFigures(
+        leader = LeaderStats(appended=10, reconnects=1, waiting=2, conflated=3)
+        figures = BackplaneStats(
             is_reachable=True,
             lag_s=0.5,
             read=4,

@@ -20,8 +20,8 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app import create_app
+from gateway.errors import ConfigurationError
 from gateway.pages import PageError, metric, page
-from gateway.streams.events import ConfigurationError
 from tests.pages.reading import parse_html
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import TOKEN, make_protected, make_quote, make_settings

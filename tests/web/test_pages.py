@@ -8,7 +8,7 @@ import pytest
 
 from tests.pages.reading import parse_html
 from tests.web.running import Running, make_balance, make_quote, make_settings, open_gateway
-from tests.web.test_live import Stream
+from tests.web.test_page_stream import Stream
 
 HTML = {"Accept": "text/html"}
 SOURCE = """
@@ -72,8 +72,8 @@ def test_the_same_parameters_are_the_same_view(running: Running) -> None:
     ):
         one.read_until("metric")
         other.read_until("metric")
-        assert running.context.interest.count("QQQ") == 1
-        assert running.context.interest.count("QQQ{=5m,tho=true}") == 1
+        assert running.context.demand.count("QQQ") == 1
+        assert running.context.demand.count("QQQ{=5m,tho=true}") == 1
 
 
 def test_navigation_has_what_needs_no_more(running: Running) -> None:

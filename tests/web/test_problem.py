@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.web.guard import SECURITY_HEADERS
+from gateway.web.middleware.guard import SECURITY_HEADERS
 from gateway.web.problem import is_program_path, wants_page
 from tests.web.running import (
     Running,

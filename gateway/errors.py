@@ -1,0 +1,48 @@
+"""The error tree, and which errors are worth another try; pure."""
+
+
+class GatewayError(Exception):
+    """The root of everything that the gateway raises on purpose."""
+
+
+class ConfigurationError(GatewayError):
+    """A setting is missing or wrong; the message names it and never shows its value."""
+
+
+class UpstreamError(GatewayError):
+    """Tastytrade answered wrongly, or not at all; worth another try."""
+
+
+class Unauthorized(UpstreamError):
+    """An access or quote token was refused; a new one may help."""
+
+
+class GrantRevoked(UpstreamError):
+    """The refresh token or the client secret was refused; only a person can mend it."""
+
+
+class RateLimited(UpstreamError):
+    """Tastytrade asked for a pause."""
+
+
+class SessionLimit(UpstreamError):
+    """Too many sessions or subscriptions for this user; trying at once makes it worse."""
+
+
+class FeedSilent(UpstreamError):
+    """The socket is open and nothing comes out of it."""
+
+
+class BackplaneError(GatewayError):
+    """What joins the processes cannot be reached or refuses; worth another try."""
+
+
+class LeaseLost(BackplaneError):
+    """This process may publish no more: its lease ran out, or what it continued is gone."""
+
+
+def is_retryable(error: BaseException) -> bool:
+    """False when trying again without a person's help is pointless."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_retryable(each) for each in error.exceptions)
+    return not isinstance(error, GrantRevoked | ConfigurationError)

@@ -1,0 +1,1 @@
+"""What turns a person's file into pages."""

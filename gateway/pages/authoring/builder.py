@@ -1,0 +1,115 @@
+"""Describing a page: what `metric(…)` and `with columns(…):` add to, and what a mistake says.
+
+A page's function runs once; every panel that it calls is placed where it is called. Which page
+that is, is a context variable, so a description may run in any thread.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from gateway.errors import GatewayError
+from gateway.pages.layout import Group, Node
+from gateway.streams.symbols import parse_symbol
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]")
+
+
+class PageError(GatewayError):
+    """A page is described wrongly; the message says how to write it."""
+
+
+class Builder:
+    """The page that is being described: ids that are in use, and where the next panel goes."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.group: str | None = None
+        """The name of the innermost container that is open."""
+        self._ids: Counter[str] = Counter()
+
+    def new_id(self, kind: str) -> str:
+        """`metric`, `metric2`, …: plain in a CSS selector, and the same for an unchanged page."""
+        self._ids[kind] += 1
+        return kind if self._ids[kind] == 1 else f"{kind}{self._ids[kind]}"
+
+    def add(self, node: Node) -> None:
+        """Place a node behind the others of the open container."""
+        self._check_place("")
+        self.nodes.append(node)
+
+    @contextmanager
+    def open_group(self, name: str, template: str, options: Mapping[str, Any]) -> Iterator[None]:
+        """Place in a container what is added within the block."""
+        self._check_place(name)
+        outside, group = self.nodes, self.group
+        self.nodes, self.group = [], name
+        try:
+            yield
+        finally:
+            inside, self.nodes, self.group = self.nodes, outside, group
+        self.nodes.append(Group(template, tuple(inside), options))
+
+    def _check_place(self, name: str) -> None:
+        if self.group == "tabs" and name != "section":
+            raise PageError('tabs() holds sections: write `with section("Title"):` inside it')
+
+
+_current: ContextVar[Builder | None] = ContextVar("page", default=None)
+
+
+@contextmanager
+def open_builder() -> Iterator[Builder]:
+    """A builder that panels are added to within the block."""
+    builder = Builder()
+    token = _current.set(builder)
+    try:
+        yield builder
+    finally:
+        _current.reset(token)
+
+
+def current_builder(name: str) -> Builder:
+    """The page that is being described, for the panel or container `name`.
+
+    Raises:
+        PageError: outside a page.
+    """
+    builder = _current.get()
+    if builder is None:
+        raise PageError(
+            f'{name}() stands outside a page: call it in a function below @page("/path")'
+        )
+    return builder
+
+
+def check_symbols(name: str, symbols: tuple[Any, ...], example: str = "SPY") -> tuple[str, ...]:
+    """The canonical symbols of a panel, each once.
+
+    Raises:
+        PageError: when one has not the form of a symbol.
+    """
+    found = []
+    for symbol in symbols:
+        if not isinstance(symbol, str):
+            raise PageError(
+                f'{name}: a symbol is text: write {name}("{example}"), not {symbol!r}'
+                + (f"; give a list as {name}(*symbols)" if isinstance(symbol, list | tuple) else "")
+            )
+        try:
+            found.append(parse_symbol(symbol))
+        except ValueError as error:
+            raise PageError(f"{name}: {symbol!r} is no symbol: {error}") from None
+        if "{" in symbol:
+            raise PageError(
+                f"{name}: write {symbol!r} without {{…}}; that is how candles are named"
+            )
+    return tuple(dict.fromkeys(found))
+
+
+def plain_id(text: str) -> str:
+    """`text` as a part of an id: every character that CSS minds as its code."""
+    return _NOT_PLAIN.sub(lambda each: f"_{ord(each[0]):x}_", text)

@@ -1,0 +1,230 @@
+"""`@panel`: a panel of one's own from a fragment, the keys that it listens to, and a function.
+
+What a person wrote may raise anything, at any tick: the panel says what and where, and every other
+panel goes on.
+"""
+
+import inspect
+import logging
+import re
+import traceback
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from jinja2 import Template, TemplateSyntaxError
+from markupsafe import Markup
+
+from gateway.pages.authoring.builder import PageError, current_builder
+from gateway.pages.authoring.loader import Mistake, find_mistake
+from gateway.pages.panel import FragmentPanel
+from gateway.pages.rendering.templates import create_fragment
+from gateway.streams.records import ACCOUNT_TYPES, DATA_TYPES, MARKET_TYPES, MarketRecord, Record
+from gateway.streams.symbols import parse_symbol
+from gateway.streams.topics import Topic, balance_topic, market_topic
+
+logger = logging.getLogger(__name__)
+
+ALL = "*"
+"""In place of an account: every one that the viewer may see."""
+
+TYPES = DATA_TYPES | {"status"}
+
+_FILE = re.compile(r"[\w./-]+\.html\Z")
+
+PanelKey = tuple[str, str]
+"""An event's type and whose, as a page's author writes it."""
+
+Function = Callable[..., Mapping[str, Any]]
+
+
+def panel(
+    fragment: str,
+    *,
+    keys: Callable[..., Sequence[PanelKey]] | None = None,
+    refresh_s: float | None = None,
+    title: str | None = None,
+) -> Callable[[Function], Callable[..., None]]:
+    """Make a function a panel, to be called on a page like any other.
+
+    `fragment` is HTML with Jinja in it, or the name of a file beside the function's. `keys` takes
+    what the panel is called with and returns what it listens to, as `("quote_update", "SPY")`.
+    The function takes the newest record of each key, None where there is none, and what the panel
+    is called with; it returns the fragment's variables. `refresh_s` renders it again after so
+    long, for what depends on the clock.
+
+    Raises:
+        PageError: when the fragment cannot be read, or there is nothing to listen to.
+    """
+    if keys is None and refresh_s is None:
+        raise PageError(
+            "@panel(…) listens to nothing: add "
+            'keys=lambda symbol: [("quote_update", symbol)], or refresh_s=1'
+        )
+
+    def make(function: Function) -> Callable[..., None]:
+        name = function.__name__
+        template = _read_fragment(fragment, function)
+        signature = inspect.signature(function)
+
+        def place(*positional: Any, **named: Any) -> None:
+            builder = current_builder(name)
+            # Bound here, so that a wrong call is told where it stands.
+            bound = signature.bind(None, *positional, **named)
+            bound.apply_defaults()
+            found = list(keys(*positional, **named)) if keys else []
+            checked = tuple(_check_key(name, key) for key in found)
+            is_private = any(key[0] in ACCOUNT_TYPES for key in checked)
+            kind = PrivateCustomPanel if is_private else CustomPanel
+            arguments = dict(list(bound.arguments.items())[1:])
+            heading = title.format_map(arguments) if title else None
+            call = Call(function, template, positional, named, arguments)
+            builder.add(kind(builder.new_id(name), call, checked, refresh_s, heading))
+
+        place.__name__, place.__doc__ = name, function.__doc__
+        return place
+
+    return make
+
+
+class Call:
+    """A function with what its panel was called with."""
+
+    def __init__(
+        self,
+        function: Function,
+        template: Template,
+        positional: tuple[Any, ...],
+        named: dict[str, Any],
+        arguments: dict[str, Any],
+    ) -> None:
+        self.name = function.__name__
+        self.kind = (function, repr(positional), repr(named))
+        self._function = function
+        self._template = template
+        self._positional = positional
+        self._named = named
+        self._arguments = arguments
+
+    def render(self, records: Sequence[Record | None]) -> str:
+        """The fragment; raises what the function raises."""
+        variables = self._function(list(records), *self._positional, **self._named)
+        if not isinstance(variables, Mapping):
+            raise PageError(
+                f"{self.name} returned a {type(variables).__name__}: return the fragment's "
+                'variables as a dict, like {"spread": spread}'
+            )
+        return self._template.render({**self._arguments, **variables})
+
+
+class CustomPanel(FragmentPanel):
+    """A panel that a person wrote; what it raises stands in its place."""
+
+    template: ClassVar[str] = "panels/own.html"
+    frame: ClassVar[str] = "panels/own_frame.html"
+
+    def __init__(
+        self,
+        id: str,
+        call: Call,
+        keys: tuple[PanelKey, ...],
+        refresh_s: float | None,
+        title: str | None,
+    ) -> None:
+        super().__init__(id)
+        self.refresh_s = refresh_s
+        self.title = title
+        self.name = call.name
+        self._call = call
+        self._keys = keys
+        self._mistake: Mistake | None = None
+
+    @property
+    def kind(self) -> Hashable:
+        """The function and what it is called with."""
+        return (type(self), self._call.kind)
+
+    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
+        """What was asked for; of accounts only those that the viewer may see."""
+        found: list[Topic] = []
+        for type_, subject in self._keys:
+            if type_ not in ACCOUNT_TYPES:
+                found.append(market_topic(type_, subject))
+            elif subject == ALL:
+                found += map(balance_topic, accounts)
+            else:
+                # Without a right it is a topic of which there is no record: places stay.
+                found.append(balance_topic(subject if subject in accounts else ""))
+        return tuple(found)
+
+    def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
+        """The rendered fragment, or the mistake."""
+        try:
+            html = self._call.render(records)
+        except Exception as error:
+            mistake = _describe(error, self.name)
+            if mistake != self._mistake:
+                logger.exception("the panel %s failed", self.name)
+            self._mistake = mistake
+            return {"html": "", "mistake": mistake, "name": self.name}
+        self._mistake = None
+        stale = [
+            each.updated_at for each in records if isinstance(each, MarketRecord) and each.stale
+        ]
+        return {"html": Markup(html), "mistake": None, "stale_since": min(stale, default=None)}
+
+
+class PrivateCustomPanel(CustomPanel):
+    """One that listens to balances."""
+
+    is_private = True
+
+
+def _describe(error: Exception, name: str) -> Mistake:
+    mistake = find_mistake(error)
+    lines = [
+        each.lineno
+        for each in traceback.extract_tb(error.__traceback__)
+        if each.filename == "<template>"
+    ]
+    # What a fragment calls may be the person's code again, which is nearer to the mistake.
+    if lines and not mistake.is_own:
+        return Mistake(f"the fragment of {name}", lines[-1], mistake.message)
+    return mistake
+
+
+def _read_fragment(fragment: str, function: Function) -> Template:
+    source = fragment
+    if _FILE.match(fragment):
+        file = Path(inspect.getfile(function)).parent / fragment
+        try:
+            source = file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise PageError(
+                f"{function.__name__}: its fragment {fragment} cannot be read: {error.strerror}"
+            ) from None
+    try:
+        return create_fragment(inspect.cleandoc(source))
+    except TemplateSyntaxError as error:
+        raise PageError(
+            f"{function.__name__}: line {error.lineno} of its fragment: {error.message}"
+        ) from None
+
+
+def _check_key(name: str, key: Any) -> PanelKey:
+    try:
+        type_, subject = key
+    except (TypeError, ValueError):
+        raise PageError(
+            f'{name}: {key!r} is no key: write ("quote_update", "SPY"), an event\'s type and whose'
+        ) from None
+    if type_ not in TYPES:
+        raise PageError(
+            f"{name}: there is no event {type_!r}; there are {', '.join(sorted(TYPES))}"
+        )
+    if type_ in MARKET_TYPES:
+        try:
+            return (type_, parse_symbol(str(subject)))
+        except ValueError as error:
+            raise PageError(f"{name}: {subject!r} is no symbol: {error}") from None
+    return (type_, str(subject))

@@ -1,0 +1,1 @@
+"""What turns records into bytes, once for all who see the same."""

@@ -1,0 +1,411 @@
+"""Views: what a page shows now, rendered once per tick for everybody who watches the same.
+
+A view exists for a page with its parameters while somebody watches it. Four times a second it
+looks at the newest record of each of its keys, renders what changed, and hands the same bytes to
+all its viewers. Private panels are rendered once per set of accounts and travel in messages of
+their own.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from gateway.pages.panel import Page, Panel, Region
+from gateway.pages.rendering.cache import (
+    Accounts,
+    FragmentElement,
+    RenderCache,
+    Sources,
+    TableElement,
+    create_element,
+    encode_cells,
+    encode_message,
+)
+from gateway.pages.rendering.ticker import TICK_S, Ticker
+from gateway.streams.demand import Demand
+from gateway.streams.hub.hub import Hub
+from gateway.streams.topics import Topic
+
+LINGER_S = 2.0
+"""A view without viewers keeps its place so long: a reload finds it warm."""
+
+ROWS_AT_A_TIME = 64
+VIEWERS_AT_A_TIME = 64
+"""Between two looks at the clock: about a millisecond."""
+
+OVERDUE_S = 5.0
+"""A symbol without any record after so long gets a row that says so."""
+
+ACCOUNTS_S = 1.0
+"""How old the list of all known accounts may be; finding it walks every key of the hub."""
+
+
+class Channel:
+    """Panels that are rendered together, and the bytes that say so.
+
+    `seq` counts the messages. A viewer who saw message `seq - 1` gets the newest message; anybody
+    else gets the snapshot, which is the same for all of them.
+    """
+
+    def __init__(self, panels: Sequence[Panel], sources: Sources, allowed: Accounts = None) -> None:
+        self.elements = [create_element(panel, sources, allowed) for panel in panels]
+        self._fragments = [each for each in self.elements if isinstance(each, FragmentElement)]
+        self._tables = [each for each in self.elements if isinstance(each, TableElement)]
+        self._rows = [row for table in self._tables for row in table.rows]
+        self.seq = 0
+        self._message = b""
+        self._snapshot: tuple[int, bytes] = (-1, b"")
+
+    def work(self, tick: int, accounts: Sequence[str] = ()) -> Iterator[None]:
+        """Make the next message if there is anything to say, with pauses."""
+        for number, row in enumerate(self._rows, 1):
+            if row.tick != tick:  # else it was rendered for another view
+                row.refresh(tick)
+            if number % ROWS_AT_A_TIME == 0:
+                yield
+        html, cells = "", list[bytes]()
+        for table in self._tables:
+            html += table.take_changes(cells)
+        for element in self._fragments:
+            if element.fragment.tick != tick:
+                element.fragment.refresh(tick, accounts)
+            html += element.take_changes()
+        if html or cells:
+            message = encode_message(html) if html else b""
+            self._message = message + encode_cells(cells) if cells else message
+            self.seq += 1
+
+    def show_everything(self) -> str:
+        """The partials of all that these panels show."""
+        return "".join([each.snapshot() for each in self.elements])
+
+    def snapshot(self) -> bytes:
+        """The same as one message."""
+        if self._snapshot[0] != self.seq:
+            html = self.show_everything()
+            self._snapshot = (self.seq, encode_message(html) if html else b"")
+        return self._snapshot[1]
+
+    def after(self, seq: int) -> bytes:
+        """What a viewer needs who saw the messages up to `seq`."""
+        if seq == self.seq:
+            return b""
+        return self._message if seq == self.seq - 1 and seq > 0 else self.snapshot()
+
+
+def finish(work: Iterator[None]) -> None:
+    """Do all of it without a pause."""
+    for _ in work:
+        pass
+
+
+class _Private:
+    """The private panels for one set of accounts, and how many watch them."""
+
+    def __init__(self, channel: Channel, accounts: Accounts) -> None:
+        self.channel = channel
+        self.accounts = accounts
+        self.viewers = 0
+
+
+class LivePage:
+    """A page as it is now, while somebody watches it.
+
+    Ordered: each viewer sees rising states. May drop: intermediate states for a viewer that is
+    slow; never the newest. Bounded by what the page shows, not by its viewers or their speed.
+    """
+
+    def __init__(self, page: Page, sources: Sources, views: "LivePages", hold: ExitStack) -> None:
+        self.page = page
+        self.viewers = 0
+        self.is_retired = False
+        """Whether its page was described anew, and every viewer is to open that one."""
+        self.hold = hold
+        self.shared = Channel([each for each in page.panels if not each.is_private], sources)
+        self.pushed: dict[PageSubscriber, None] = {}
+        """Those who are written to and have taken everything so far; a dict for its order."""
+        self._private_panels = [each for each in page.panels if each.is_private]
+        self._private: dict[Accounts, _Private] = {}
+        self._sources = sources
+        self._views = views
+        self._changed = asyncio.Event()
+        self._closer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the hub closes or the page is another now, and every viewer is to leave."""
+        return self.is_retired or self._sources.hub.closing is not None
+
+    def join(self, accounts: Accounts) -> "PageSubscriber":
+        """A viewer who is behind everything; close it when done."""
+        self.cancel()
+        tick = self._views.ticker.start()
+        private = self._private.get(accounts)
+        if private is None:
+            channel = Channel(self._private_panels, self._sources, accounts)
+            private = self._private[accounts] = _Private(channel, accounts)
+        private.viewers += 1
+        self.viewers += 1
+        if private.viewers == 1 or self.viewers == 1:
+            finish(self.work(tick))
+        return PageSubscriber(self, private)
+
+    def leave(self, private: _Private) -> None:
+        """One viewer fewer; nothing is rendered for nobody."""
+        self.viewers -= 1
+        private.viewers -= 1
+        if private.viewers == 0:
+            del self._private[private.accounts]
+        if self.viewers == 0:
+            self._views.ticker.stop_if_unwanted()
+            loop = asyncio.get_running_loop()
+            self._closer = loop.call_later(self._views.linger_s, self._views.drop, self)
+
+    def cancel(self) -> None:
+        """Stop lingering."""
+        if self._closer:
+            self._closer.cancel()
+            self._closer = None
+
+    def retire(self) -> None:
+        """End every viewer's reading."""
+        self.is_retired = True
+        self._changed.set()
+        for viewer in list(self.pushed):
+            viewer.resume()
+
+    async def wait(self) -> None:
+        """Return after the next tick that changed something, or when the view closes."""
+        await self._changed.wait()
+
+    def work(self, tick: int) -> Iterator[None]:
+        """Render what changed and tell the viewers, with pauses."""
+        channels = [self.shared, *(each.channel for each in self._private.values())]
+        before = [each.seq for each in channels]
+        yield from self.shared.work(tick)
+        if self._private_panels:
+            for private in list(self._private.values()):
+                yield from private.channel.work(tick, self._views.accounts(private.accounts))
+        yield
+        if self.is_closing or before != [each.seq for each in channels]:
+            self._changed.set()
+            self._changed = asyncio.Event()
+            yield from self._push()
+
+    def _push(self) -> Iterator[None]:
+        chunks: Chunks = {}
+        # A copy: who takes a chunk may leave, and who cannot take another is set aside.
+        for number, viewer in enumerate(list(self.pushed)):
+            viewer.hand_over(chunks)
+            if number % VIEWERS_AT_A_TIME == VIEWERS_AT_A_TIME - 1:
+                chunks.clear()  # there may be a newer message after a pause
+                yield
+
+
+class PageSubscriber:
+    """One open stream of a view: two cursors. It is read from, or written to after `push`."""
+
+    def __init__(self, view: LivePage, private: _Private) -> None:
+        self._view = view
+        self._private = private
+        self._cursors = (-1, -1)
+        self._take: Callable[[bytes], bool] = lambda chunk: False
+        self._end: Callable[[], None] = lambda: None
+        self.closed = False
+
+    async def read(self) -> bytes | None:
+        """What brings this viewer up to date, never empty; None when the hub or the view closes."""
+        while not self._view.is_closing:
+            if chunk := self.take({}):
+                return chunk
+            await self._view.wait()
+        return None
+
+    def take(self, chunks: "Chunks") -> bytes:
+        """What brings this viewer up to date, empty if it is; `chunks` keeps it for the next."""
+        shared, private = self._view.shared, self._private.channel
+        key = (self._private, *self._cursors)
+        chunk = chunks.get(key)
+        if chunk is None:
+            chunk = chunks[key] = shared.after(key[1]) + private.after(key[2])
+        self._cursors = (shared.seq, private.seq)
+        return chunk
+
+    def show_everything(self) -> str:
+        """The partials of all that this viewer may see, for who asks once and does not listen."""
+        return self._view.shared.show_everything() + self._private.channel.show_everything()
+
+    def push(self, take: Callable[[bytes], bool], end: Callable[[], None]) -> "PageSubscriber":
+        """Have the view write to `take` from now on; see `Hub.push`, whose promises hold here too.
+
+        `end` is called when the hub or the view closes.
+        """
+        self._take, self._end = take, end
+        self.resume()
+        return self
+
+    def resume(self) -> None:
+        """Take what was missed, then wait for the next tick."""
+        if not self.closed:
+            self._view.pushed[self] = None
+            self.hand_over({})
+
+    def hand_over(self, chunks: "Chunks") -> None:
+        """Write what is new, or the end."""
+        if self._view.is_closing:
+            self._view.pushed.pop(self, None)
+            self._end()
+        elif self in self._view.pushed and (chunk := self.take(chunks)) and not self._take(chunk):
+            self._view.pushed.pop(self, None)
+
+    def close(self) -> None:
+        """Leave the view; may be called twice."""
+        if not self.closed:
+            self.closed = True
+            self._view.pushed.pop(self, None)
+            self._view.leave(self._private)
+
+
+Chunks = dict[tuple[_Private, int, int], bytes]
+"""What viewers with these cursors are sent, so that all of them get the same bytes."""
+
+
+class PanelHtml(NamedTuple):
+    """A panel as part of a whole page."""
+
+    region: Region
+    html: Markup
+
+
+class LivePages:
+    """All views that are watched, each once, and the symbols that they want."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        demand: Demand,
+        environment: Environment,
+        *,
+        tick_s: float = TICK_S,
+        linger_s: float = LINGER_S,
+        clock: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.ticker = Ticker(self._work, self._is_watched, tick_s)
+        self.linger_s = linger_s
+        self._hub = hub
+        self._demand = demand
+        self._environment = environment
+        self._clock = clock
+        self._sources = Sources(hub, environment, self._is_overdue, clock, now_ms, RenderCache())
+        self._views: dict[tuple[str, str, int], LivePage] = {}
+        self._counts: Counter[str] = Counter()
+        self._wanted_since_s: dict[str, float] = {}
+        self._accounts: tuple[float, tuple[str, ...]] = (float("-inf"), ())
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def open(self, page: Page, accounts: Accounts) -> PageSubscriber:
+        """A viewer of this page.
+
+        Raises:
+            TooManySymbols: when the gateway follows as many symbols as it may.
+        """
+        view = self._views.get(page.key)
+        if view is None:
+            hold = ExitStack()
+            hold.enter_context(self._demand.acquire(page.symbols))
+            for symbol in page.symbols:
+                self._wanted_since_s.setdefault(symbol, self._clock())
+            self._counts.update(page.symbols)
+            view = self._views[page.key] = LivePage(page, self._sources, self, hold)
+        return view.join(accounts)
+
+    def _is_watched(self) -> bool:
+        return any(view.viewers for view in self._views.values())
+
+    def _work(self, tick: int) -> Iterator[None]:
+        """Render what changed in all views that are watched, and tell their viewers."""
+        for view in list(self._views.values()):
+            if view.viewers:
+                try:
+                    yield from view.work(tick)
+                except Exception as error:  # noqa: BLE001 - the next record may be better
+                    context = {"message": "a view could not be rendered", "exception": error}
+                    asyncio.get_running_loop().call_exception_handler(context)
+
+    def drop(self, view: LivePage) -> None:
+        """Forget a view that nobody watches."""
+        if view.viewers == 0 and (view.is_retired or self._views.get(view.page.key) is view):
+            if not view.is_retired:
+                del self._views[view.page.key]
+            view.cancel()
+            view.hold.close()
+            self._counts.subtract(view.page.symbols)
+            for symbol in view.page.symbols:
+                if self._counts[symbol] == 0:
+                    del self._counts[symbol], self._wanted_since_s[symbol]
+
+    def retire(self) -> None:
+        """End all reading, because the pages were described anew; each viewer opens its again."""
+        views, self._views = list(self._views.values()), {}
+        for view in views:
+            view.retire()
+
+    def render(
+        self, page: Page, accounts: Accounts, variables: Mapping[str, Any]
+    ) -> list[PanelHtml]:
+        """Every panel of the page with its present values; `variables` are for the frames."""
+        return [
+            PanelHtml(
+                panel.region,
+                self._render_frame(panel, self.render_live(panel, accounts), variables),
+            )
+            for panel in page.panels
+        ]
+
+    def render_frames(self, page: Page, variables: Mapping[str, Any]) -> list[Markup]:
+        """Every panel of the page without any value."""
+        return [self._render_frame(panel, Markup(""), variables) for panel in page.panels]
+
+    def render_live(self, panel: Panel, accounts: Accounts) -> Markup:
+        """What stands in the panel's live element at this moment."""
+        # Of its own, because whoever looks at rows between two ticks would take their flashes.
+        element = create_element(panel, self._sources._replace(parts=RenderCache()), accounts)
+        if isinstance(element, FragmentElement):
+            known = self.accounts(accounts) if panel.is_private else ()
+            element.fragment.refresh(0, known)
+            return Markup(element.html)
+        for row in element.rows:
+            row.refresh(0)
+        element.sort()
+        inlays = element.panel.inlays.items()
+        return Markup(
+            element.render({key: self.render_live(each, accounts) for key, each in inlays})
+        )
+
+    def _render_frame(self, panel: Panel, live: Markup, variables: Mapping[str, Any]) -> Markup:
+        frame = self._environment.get_template(panel.frame)
+        return Markup(frame.render(variables, panel=panel, live=live))
+
+    def accounts(self, allowed: Accounts) -> tuple[str, ...]:
+        """The account numbers behind a grant, in order."""
+        if allowed is not None:
+            return tuple(sorted(allowed))
+        read_s, known = self._accounts
+        now_s = self._clock()
+        if now_s - read_s >= ACCOUNTS_S:
+            known = tuple(each.account for each in self._hub.balances())
+            self._accounts = (now_s, known)
+        return known
+
+    def _is_overdue(self, key: Topic) -> bool:
+        since_s = self._wanted_since_s.get(key.subject)
+        return since_s is not None and self._clock() - since_s >= OVERDUE_S

@@ -1,0 +1,74 @@
+"""`gateway feed`: the upstream half in a process of its own; one is upstream, others stand by."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable
+
+from gateway.server.logs import set_up_logging
+from gateway.settings import Settings
+from gateway.streams.backplane.election import Election
+from gateway.streams.backplane.server import Backplane
+from gateway.streams.demand import Demand
+from gateway.streams.upstream.upstream import Upstream
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """The exit status after following Tastytrade, or standing by, until SIGTERM or SIGINT."""
+    set_up_logging(settings)
+    with asyncio.Runner(loop_factory=_choose_loop()) as runner:
+        return runner.run(_lead(settings))
+
+
+async def _lead(settings: Settings) -> int:
+    assert settings.redis_url is not None
+    demand = Demand(
+        settings.symbols,
+        max_symbols=settings.max_symbols,
+        linger_s=settings.linger_s,
+        now_s=time.monotonic,
+    )
+    backplane = Backplane(settings.redis_url.get_secret_value())
+    leader = Election(
+        backplane,
+        demand,
+        lambda publisher: Upstream(settings, publisher, demand),
+        lease_s=settings.lease_s,
+    )
+    task = asyncio.current_task()
+    assert task is not None
+    is_asked = False
+
+    def stop() -> None:
+        nonlocal is_asked
+        if is_asked:  # somebody is in a hurry
+            task.cancel()
+        is_asked = True
+        leader.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    logger.info("standing by")
+    try:
+        await leader.run()
+    except asyncio.CancelledError:
+        logger.warning("stopped in a hurry")
+    except ExceptionGroup:
+        logger.exception("the upstream half crashed; stopping")
+        return 1
+    finally:
+        await backplane.close()
+    logger.info("stopped")
+    return 0
+
+
+def _choose_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not on every system
+        return None
+    return uvloop.new_event_loop

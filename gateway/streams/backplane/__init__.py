@@ -1,0 +1,1 @@
+"""The backplane: how records travel between processes, through Valkey."""

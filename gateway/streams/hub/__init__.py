@@ -1,0 +1,1 @@
+"""The hub: the newest records, their history, and cursors into both."""

@@ -1,0 +1,269 @@
+"""The hub: what is published, who subscribes to it, and when it is delivered.
+
+Publishing costs one dict entry and one list entry. Nothing here knows HTTP, HTML or the broker.
+The design is a log with cursors instead of queues: a record is encoded once, equal subscribers
+share their chunks, and one flush tick coalesces a burst.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from gateway.clock import SYSTEM_CLOCK, Clock
+from gateway.streams.hub.log import Log
+from gateway.streams.hub.position import Entry, StreamPosition, make_position, parse_event_id
+from gateway.streams.hub.subscribers import Pushed, Subscriber
+from gateway.streams.hub.subscription import Group, Subscription
+from gateway.streams.latest import LatestValues
+from gateway.streams.records import Record, Status
+from gateway.streams.topics import Topic
+
+TICK_S = 0.01
+"""Default flush tick: coalesces a burst into one write; invisible to a person."""
+
+HISTORY_EVENTS = 32_768
+"""Default ring size: at 5,000 events/s more than six seconds, about 30 MB when full."""
+
+MAX_LAG_S = 2.0
+"""A subscriber further behind than this gets the newest values instead of old prices."""
+
+
+class Hub(LatestValues):
+    """The newest record of each topic, a bounded history, and one delivery per flush tick.
+
+    Ordered: ids rise strictly on every stream. Never doubled. May drop: intermediate updates of a
+    topic for a subscriber that fell behind (it gets a `gap`) or asked for a rate; never the newest.
+    Bounded by `history_events` and by the number of topics, not by subscribers or their speed.
+    A restart begins a new epoch and loses everything; clients then get a full snapshot.
+    """
+
+    def __init__(
+        self,
+        *,
+        epoch: str,
+        tick_s: float = TICK_S,
+        history_events: int = HISTORY_EVENTS,
+        max_lag_s: float = MAX_LAG_S,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.epoch = epoch
+        self.tick_s = tick_s
+        self._now_s = clock.monotonic_s
+        self._log = Log(history_events=history_events, max_lag_s=max_lag_s, clock=clock)
+        self._flush_scheduled = False
+        self._last_flush_s = float("-inf")
+        self._recoverable_from = 0
+        self._groups: dict[Subscription, Group] = {}
+
+    @property
+    def closing(self) -> str | None:
+        """Why the hub closes; None while it does not."""
+        return self._log.closing
+
+    @property
+    def published(self) -> int:
+        """How many records were published."""
+        return self._log.seq
+
+    @property
+    def conflated(self) -> int:
+        """How many updates were left out for subscribers that fell behind."""
+        return self._log.conflated
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest record in this log."""
+        return self._log.seq
+
+    @property
+    def subscribers(self) -> int:
+        """How many streams are open."""
+        return sum(group.members for group in self._groups.values())
+
+    @property
+    def keys(self) -> int:
+        """How many topics have a newest record, statuses included."""
+        return len(self._log.latest)
+
+    @property
+    def history(self) -> int:
+        """How many records a subscriber can still catch up with."""
+        return self._log.history
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the newest data record; None before the first."""
+        last_s = self._log.last_s
+        return None if last_s is None else self._now_s() - last_s
+
+    @property
+    def position(self) -> StreamPosition:
+        """Where the stream ends: the position of the newest record."""
+        return StreamPosition(self.epoch, self.seq)
+
+    @property
+    def last_event_id(self) -> str:
+        """The id to resume from here."""
+        return self.position.event_id
+
+    def publish(self, record: Record) -> int:
+        """Append a record, now the newest of its topic, and return its `seq`."""
+        return self._append(record, make_position((self.epoch, self._log.seq + 1)))
+
+    def latest(self, topic: Topic) -> Record | None:
+        """Return the newest record of a topic."""
+        entry = self._log.latest.get(topic)
+        return entry.record if entry else None
+
+    def records(self) -> Iterable[Record]:
+        """Iterate over the newest record of each topic."""
+        return self._log.records()
+
+    def forget_topics(self, topics: Iterable[Topic]) -> None:
+        """Drop the records of these topics; those that have none are ignored."""
+        if self._log.forget(topics):
+            # A client whose id is not newer may hold one of these: no resume can be proved right.
+            self._recoverable_from = self.seq + 1
+
+    def snapshot(self, subscription: Subscription) -> list[Entry]:
+        """Return the newest matching entries, statuses first, each part in order."""
+        found = self._log.newest_after(0, subscription)
+        return [each for each in found if isinstance(each.record, Status)] + [
+            each for each in found if not isinstance(each.record, Status)
+        ]
+
+    def changed_since(self, last_event_id: str, subscription: Subscription) -> list[Entry] | None:
+        """Return what of the snapshot is new to a client that has seen this id.
+
+        None when that cannot be proved, so that only the full snapshot is right.
+        """
+        position = parse_event_id(last_event_id)
+        if position is None or not self.is_recoverable(position):
+            return None
+        return [
+            each
+            for each in self.snapshot(subscription)
+            if self.is_after(each, position) or isinstance(each.record, Status)
+        ]
+
+    def is_recoverable(self, position: StreamPosition) -> bool:
+        """Say whether all that changed since this position is still known."""
+        epoch, offset = position
+        return epoch == self.epoch and self._recoverable_from <= offset <= self.seq
+
+    def is_after(self, entry: Entry, position: StreamPosition) -> bool:
+        """Say whether an entry is newer than a recoverable position."""
+        return entry.seq > position.offset
+
+    def _append(self, record: Record, position: StreamPosition, *, is_local: bool = False) -> int:
+        seq = self._log.append(record, position, is_local=is_local)
+        if not self._flush_scheduled:
+            self._schedule_flush()
+        return seq
+
+    def subscribe(
+        self,
+        subscription: Subscription,
+        *,
+        after: int | None = None,
+        rate: float | None = None,
+    ) -> Subscriber:
+        """A cursor behind `after` (default: the newest record); close it when done.
+
+        `rate` is the most updates a second for each key; the newest wins, on the trailing edge.
+        """
+        group = self._join(subscription)
+        cursor = self.seq if after is None else after
+        return Subscriber(self._log, group, cursor, rate, self._leave)
+
+    def push(
+        self,
+        subscription: Subscription,
+        take: Callable[[bytes], bool],
+        end: Callable[[], None],
+        *,
+        after: int,
+    ) -> Pushed:
+        """A cursor behind `after` whose chunks the hub hands to `take`; close it when done.
+
+        `take` must not wait: False says that the chunk was taken but that it is still being
+        written; nothing more comes until `Pushed.resume`. `end` is called when the hub closes.
+        """
+        group = self._join(subscription)
+        pushed = Pushed(self._log, group, after, take, end, self._leave)
+        pushed.resume()
+        return pushed
+
+    def close(self, reason: str) -> None:
+        """End every stream: `Subscriber.read` returns None from now on, `Pushed.end` is called."""
+        self._log.closing = reason
+        for group in list(self._groups.values()):
+            group.wake(0)
+            ended, group.pushed = group.pushed, {}  # nothing may follow their goodbye
+            for pushed in ended:
+                pushed.end()
+
+    def _push(self, group: Group, begin: int) -> None:
+        """Hand the group's chunk to all who wait for it; nothing of theirs lies before `begin`."""
+        chunk, head = self._log.read(group, begin)
+        # A copy: who takes a chunk may leave, and who cannot take another is set aside.
+        for pushed in list(group.pushed):
+            if pushed.cursor > begin:  # came after the last flush, with a snapshot of its own
+                own, pushed.cursor = self._log.read(group, pushed.cursor)
+            else:
+                own, pushed.cursor = chunk, head
+            if own and not pushed.take(own):
+                group.pushed.pop(pushed, None)
+
+    def _schedule_flush(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # published before the loop runs (tests, start-up): the next publish flushes
+        self._flush_scheduled = True
+        # Leading edge: after a pause the first event goes out at once; a burst waits for the tick.
+        delay_s = self._last_flush_s + self.tick_s - self._now_s()
+        if delay_s > 0:
+            loop.call_later(delay_s, self.flush)
+        else:
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand everything published so far to those who wait for it."""
+        self._flush_scheduled = False
+        self._last_flush_s = self._now_s()
+        begin, dirty = self._log.flush()
+        kinds = {topic.kind for topic in dirty or ()}
+        for group in list(self._groups.values()):
+            group.chunks.clear()
+            if not group.waiter and not group.pushed:
+                continue
+            if dirty is None or group.matches_any(dirty, kinds):
+                group.wake(begin)
+                if group.pushed:
+                    self._push(group, begin)
+
+    def _join(self, subscription: Subscription) -> Group:
+        group = self._groups.get(subscription)
+        if group is None:
+            group = self._groups[subscription] = Group(subscription)
+        group.members += 1
+        return group
+
+    def _leave(self, group: Group) -> None:
+        group.members -= 1
+        if group.members == 0:
+            del self._groups[group.subscription]
+
+
+Mode = Literal["snapshot", "resume"]
+
+
+def opening(
+    hub: Hub, subscription: Subscription, last_event_id: str | None
+) -> tuple[Mode, list[Entry], int]:
+    """Return how a stream begins: its mode, the entries to send first, the cursor behind them."""
+    changed = hub.changed_since(last_event_id, subscription) if last_event_id else None
+    if changed is None:
+        return "snapshot", hub.snapshot(subscription), hub.seq
+    return "resume", changed, hub.seq

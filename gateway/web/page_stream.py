@@ -1,0 +1,439 @@
+"""Pages and their streams: `/live/{view}`, `/watchlist`, and every page's own address; thin:
+check, call, render."""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup, escape
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.pages.authoring.builder import PageError
+from gateway.pages.authoring.factory import (
+    MOST_DESCRIPTIONS,
+    PageFactory,
+    ParameterError,
+    Symbols,
+)
+from gateway.pages.authoring.library import Library
+from gateway.pages.authoring.loader import find_mistake
+from gateway.pages.layout import render_tree
+from gateway.pages.panel import Page
+from gateway.pages.panels.watchlist import WatchlistPanel
+from gateway.pages.rendering.cache import encode_message, render_partial
+from gateway.pages.rendering.live_page import LivePages, PageSubscriber
+from gateway.streams.demand import TooManySymbols
+from gateway.streams.records import Bye
+from gateway.streams.sse import encode_frame
+from gateway.web import watchlist
+from gateway.web.auth.authenticator import accounts_of
+from gateway.web.problem import Problem, local_path, root_path_of
+from gateway.web.sse.push import RAW_SEND, Attach, Handle, PushedStream
+from gateway.web.sse.stream import FULL_RETRY_MS, EventStream, has_room
+from gateway.web.state import Context
+
+logger = logging.getLogger(__name__)
+
+RETRY_MS = 250
+"""How soon hx-sse tries again when a connection breaks, doubling from there."""
+
+BYE_RETRY_MS = (250, 1500)
+"""The same when the server says goodbye: spread, and still back within seconds."""
+
+PRIVATE = {"Cache-Control": "no-store"}
+
+VERSION = "~version"
+"""The query's name for which version of the page a window shows; no parameter of a page is so."""
+
+VERSION_DIGITS = 12
+
+
+def routes(context: Context, environment: Environment, library: Library) -> list[BaseRoute]:
+    """The routes of this module; the last one takes every address that is left."""
+    live = Live(context, environment, library)
+    return [
+        Route("/watchlist", live.change_watchlist, methods=["POST"], name="watchlist"),
+        Route("/live/{view}", live.open_stream, methods=["GET"], name="live"),
+        Route("/live/{view}/once", live.show_once, methods=["GET"], name="once"),
+        Route("/", live.show_page, methods=["GET"], name="home"),
+        Route("/{path:path}", live.show_page, methods=["GET"], name="page"),
+    ]
+
+
+class Live:
+    """The endpoints and what they share."""
+
+    def __init__(self, context: Context, environment: Environment, library: Library) -> None:
+        self.views = LivePages(context.hub, context.demand, environment)
+        self._context = context
+        self._environment = environment
+        self._library = library
+        self._limit = context.settings.max_symbols_per_stream
+        self._versions: dict[tuple[str, str, int], str] = {}
+        library.on_change = self.views.retire
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the gateway closes."""
+        return self._context.hub.closing is not None
+
+    async def show_page(self, request: Request) -> Response:
+        """The page with the values of this moment in it."""
+        found = self._library.find(local_path(request.scope))
+        if found is None:
+            raise HTTPException(404)
+        factory, in_path = found
+        given = {**self._watchlist_arguments(request, factory), **request.query_params, **in_path}
+        return self._respond_page(request, await self._describe(factory, given))
+
+    async def show_once(self, request: Request) -> Response:
+        """What a stream begins with, for a window whose browser has no connection left for one."""
+        page = await self._find_view(request)
+        try:
+            viewer = self.views.open(page, accounts_of(request))
+        except TooManySymbols as error:
+            return HTMLResponse(render_partial("notice", str(escape(_explain(error)))))
+        html = render_partial("notice", "")
+        if self._is_another(request, page):
+            html += self._render_anew(request, page) + self._render_stream(request, page)
+        html += viewer.show_everything()
+        viewer.close()
+        return HTMLResponse(html, headers=PRIVATE)
+
+    async def open_stream(self, request: Request) -> Response:
+        """What the page's htmx listens to."""
+        page = await self._find_view(request)
+        context = self._context
+        if context.hub.closing is not None:
+            return EventStream(context, _refuse(context.hub.closing), counted=False)
+        if not has_room(context, request.scope):
+            context.streams_refused += 1
+            reason = "This gateway has no room for another live page at the moment."
+            return EventStream(context, _refuse("full", reason), counted=False)
+        if RAW_SEND not in request.scope or request.method == "HEAD":
+            return EventStream(context, self._stream(request, page))
+        try:
+            followed = Followed(self, request, page)
+        except TooManySymbols as error:
+            return EventStream(context, _refuse_symbols(error), counted=False)
+        return PushedStream(
+            context, followed.begin, on_close=followed.close, say_bye=_encode_last_bye
+        )
+
+    async def _find_view(self, request: Request) -> Page:
+        factory = self._library.get(request.path_params["view"])
+        if factory is None:
+            raise Problem(404, "There is no such view.")
+        return await self._describe(factory, request.query_params)
+
+    async def change_watchlist(self, request: Request) -> Response:
+        """The changed list: as partials for htmx, by a redirect for a plain form."""
+        async with request.form(max_files=0, max_fields=10, max_part_size=4096) as form:
+            added, removed, name = form.get("add"), form.get("remove"), form.get("view")
+            place = str(form.get("before", ""))
+        factory = self._library.get(name if isinstance(name, str) else "home")
+        if factory is None or factory.watchlist_parameter is None or not factory.is_plain:
+            raise Problem(404, "There is no such list.")
+        before = Symbols(self._read_watchlist(request))
+        if isinstance(removed, str):
+            change = watchlist.remove(before, removed)
+        elif isinstance(added, str):
+            change = watchlist.add(before, added, self._limit, place)
+        else:
+            raise Problem(400, "add: give add or remove with a symbol", parameter="add")
+        typed = added if isinstance(added, str) else ""
+        is_htmx = request.headers.get("hx-request") == "true"
+        response: Response
+        if is_htmx:
+            # 200 also for a refusal: a browser logs anything else as an error of the page.
+            html = await self._render_change(request, factory, before, change)
+            response = HTMLResponse(html, headers=PRIVATE)
+            if change.problem is None and typed:
+                response.headers["HX-Trigger"] = json.dumps({"symbolAdded": {"typed": typed}})
+        elif change.problem is not None:
+            page = await self._describe(factory, {factory.watchlist_parameter: ",".join(before)})
+            response = self._respond_page(request, page, 422, typed=typed, problem=change.problem)
+        else:
+            response = RedirectResponse(
+                f"{root_path_of(request.scope)}{factory.path}", 303, PRIVATE
+            )
+        response.set_cookie(
+            watchlist.COOKIE,
+            watchlist.write_cookie(change.symbols),
+            max_age=watchlist.COOKIE_MAX_AGE_S,
+            path=f"{root_path_of(request.scope)}/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    def _read_watchlist(self, request: Request) -> tuple[str, ...]:
+        cookie = request.cookies.get(watchlist.COOKIE)
+        return watchlist.read_cookie(cookie, self._context.settings.symbols, self._limit)
+
+    def _watchlist_arguments(self, request: Request, factory: PageFactory) -> dict[str, str]:
+        """The viewer's list as a parameter of a page that takes one."""
+        if factory.watchlist_parameter is None:
+            return {}
+        return {factory.watchlist_parameter: ",".join(self._read_watchlist(request))}
+
+    async def _describe(self, factory: PageFactory, given: Mapping[str, str]) -> Page:
+        """The page for the parameters of a request.
+
+        Raises:
+            Problem: when there is no such page.
+        """
+        try:
+            arguments = factory.read(given)
+            page = factory.find(arguments)
+            if page is None:
+                # What a person wrote may take its time, but not the event loop's.
+                page = await asyncio.to_thread(factory.describe, **arguments)
+        except ParameterError as error:
+            raise Problem(400, str(error), parameter=error.name) from None
+        except PageError as error:
+            # The page was described without them when it was loaded, so they are what is wrong.
+            name = ", ".join(sorted(factory.parameters.keys() & given.keys())) or None
+            words = f"{name}: {error}" if name else str(error)
+            raise Problem(400, words, parameter=name) from None
+        except Exception as error:
+            logger.exception("the page %s cannot be described", factory.path)
+            raise Problem(500, f"This page has a mistake. {find_mistake(error)}") from error
+        if len(page.symbols) > self._limit:
+            name = factory.watchlist_parameter
+            words = f"one page follows at most {self._limit} symbols"
+            raise Problem(400, f"{name}: {words}" if name else _sentence(words), parameter=name)
+        return page
+
+    def _respond_page(
+        self,
+        request: Request,
+        page: Page,
+        status: int = 200,
+        *,
+        typed: str = "",
+        problem: str = "",
+    ) -> Response:
+        variables = self._variables(request, page, typed=typed, problem=problem)
+        panels = self.views.render(page, accounts_of(request), variables)
+        html = self._environment.get_template("page.html").render(
+            panels=panels,
+            body=self._render_body(page, [each.html for each in panels]),
+            stream_url=self._stream_url(request, page),
+            **variables,
+        )
+        return HTMLResponse(html, status, PRIVATE)
+
+    def _variables(self, request: Request, page: Page, **more: Any) -> dict[str, Any]:
+        """What every template of a page knows."""
+        links = self._library.links
+        return {
+            "page": page,
+            "links": links if len(links) > 1 else [],
+            "root_path": root_path_of(request.scope),
+            "typed": "",
+            "problem": "",
+            **more,
+        }
+
+    def _render_body(self, page: Page, panels: Sequence[Markup]) -> Markup:
+        html = {panel.id: each for panel, each in zip(page.panels, panels, strict=True)}
+        return render_tree(page.body, html, self._environment)
+
+    async def _render_change(
+        self,
+        request: Request,
+        factory: PageFactory,
+        before: tuple[str, ...],
+        change: watchlist.Change,
+    ) -> str:
+        partials = [render_partial("add-message", str(escape(change.problem or "")))]
+        if change.symbols != before:
+            assert factory.watchlist_parameter is not None
+            page = await self._describe(
+                factory, {factory.watchlist_parameter: ",".join(change.symbols)}
+            )
+            partials += [
+                render_partial(panel.id, self.views.render_live(panel, frozenset()))
+                for panel in page.panels
+                if type(panel) is WatchlistPanel
+            ]
+            partials.append(self._render_stream(request, page))
+        return "".join(partials)
+
+    def _render_stream(self, request: Request, page: Page) -> str:
+        """The partial that makes of a window's stream that of this page."""
+        # A new element in the old one's place: htmx closes one stream and opens the other.
+        stream = self._environment.get_template("stream.html")
+        html = stream.render(stream_url=self._stream_url(request, page))
+        return render_partial("live", html, "innerHTML")
+
+    def _render_anew(self, request: Request, page: Page) -> str:
+        """The partials that make of any version of a page this one."""
+        variables = self._variables(request, page)
+        panels = self.views.render(page, accounts_of(request), variables)
+        nav = self._environment.get_template("nav.html").render(variables)
+        body = self._render_body(page, [each.html for each in panels])
+        title = str(escape(f"{page.title} · Gateway"))
+        return (
+            render_partial("title", title, "textContent")
+            + render_partial("nav", nav)
+            + render_partial("page", body)
+        )
+
+    def _is_another(self, request: Request, page: Page) -> bool:
+        """Whether a window that asks shows another version of the page than this one."""
+        shown = request.query_params.get(VERSION)
+        return shown is not None and shown != self._version_of(request, page)
+
+    def _version_of(self, request: Request, page: Page) -> str:
+        """The same for pages that differ in nothing but their values, in every process."""
+        version = self._versions.get(page.key)
+        if version is None:
+            variables = self._variables(request, page)
+            frames = self.views.render_frames(page, variables)
+            nav = self._environment.get_template("nav.html").render(variables)
+            html = f"{page.title}{nav}{self._render_body(page, frames)}"
+            version = sha256(html.encode()).hexdigest()[:VERSION_DIGITS]
+            if len(self._versions) >= MOST_DESCRIPTIONS:
+                self._versions.clear()
+            self._versions[page.key] = version
+        return version
+
+    def _stream_url(self, request: Request, page: Page) -> str:
+        version = f"{VERSION}={self._version_of(request, page)}"
+        query = f"{page.query}&{version}" if page.query else version
+        return f"{root_path_of(request.scope)}/live/{page.name}?{query}"
+
+    async def _stream(self, request: Request, page: Page) -> AsyncGenerator[bytes, None]:
+        hub, accounts = self._context.hub, accounts_of(request)
+        beginning = self.begin(request, page)
+        while hub.closing is None:
+            try:
+                viewer: PageSubscriber = self.views.open(page, accounts)
+            except TooManySymbols as error:
+                async for refusal in _refuse_symbols(error):
+                    yield refusal
+                return
+            try:
+                yield beginning
+                while (chunk := await viewer.read()) is not None:
+                    yield chunk
+            finally:
+                viewer.close()
+            if hub.closing is None:  # the pages were read anew
+                page, beginning = await self.follow(request, page)
+        yield _encode_bye(hub.closing, BYE_RETRY_MS)
+
+    def begin(self, request: Request, page: Page) -> bytes:
+        """What a stream begins with, before the values."""
+        # Whatever an earlier stream of this page had to say is over.
+        notice = _encode_notice("", RETRY_MS)
+        if not self._is_another(request, page):
+            return notice
+        return notice + encode_message(self._render_anew(request, page))
+
+    async def follow(self, request: Request, page: Page) -> tuple[Page, bytes]:
+        """What the page is after a change of its file, and the message that makes it so."""
+        factory = self._library.get(page.name)
+        try:
+            if factory is None:
+                raise Problem(404, "This page is not in the file any more.")
+            new = await self._describe(factory, request.query_params)
+        except Problem as problem:
+            return page, _encode_notice(problem.detail, RETRY_MS)
+        if new is page:
+            return page, _encode_notice("", RETRY_MS)
+        return new, _encode_notice("", RETRY_MS) + encode_message(self._render_anew(request, new))
+
+
+class Followed:
+    """A stream that its view writes to, and the next view when the pages were read anew."""
+
+    def __init__(self, live: Live, request: Request, page: Page) -> None:
+        """Raises: TooManySymbols, as `LivePages.open` does."""
+        self._live = live
+        self._request = request
+        self._page = page
+        self._viewer = live.views.open(page, accounts_of(request))
+        self._following: asyncio.Task[None] | None = None
+
+    def begin(self) -> tuple[bytes, Attach]:
+        """The first bytes, and how to have more."""
+        return self._live.begin(self._request, self._page), self._attach
+
+    def resume(self) -> None:
+        """Hand over what was missed."""
+        self._viewer.push(self._take, self._leave)
+
+    def close(self) -> None:
+        """Leave the view; may be called twice."""
+        if self._following is not None:
+            self._following.cancel()
+        self._viewer.close()
+
+    def _attach(self, take: Callable[[bytes], bool], end: Callable[[], None]) -> Handle:
+        self._take, self._end = take, end
+        self.resume()
+        return self
+
+    def _leave(self) -> None:
+        if self._live.is_closing:
+            self._end()
+            return
+        self._viewer.close()
+        self._following = asyncio.get_running_loop().create_task(self._follow(), name="next page")
+
+    async def _follow(self) -> None:
+        self._page, beginning = await self._live.follow(self._request, self._page)
+        try:
+            self._viewer = self._live.views.open(self._page, accounts_of(self._request))
+        except TooManySymbols as error:
+            if self._take(_encode_notice(_explain(error), RETRY_MS)):
+                self._end()
+            return
+        if self._take(beginning):
+            self.resume()
+
+
+async def _refuse(reason: str, notice: str = "") -> AsyncGenerator[bytes, None]:
+    """A stream that says why it ends, and ends."""
+    if notice:
+        yield _encode_notice(notice, RETRY_MS)
+    yield _encode_bye(reason, FULL_RETRY_MS if reason == "full" else BYE_RETRY_MS)
+
+
+async def _refuse_symbols(error: TooManySymbols) -> AsyncGenerator[bytes, None]:
+    async for refusal in _refuse("full", _explain(error)):
+        yield refusal
+
+
+def _explain(error: TooManySymbols) -> str:
+    return f"{_sentence(str(error))} Remove some."
+
+
+def _encode_notice(text: str, retry_ms: int) -> bytes:
+    # htmx 4.0.1 ignores a `retry:` that stands alone, and keeps one for all later connections.
+    return b"retry: %d\n" % retry_ms + encode_message(render_partial("notice", str(escape(text))))
+
+
+def _encode_bye(reason: str, spread_ms: tuple[int, int]) -> bytes:
+    retry_ms = random.randint(*spread_ms)
+    return b"retry: %d\n" % retry_ms + encode_frame(Bye(reason=reason, retry_ms=retry_ms))
+
+
+def _encode_last_bye(reason: str) -> bytes:
+    return _encode_bye(reason, BYE_RETRY_MS)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

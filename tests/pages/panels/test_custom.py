@@ -1,0 +1,165 @@
+"""Panels of one's own: rendered from records, private when they must be, alone in their faults."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from gateway.pages import PageError, page, panel
+from gateway.pages.authoring.loader import load_pages
+from gateway.streams.records import BalanceUpdate, QuoteUpdate
+from gateway.streams.topics import market_topic
+from tests.pages.panels.test_panels import place, render
+from tests.pages.reading import make_balance, make_quote
+
+
+def quotes(*symbols: str) -> list[tuple[str, str]]:
+    return [("quote_update", symbol) for symbol in symbols]
+
+
+@panel("<b>{{ symbol }}</b><i>{{ spread | number }}</i>", keys=quotes, title="Spread of {symbol}")
+def spread(records: list[Any], symbol: str) -> dict[str, Any]:
+    """What it costs to trade at once."""
+    (quote,) = records
+    known = isinstance(quote, QuoteUpdate) and quote.bid is not None and quote.ask is not None
+    return {"spread": quote.ask - quote.bid if known else None}
+
+
+def test_it_is_rendered_from_the_newest_records() -> None:
+    (placed,) = place(lambda: spread("qqq"))
+    assert (placed.id, placed.keys(())) == ("spread", (market_topic("quote_update", "QQQ"),))
+    assert not placed.is_private
+    assert render(placed).words == "qqq –"
+    quote = make_quote("QQQ", bid=Decimal("450.20"), ask=Decimal("450.27"))
+    assert render(placed, quote).words == "qqq 0.07"
+    assert spread.__doc__ == "What it costs to trade at once."
+
+
+def test_what_comes_from_records_is_escaped() -> None:
+    @panel("<p>{{ words }}</p>", keys=lambda: quotes("SPY"))
+    def words(records: list[Any]) -> dict[str, Any]:
+        return {"words": "<script>alert(1)</script>"}
+
+    (placed,) = place(words)
+    assert render(placed).find("script") == []
+
+
+def test_balances_make_it_private_and_only_what_is_granted_comes() -> None:
+    @panel("{{ total | money }} of {{ count }}", keys=lambda: [("balance_update", "*")])
+    def total(records: list[BalanceUpdate]) -> dict[str, Any]:
+        return {"total": sum(each.balance for each in records), "count": len(records)}
+
+    @panel("{{ known }}", keys=lambda: [("balance_update", "222"), *quotes("SPY")])
+    def one(records: list[Any]) -> dict[str, Any]:
+        return {"known": [each is not None for each in records]}
+
+    (placed,) = place(total)
+    assert placed.is_private
+    known = make_balance("111", "5.00"), make_balance("222", "7.00")
+    assert render(placed, *known).words == "$12.00 of 2"
+    assert render(placed, *known, accounts=frozenset({"111"})).words == "$5.00 of 1"
+    (placed,) = place(one)
+    assert render(placed, *known, make_quote("SPY")).words == "[True, True]"
+    granted = frozenset({"111"})
+    assert render(placed, *known, accounts=granted).words == "[False, False]"
+    assert render(placed, *known, make_quote("SPY"), accounts=granted).words == "[False, True]"
+
+
+def failing(records: list[Any]) -> dict[str, Any]:
+    return {"x": 1 / 0}
+
+
+def returning_nothing(records: list[Any]) -> Any:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("fragment", "function", "words"),
+    [
+        (
+            "{{ x }}",
+            failing,
+            "failing failed test_custom.py, line .* ZeroDivisionError: division by",
+        ),
+        ("{{ x }}", returning_nothing, "returned a NoneType: return the fragment's variables"),
+        ("a\n\n{{ y }}", lambda records: {"x": 1}, "the fragment of <lambda>, line 3 .*'y' is un"),
+    ],
+)
+def test_a_fault_stands_in_its_place(
+    fragment: str, function: Callable[..., Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (placed,) = place(panel(fragment, keys=lambda: quotes("SPY"))(function))
+    shown = " ".join(render(placed).words.split())
+    assert re.search(words, shown), shown
+    assert len(caplog.records) == 1
+
+
+def test_a_fault_is_logged_once_and_goes_away(caplog: pytest.LogCaptureFixture) -> None:
+    @panel("{{ half }}", keys=lambda: quotes("SPY"))
+    def half(records: list[Any]) -> dict[str, Any]:
+        return {"half": records[0].last / 2}
+
+    (placed,) = place(half)
+    for _ in range(3):
+        assert "half failed" in render(placed).words
+    assert len(caplog.records) == 1
+    assert render(placed, make_quote("SPY", "5.00")).words == "2.50"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: panel("<b>x</b>")(failing),
+            'add keys=lambda symbol: \\[\\("quote_update", symbol',
+        ),
+        (lambda: panel("{% if %}", refresh_s=1)(failing), "failing: line 1 of its fragment: Exp"),
+        (lambda: panel("none.html", refresh_s=1)(failing), "none.html cannot be read: No such"),
+        (lambda: place(panel("x", keys=lambda: [5])(failing)), "5 is no key"),  # type: ignore[list-item]
+        (
+            lambda: place(panel("x", keys=lambda: [("quote", "A")])(failing)),
+            "no event 'quote'; the",
+        ),
+        (lambda: place(panel("x", keys=lambda: quotes("a b"))(failing)), "'a b' is no symbol"),
+        (lambda: panel("x", refresh_s=1)(failing)(), r"failing\(\) stands outside a page"),
+    ],
+)
+def test_a_wrong_panel_says_how_to_write_it(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(PageError, match=words):
+        make()
+
+
+def test_a_fragment_may_be_a_file_beside_the_page(tmp_path: Path) -> None:
+    (tmp_path / "spread.html").write_text("<i>{{ spread | number(3) }}</i>\n")
+    (tmp_path / "mine.py").write_text(
+        dedent(
+            """
+            from gateway.pages import page, panel
+
+            @panel("spread.html", keys=lambda symbol: [("quote_update", symbol)])
+            def spread(records, symbol):
+                return {"spread": records[0].ask - records[0].bid}
+
+            @page("/mine")
+            def mine():
+                spread("SPY")
+            """
+        )
+    )
+    (factory,) = load_pages(tmp_path / "mine.py")
+    placed = factory.describe().panels[-1]
+    quote = make_quote("SPY", bid=Decimal(1), ask=Decimal("1.5"))
+    assert render(placed, quote).words == "0.500"
+
+
+def test_a_wrong_call_is_told_where_it_stands(tmp_path: Path) -> None:
+    @page("/wrong")
+    def wrong() -> None:
+        spread()
+
+    with pytest.raises(TypeError, match="symbol"):
+        wrong.describe()

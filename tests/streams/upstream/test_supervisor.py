@@ -1,0 +1,72 @@
+"""A stage that fails is started again, and given up when it fails too often; in virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gateway.streams.upstream.supervisor import (
+    MAX_RESTARTS,
+    RESTART_S,
+    RESTARTS_WITHIN_S,
+    Restarts,
+    StageFailed,
+    keep,
+)
+from tests.streams.virtual_time import run
+
+
+def failing(
+    times: int, error: Exception, every_s: float = 0.0
+) -> tuple[Callable[[], Awaitable[None]], list[float]]:
+    """A stage that fails so many times and then ends; the instants of its starts."""
+    begun_s: list[float] = []
+
+    async def stage() -> None:
+        begun_s.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(every_s)
+        if len(begun_s) <= times:
+            raise error
+
+    return stage, begun_s
+
+
+async def keep_it(stage: Callable[[], Awaitable[None]], **options: tuple[type[Exception]]) -> None:
+    await keep("the stage", stage, Restarts(asyncio.get_running_loop().time), **options)
+
+
+def test_a_failing_stage_is_started_again_soon() -> None:
+    stage, begun_s = failing(MAX_RESTARTS, ValueError("poison"))
+    run(keep_it(stage))
+    assert begun_s == [1000.0 + turn * RESTART_S for turn in range(MAX_RESTARTS + 1)]
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), ExceptionGroup("", [ValueError("x")])])
+def test_one_that_keeps_failing_is_given_up_with_the_reason(error: Exception) -> None:
+    stage, begun_s = failing(100, error)
+    with pytest.raises(StageFailed, match=r"the stage failed 6 times within 60 s \(ValueError\)"):
+        run(keep_it(stage))
+    assert len(begun_s) == MAX_RESTARTS + 1
+
+
+def test_one_that_fails_now_and_then_is_kept() -> None:
+    stage, begun_s = failing(50, ValueError("x"), every_s=RESTARTS_WITHIN_S / MAX_RESTARTS)
+    run(keep_it(stage))
+    assert len(begun_s) == 51
+
+
+def test_what_is_to_pass_passes_and_so_does_the_end_of_another_stage() -> None:
+    for error in (OSError("gone"), StageFailed("another")):
+        stage, begun_s = failing(1, error)
+        with pytest.raises(type(error)):
+            run(keep_it(stage, passes=(OSError,)))
+        assert len(begun_s) == 1
+
+
+def test_stages_are_counted_one_by_one() -> None:
+    restarts = Restarts(lambda: 0.0)
+    for stage in ("one", "other"):
+        for _ in range(MAX_RESTARTS):
+            restarts.count(stage, ValueError())
+    with pytest.raises(StageFailed):
+        restarts.count("one", ValueError())
