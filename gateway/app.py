@@ -22,10 +22,11 @@ from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_files
 from gateway.pages.rendering.templates import create_environment
-from gateway.settings import Settings, load_settings
+from gateway.settings import Settings, describe_suspicions, load_settings
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
+from gateway.streams.symbols import split_symbols
 from gateway.streams.upstream.upstream import Upstream
 from gateway.web import api, health, heartbeat, metrics, page_stream, problem
 from gateway.web.auth import forms
@@ -82,7 +83,11 @@ def create_app(
         ConfigurationError: one line that names the variable.
         PageError: when pages that come from no file are described wrongly.
     """
-    settings = settings or load_settings()
+    if settings is None:
+        for sentence in describe_suspicions():
+            logger.warning("%s", sentence)
+        settings = load_settings()
+    settings = settings.with_symbols(split_symbols)
     library = create_library(settings.pages if pages is None else pages)
     additions = Additions(routes, middleware, lifespan)
     context = create_context(settings)

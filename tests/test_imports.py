@@ -26,7 +26,9 @@ STAGES = [
             "gateway.addresses",
             "gateway.clock",
             "gateway.errors",
+            "gateway.environment",
             "gateway.redaction",
+            "gateway.secret_files",
             "gateway.settings",
         ),
         *("gateway.streams.symbols", "gateway.streams.topics"),
@@ -59,6 +61,7 @@ FORBIDDEN = [
     ("gateway.streams.hub", "gateway.streams.backplane", "the hub does not know of processes"),
     ("gateway.streams.backplane", UPSTREAM, "the backplane does not know the broker"),
     ("gateway.pages", "gateway.web", "pages are served by the web, and know nothing of it"),
+    ("gateway.settings", "gateway.streams", "settings know nothing of what they set"),
     ("gateway.web", UPSTREAM, "the halves meet in app.py and nowhere else"),
     ("gateway.pages", UPSTREAM, "the halves meet in app.py and nowhere else"),
 ]

@@ -32,9 +32,11 @@ def _one_line_errors() -> Iterator[None]:
 
 def _open_listener(settings: "Settings") -> "socket":
     """The listening socket; what is wrong is told before anything heavy is imported or started."""
-    from gateway.server.server import open_socket
+    from gateway.server.server import check_host, open_socket
     from gateway.web.auth.authenticator import create_authenticator
 
+    # The address first: without one, the question whether it needs a token makes no sense.
+    check_host(settings.host)
     create_authenticator(settings)
     return open_socket(settings.host, settings.port)
 

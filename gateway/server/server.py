@@ -9,9 +9,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -49,8 +50,40 @@ and here that is never: without this the rings that asyncio, anyio and uvicorn l
 connection, some 10 KB, were kept for days."""
 
 
+def check_host(host: str) -> None:
+    """Try whether the address exists, and is one of this machine's.
+
+    Raises:
+        ConfigurationError: one line with what to do.
+    """
+    family, *_, address = _find_addresses(host, 0)[0]
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            raise ConfigurationError(
+                f"HOST: {host} is no address of this machine; {_REMEDY}"
+            ) from None
+
+
+_REMEDY = "unset HOST, which other tools set too, or give --host 127.0.0.1"
+
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
+
+def _find_addresses(host: str, port: int) -> list[_Address]:
+    try:
+        found: Sequence[_Address] = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError):  # the latter from names that cannot be one: `a..b`
+        raise ConfigurationError(f"HOST: there is no such address: {host}; {_REMEDY}") from None
+    # `localhost` as most clients mean it.
+    return sorted(found, key=lambda each: each[0] != socket.AF_INET)
+
+
 def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
-    """A listening socket whose connections buffer little and notice dead peers.
+    """Return a listening socket whose connections buffer little and notice dead peers.
 
     Accepted connections inherit its options (Linux, tcp(7)). Of several that share one address
     the kernel gives each its part of the connections.
@@ -58,14 +91,7 @@ def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.sock
     Raises:
         ConfigurationError: when the address cannot be had.
     """
-    try:
-        found = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except (OSError, UnicodeError):  # the latter from names that cannot be one: `a..b`
-        raise ConfigurationError("HOST: there is no such address") from None
-    found.sort(key=lambda each: each[0] != socket.AF_INET)  # `localhost` as most clients mean it
-    family, kind, protocol, _, address = found[0]
+    family, kind, protocol, _, address = _find_addresses(host, port)[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
