@@ -171,7 +171,10 @@ def build_app(
     """
     authenticator = create_authenticator(context.settings, peers)
     assets = Assets(STATIC)
-    environment = create_environment(assets.url, {"is_simulated": context.settings.is_simulation})
+    environment = create_environment(
+        assets.url,
+        {"is_simulated": context.settings.is_simulation, "has_login": not authenticator.is_open},
+    )
     policies = RoutePolicies()
     library = library or create_library(context.settings.pages)
     additions = additions or Additions()

@@ -22,16 +22,10 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 # a half together comes after its parts.
 STAGES = [
     {
-        *(
-            "gateway.addresses",
-            "gateway.clock",
-            "gateway.errors",
-            "gateway.environment",
-            "gateway.redaction",
-            "gateway.secret_files",
-            "gateway.settings",
-        ),
-        *("gateway.streams.symbols", "gateway.streams.topics"),
+        *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
+        *("gateway.environment", "gateway.secret_files"),
+        *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
+        *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },
     {
         f"gateway.streams.{name}"

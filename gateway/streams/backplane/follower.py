@@ -202,6 +202,7 @@ class Follower:
             hub.recover_from(snapshot.epochs, snapshot.recoverable_from)
             self._position = snapshot.position
             if snapshot.is_complete:
+                hub.confirm_epoch(snapshot.position.epoch)
                 self._drop_missing({record.topic for _, record in snapshot.records})
             if snapshot.silent_s is not None:
                 self._heard_s = max(self._heard_s, self._now_s() - snapshot.silent_s)
@@ -240,6 +241,7 @@ class Follower:
                 self._drop(change.topics, position)
             elif isinstance(change, EpochComplete):
                 hub.advance(position)
+                hub.confirm_epoch(position.epoch)
                 self._drop(hub.list_before(position.epoch), position)
             elif change is None:
                 hub.advance(position)
