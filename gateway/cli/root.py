@@ -298,9 +298,9 @@ def check() -> None:
 def simulator(port: int, seed: int, rate: float, market: str, until_stdin_closes: bool) -> None:
     """Serve a stand-in Tastytrade on loopback and print where it is as one line of JSON."""
     if until_stdin_closes:
-        from gateway.server.parent_watch import end_with_stdin
+        from gateway.server.parent_watch import exit_with_parent
 
-        end_with_stdin()
+        exit_with_parent()
     from gateway.simulator.app import run
 
     # It makes credentials up, and printing them is its purpose.

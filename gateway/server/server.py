@@ -5,7 +5,6 @@ import errno
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -37,6 +36,9 @@ USER_TIMEOUT_MS = 150_000
 """A peer that acknowledges nothing this long is dead; longer than a stream's own send time-out."""
 
 BACKLOG = 2048
+
+HURRY_S = 0.5
+"""After a second signal."""
 
 HARD_STOP_S = 1.5
 """After the drain: when even the upstreams' closing hangs, the process ends all the same."""
@@ -154,6 +156,8 @@ class Server(uvicorn.Server):
         self._drain_s = settings.drain_s
         self._on_ready = on_ready
         self.has_failed = False
+        self._is_signalled = False
+        self._hard_stop: threading.Timer | None = None
         app.state.on_crash = self._fail
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -172,10 +176,8 @@ class Server(uvicorn.Server):
         self._collect_later()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Last: whatever hangs, the process ends. A thread, because the loop may be what hangs.
-        hard_stop = threading.Timer(self._drain_s + HARD_STOP_S, self._stop_hard)
-        hard_stop.daemon = True
-        hard_stop.start()
+        # Last: whatever hangs, the process ends.
+        self._end_within(self._drain_s + HARD_STOP_S)
         # First: every stream says `bye` and ends; uvicorn would wait for them for ever.
         self._app.state.context.hub.close("shutdown")
         # Then: who has not read its `bye` by the end of the drain will not.
@@ -185,16 +187,35 @@ class Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             cut.cancel()
-            hard_stop.cancel()
+            if not self._is_signalled:
+                self._cancel_hard_stop()
             self._collecting.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Unlike uvicorn's own, which raises the signal again at the end: an orderly end is no
         # death by signal. sse-starlette replaces uvicorn's own to set a flag for all servers of
         # the process; it finds ours by `should_exit` alone.
-        if self.should_exit and sig == signal.SIGINT:
+        if self.should_exit:
             self.force_exit = True
-        self.should_exit = True
+            self._cancel_hard_stop()
+            self._end_within(HURRY_S)
+        else:
+            # Now, and not when the loop gets to it: a page's code may be what it is stuck in.
+            # It runs on after an orderly end: a thread that a page left behind would keep us.
+            self._end_within(self._drain_s + HARD_STOP_S)
+        self.should_exit = self._is_signalled = True
+
+    def _end_within(self, delay_s: float) -> None:
+        """Start the hard stop, unless it runs; a thread, because the loop may be what hangs."""
+        if self._hard_stop is None:
+            self._hard_stop = threading.Timer(delay_s, self._stop_hard)
+            self._hard_stop.daemon = True
+            self._hard_stop.start()
+
+    def _cancel_hard_stop(self) -> None:
+        if self._hard_stop is not None:
+            self._hard_stop.cancel()
+            self._hard_stop = None
 
     def _fail(self) -> None:
         self.has_failed = True
@@ -210,7 +231,11 @@ class Server(uvicorn.Server):
                 transport.abort()
 
     def _stop_hard(self) -> None:
-        logger.error("something did not stop in time; ending all the same")
+        # From a thread of its own: what hangs may be the log.
+        words = "something did not stop in time; ending all the same"
+        telling = threading.Thread(target=logger.error, args=(words,), daemon=True)
+        telling.start()
+        telling.join(0.1)
         os._exit(1)
 
 
