@@ -5,6 +5,7 @@ import logging
 import secrets
 import signal
 import string
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -22,6 +23,7 @@ from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_files
 from gateway.pages.rendering.templates import create_environment
+from gateway.redaction import reveal
 from gateway.settings import Settings, describe_suspicions, load_settings
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
@@ -166,8 +168,9 @@ def build_app(
 ) -> Starlette:
     """The web half around a context; `run_upstream` feeds its hub until cancelled.
 
-    `app.state.authenticator` knows the token. `app.state.on_crash` is called when
-    `run_upstream` ends by itself; at first it asks the process to stop.
+    `app.state.authenticator` knows the token; a server that tells a made one to a person sets
+    `app.state.is_announced`. `app.state.on_crash` is called when `run_upstream` ends by itself; at
+    first it asks the process to stop.
     """
     authenticator = create_authenticator(context.settings, peers)
     assets = Assets(STATIC)
@@ -218,6 +221,9 @@ def build_app(
             ]
             await authenticator.look_at_peers()
             logger.info("started, epoch %s", context.hub.epoch)
+            if authenticator.is_generated and not app.state.is_announced:
+                # No server of ours says it, and without it nobody could ever sign in.
+                reveal(sys.stderr, f"sign in once with /login{authenticator.login_fragment()}\n")
             try:
                 async with additions.lifespan(app) if additions.lifespan else nullcontext():
                     yield
@@ -246,6 +252,7 @@ def build_app(
     )
     app.state.context = context
     app.state.authenticator = authenticator
+    app.state.is_announced = False
     app.state.on_crash = lambda: signal.raise_signal(signal.SIGTERM)
     return app
 

@@ -28,7 +28,7 @@ MAX_WAIT_S = 30.0
 
 REFUSALS = {
     204: "the gateway says that there is nothing to follow",
-    401: "the gateway wants its token: set GATEWAY_TOKEN",
+    401: "the gateway wants its token: set GATEWAY_TOKEN, or GATEWAY_TOKEN_FILE",
     403: "the gateway refuses this client",
     404: "there is no gateway at this address",
 }
@@ -104,13 +104,14 @@ def follow(
     url: str,
     symbols: Sequence[str],
     *,
+    token: str | None = None,
     as_json: bool = False,
     types: str | None = None,
     rate: float | None = None,
     out: TextIO | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """The exit status after following `/events` at `url` until Ctrl-C.
+    """Follow `/events` at `url` until Ctrl-C, and return the exit status.
 
     Raises:
         TailError: when asking again is pointless; the message says why.
@@ -123,7 +124,7 @@ def follow(
     if rate:
         parameters["rate"] = f"{rate:g}"
     headers = {"Accept": "text/event-stream"}
-    if token := os.environ.get("GATEWAY_TOKEN", "").strip():
+    if token:
         headers["Authorization"] = f"Bearer {token}"
     show = _JsonLines(out or sys.stdout) if as_json else _Table(out or sys.stdout)
     timeout = httpx.Timeout(CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)

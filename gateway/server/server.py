@@ -256,6 +256,7 @@ def serve(
     url = format_url(settings.host, listener.getsockname()[1])
 
     authenticator: Authenticator = app.state.authenticator
+    app.state.is_announced = True
 
     def tell() -> None:
         if is_announced:

@@ -195,14 +195,13 @@ def test_nobody_at_home_is_tried_again_ever_more_slowly() -> None:
     assert max(waits[:3]) <= 1.0
 
 
-def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_is_sent() -> None:
     with open_gateway(make_protected(token=TOKEN)) as gateway:
         gateway.publish(make_quote())
         with pytest.raises(TailError, match="set GATEWAY_TOKEN"):
             follow(gateway.url, (), sleep=_never)
-        monkeypatch.setenv("GATEWAY_TOKEN", TOKEN)
         gateway.call(lambda: gateway.context.hub.close("shutdown"))
-        text, _ = follow_for(gateway.url, 1)
+        text, _ = follow_for(gateway.url, 1, token=TOKEN)
     assert text == "· the gateway says goodbye: shutdown\n"
 
 
