@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from gateway.login_lock import hold_login
 from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_files
@@ -99,7 +100,17 @@ def create_app(
         return build_app(context, follower.run, library, additions, create_peers(url))
     upstream = Upstream(settings, context.hub, context.demand)
     context.report = upstream.report
-    return build_app(context, upstream.run, library, additions)
+
+    async def run() -> None:
+        with hold_login(settings) as is_alone:
+            if not is_alone:
+                logger.warning(
+                    "another process of this machine follows the same login; "
+                    "several processes need REDIS_URL and `gateway feed`"
+                )
+            await upstream.run()
+
+    return build_app(context, run, library, additions)
 
 
 def create_library(pages: Pages | None) -> Library:

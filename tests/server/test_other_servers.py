@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.processes import clean_environment
@@ -48,3 +49,31 @@ def test_a_token_made_at_the_start_is_told_under_any_server(tmp_path: Path) -> N
             assert get(f"{url}/status", headers=headers).status_code == 200
         finally:
             process.terminate()
+
+
+def test_a_second_process_without_a_backplane_is_told(tmp_path: Path) -> None:
+    """
+    1. Two processes serve the application with one login and without REDIS_URL.
+    Result: the second one says what several processes need.
+    """
+    given = {
+        "TT_SECRET": "secret-of-two",
+        "TT_REFRESH": "refresh-of-two",
+        "SIMULATOR_REST": "http://127.0.0.1:1",
+        "SIMULATOR_ACCOUNT_WS": "ws://127.0.0.1:1",
+    }
+    with ExitStack() as stack:
+        for is_second in (False, True):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", PROGRAM],
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    cwd=tmp_path,
+                    env=clean_environment(**given),
+                )
+            )
+            stack.callback(process.terminate)
+            assert process.stderr is not None
+            words = "another process of this machine follows" if is_second else "running on http"
+            assert any(words in line for line in process.stderr)
