@@ -23,6 +23,7 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 STAGES = [
     {
         *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
+        *("gateway.environment", "gateway.secret_files", "gateway.login_lock"),
         *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
         *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },
@@ -54,6 +55,7 @@ FORBIDDEN = [
     ("gateway.streams.hub", "gateway.streams.backplane", "the hub does not know of processes"),
     ("gateway.streams.backplane", UPSTREAM, "the backplane does not know the broker"),
     ("gateway.pages", "gateway.web", "pages are served by the web, and know nothing of it"),
+    ("gateway.settings", "gateway.streams", "settings know nothing of what they set"),
     ("gateway.web", UPSTREAM, "the halves meet in app.py and nowhere else"),
     ("gateway.pages", UPSTREAM, "the halves meet in app.py and nowhere else"),
 ]
