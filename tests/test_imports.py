@@ -22,7 +22,8 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 # a half together comes after its parts.
 STAGES = [
     {
-        *("gateway.clock", "gateway.errors", "gateway.settings"),
+        *("gateway.addresses", "gateway.clock", "gateway.errors", "gateway.settings"),
+        "gateway.hostnames",
         *("gateway.streams.symbols", "gateway.streams.topics"),
     },
     {

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.settings import Settings
 from gateway.web.auth.throttle import network_of
-from gateway.web.middleware.guard import SECURITY_HEADERS
+from gateway.web.middleware.security_headers import SECURITY_HEADERS
 from gateway.web.problem import MEDIA_TYPE
 
 REFUSED_S = 1.0

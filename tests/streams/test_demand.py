@@ -94,7 +94,7 @@ class InterestMachine(RuleBasedStateMachine):
         self.expire()
         assert self.demand.wanted == ALWAYS
         assert self.demand.next_expiry_s() is None
-        assert not self.demand._counts
+        assert not self.demand._held
 
 
 TestInterestMachine = InterestMachine.TestCase
