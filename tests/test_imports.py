@@ -22,13 +22,14 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 # a half together comes after its parts.
 STAGES = [
     {
-        *("gateway.addresses", "gateway.clock", "gateway.errors", "gateway.settings"),
+        *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
         "gateway.hostnames",
-        *("gateway.streams.symbols", "gateway.streams.topics"),
+        *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
+        *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },
     {
         f"gateway.streams.{name}"
-        for name in ("records", "sse", "markets", "demand", "backoff", "publisher")
+        for name in ("records", "sse", "latest", "markets", "demand", "backoff", "publisher")
     },
     {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},
