@@ -22,13 +22,15 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 # a half together comes after its parts.
 STAGES = [
     {
-        *("gateway.clock", "gateway.errors", "gateway.settings"),
-        *("gateway.streams.symbols", "gateway.streams.topics"),
+        *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
+        *("gateway.environment", "gateway.hostnames", "gateway.secret_files", "gateway.login_lock"),
+        *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
+        *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },
     {
         f"gateway.streams.{name}"
         for name in (
-            *("records", "sse", "demand", "backoff", "publisher"),
+            *("records", "sse", "latest", "demand", "backoff", "publisher"),
             *("markets", "holidays", "sessions"),
         )
     },
@@ -56,6 +58,7 @@ FORBIDDEN = [
     ("gateway.streams.hub", "gateway.streams.backplane", "the hub does not know of processes"),
     ("gateway.streams.backplane", UPSTREAM, "the backplane does not know the broker"),
     ("gateway.pages", "gateway.web", "pages are served by the web, and know nothing of it"),
+    ("gateway.settings", "gateway.streams", "settings know nothing of what they set"),
     ("gateway.web", UPSTREAM, "the halves meet in app.py and nowhere else"),
     ("gateway.pages", UPSTREAM, "the halves meet in app.py and nowhere else"),
 ]

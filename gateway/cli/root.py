@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway import __version__
+from gateway import __version__, redaction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,28 +32,41 @@ def _one_line_errors() -> Iterator[None]:
 
 def _open_listener(settings: "Settings") -> "socket":
     """The listening socket; what is wrong is told before anything heavy is imported or started."""
-    from gateway.server.server import open_socket
+    from gateway.server.server import check_host, open_socket
     from gateway.web.auth.authenticator import create_authenticator
 
+    # The address first: without one, the question whether it needs a token makes no sense.
+    check_host(settings.host)
     create_authenticator(settings)
     return open_socket(settings.host, settings.port)
 
 
-@click.group()
+class _Gateway(click.Group):
+    """The command; whatever it writes goes through the redaction."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        redaction.install()
+        return super().main(*args, **kwargs)
+
+
+@click.group(cls=_Gateway, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="gateway %(version)s")
 def main() -> None:
     """A live gateway for Tastytrade."""
 
 
 @main.command()
-@click.option("--port", type=PORT, default=8000, show_default=True, help="0 for any free one.")
+@click.option("--host", help="Address to listen on [default: HOST, else 127.0.0.1].")
+@click.option("--port", type=PORT, help="Port to listen on [default: PORT, else 8000].")
 @click.option("--open", "is_opened", is_flag=True, help="Open the page in a browser.")
 @click.option("--seed", type=int, help="Of the simulated market.")
 @click.option("--rate", type=float, help="Speed of the simulated market.")
-def demo(port: int, is_opened: bool, seed: int | None, rate: float | None) -> None:
+def demo(
+    host: str | None, port: int | None, is_opened: bool, seed: int | None, rate: float | None
+) -> None:
     """Serve a simulated market: nothing to set, nothing real."""
     with _one_line_errors():
-        status = _serve_demo(is_opened, seed, rate, port=port)
+        status = _serve_demo(is_opened, seed, rate, **_only_given(host=host, port=port))
     sys.exit(status)
 
 
@@ -67,11 +80,8 @@ def run(pages: str | None, port: int | None, is_opened: bool) -> None:
     With TT_SECRET and TT_REFRESH on the live market, else on a simulated one.
     """
     with _one_line_errors():
-        from gateway.settings import load_settings
-
-        given = {"pages": pages, "port": port}
-        given = {name: value for name, value in given.items() if value is not None}
-        settings = load_settings(**given)
+        given = _only_given(pages=pages, port=port)
+        settings = _load(**given)
         if not settings.has_credentials:
             status = _serve_demo(is_opened, None, None, **given)
         else:
@@ -82,6 +92,8 @@ def run(pages: str | None, port: int | None, is_opened: bool) -> None:
 def _serve_demo(is_opened: bool, seed: int | None, rate: float | None, **given: Any) -> int:
     from gateway.cli.demo import create_settings, open_simulator
 
+    if "host" not in given:
+        given |= _find_demo_host(create_settings(**given).host)
     settings = create_settings(**given)
     _check_pages(settings, given.get("pages"))
     with _open_listener(settings) as listener, open_simulator(seed=seed, rate=rate) as wait:
@@ -92,6 +104,34 @@ def _serve_demo(is_opened: bool, seed: int | None, rate: float | None, **given: 
         settings = create_settings(wait(), **given)
         open_page = _open_page if is_opened else _open_nothing
         return serve(create_app(settings), settings, listener, on_ready=open_page)
+
+
+def _find_demo_host(host: str) -> dict[str, str]:
+    """Return what replaces a HOST that is no address: other tools set it too, conda for one."""
+    from gateway.errors import ConfigurationError
+    from gateway.server.server import check_host
+
+    try:
+        check_host(host)
+    except ConfigurationError:
+        click.echo(f"gateway: HOST={host} is no address here; listening on 127.0.0.1", err=True)
+        return {"host": "127.0.0.1"}
+    return {}
+
+
+def _only_given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _load(**given: Any) -> "Settings":
+    """Return the settings; what is surely not meant in the environment is said."""
+    from gateway.settings import describe_suspicions, load_settings
+    from gateway.streams.symbols import split_symbols
+
+    settings = load_settings(**given).with_symbols(split_symbols)
+    for sentence in describe_suspicions():
+        click.echo(f"gateway: {sentence}", err=True)
+    return settings
 
 
 def _serve(settings: "Settings", is_opened: bool = False, pages: str | None = None) -> int:
@@ -139,12 +179,8 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """
     with _one_line_errors():
         from gateway.errors import ConfigurationError
-        from gateway.settings import load_settings
 
-        given = {"host": host, "port": port}
-        settings = load_settings(
-            **{name: value for name, value in given.items() if value is not None}
-        )
+        settings = _load(**_only_given(host=host, port=port))
         if settings.redis_url is None:
             _need_credentials(settings)
             if workers is not None and workers > 1:
@@ -165,9 +201,8 @@ def feed() -> None:
     """
     with _one_line_errors():
         from gateway.errors import ConfigurationError
-        from gateway.settings import load_settings
 
-        settings = load_settings()
+        settings = _load()
         if settings.redis_url is None:
             raise ConfigurationError(
                 "REDIS_URL: is not set; a feed publishes there, `gateway serve` needs none"
@@ -191,21 +226,26 @@ def _need_credentials(settings: "Settings") -> None:
 
 @main.command()
 @click.argument("symbols", nargs=-1)
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True)
+@click.option("--url", help="Of the gateway [default: this machine, at PORT, else 8000].")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--types", help="Event types, separated by commas [default: quotes and balances].")
 @click.option("--rate", type=float, help="At most so many updates a second for each symbol.")
 def tail(
-    symbols: tuple[str, ...], url: str, as_json: bool, types: str | None, rate: float | None
+    symbols: tuple[str, ...], url: str | None, as_json: bool, types: str | None, rate: float | None
 ) -> None:
     """Print the events of a running gateway as they come.
 
-    The token, where one is needed, is read from GATEWAY_TOKEN.
+    The token, where one is needed, is read as the server reads it: from GATEWAY_TOKEN,
+    GATEWAY_TOKEN_FILE or the file `.env`.
     """
     with _one_line_errors():
         from gateway.cli.tail import follow
+        from gateway.settings import load_settings
 
-        status = follow(url, symbols, as_json=as_json, types=types, rate=rate)
+        settings = load_settings()
+        token = None if settings.token is None else settings.token.get_secret_value()
+        url = url or f"http://127.0.0.1:{settings.port}{settings.root_path}"
+        status = follow(url, symbols, token=token, as_json=as_json, types=types, rate=rate)
     sys.exit(status)
 
 
@@ -231,7 +271,7 @@ def add_viewer(name: str, accounts: str | None, all_accounts: bool) -> None:
             raise ConfigurationError("--accounts: give either account numbers or --all-accounts")
         granted = None if accounts is None else check_accounts(accounts)
         token = add_viewer(_viewers_file(), name, granted)
-    click.echo(token)
+    redaction.reveal(sys.stdout, f"{token}\n")
     click.echo(
         f"This token lets {name} in, and is not shown again: as a bearer token, or at /login.",
         err=True,
@@ -288,9 +328,12 @@ def check() -> None:
 def simulator(port: int, seed: int, rate: float, market: str, until_stdin_closes: bool) -> None:
     """Serve a stand-in Tastytrade on loopback and print where it is as one line of JSON."""
     if until_stdin_closes:
-        from gateway.server.parent_watch import end_with_stdin
+        from gateway.server.parent_watch import exit_with_parent
 
-        end_with_stdin()
+        exit_with_parent()
     from gateway.simulator.app import run
 
+    # It makes credentials up, and printing them is its purpose.
+    if isinstance(sys.stdout, redaction.RedactedStream):
+        sys.stdout = sys.stdout.bare
     run(port=port, seed=seed, rate=rate, market="open" if market == "open" else "closed")

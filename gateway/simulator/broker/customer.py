@@ -1,5 +1,6 @@
-"""Who the simulated customer is and what the accounts may do, as REST says it; pure."""
+"""Who the simulated customers are and what their accounts may do, as REST says it; pure."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 TRADING_STATUS: dict[str, Any] = {
@@ -68,3 +69,26 @@ CUSTOMER: dict[str, Any] = {
     "created-at": "2023-03-14T15:21:07.482+00:00",
     "external-id": "U0000000001",
 }
+
+
+@dataclass(slots=True)
+class Customer:
+    """One login: `key` names it in the control, `facts` are laid over the usual ones."""
+
+    key: str
+    external_id: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the customer object."""
+        return CUSTOMER | {"external-id": self.external_id} | self.facts
+
+
+SAM = "sam"
+PAT = "pat"
+
+
+def list_customers() -> list[Customer]:
+    """Return the customers of a new simulator, the first one first."""
+    pat = {"first-name": "Pat", "last-name": "Tern", "email": "pat@example.com"}
+    return [Customer(SAM, "U0000000001"), Customer(PAT, "U0000000002", pat)]

@@ -1,15 +1,18 @@
 """Which secrets and tokens are good, and for how long; takes `now` in seconds of any steady clock.
 
 A refused grant gets what Tastytrade answers: status 400 with `error_code` and `error_description`,
-not the usual error envelope.
+not the usual error envelope. A refresh token belongs to one customer; all customers use one client.
 """
 
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
 ACCESS_LIFE_S = 900.0
 QUOTE_LIFE_S = 86_400.0
 CODE_LIFE_S = 60.0
+SCOPES = ("read", "trade", "openid")
+ALL_SCOPES = frozenset(SCOPES)
 
 
 class GrantRefused(Exception):
@@ -21,22 +24,62 @@ class GrantRefused(Exception):
         self.text = text
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whom a token lets in, and to what."""
+
+    customer: str
+    scopes: frozenset[str]
+    ends_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What a grant was exchanged for; `refresh` is empty where the old one stays."""
+
+    access: str
+    refresh: str
+    customer: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An authorization code: good once, for the client and the address it was made for."""
+
+    customer: str
+    client_id: str
+    redirect_uri: str
+    scopes: frozenset[str]
+    ends_s: float
+
+
 @dataclass(slots=True)
 class Tokens:
     """Everything issued by one simulator. Nothing survives a restart."""
 
     secret: str
-    refresh: str
+    client_id: str = "simulated-client"
+    redirect_uris: tuple[str, ...] = ()  # registered ones; without any, every loopback address
     told_s: float = ACCESS_LIFE_S
     honoured_s: float = ACCESS_LIFE_S
     quote_life_s: float = QUOTE_LIFE_S
     is_revoked: bool = False
-    _access: dict[str, float] = field(default_factory=dict)
+    revoked: set[str] = field(default_factory=set)  # customers
+    rotates: bool = False  # each use of a refresh token brings a new one and ends the old
+    _refresh: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    _access: dict[str, Access] = field(default_factory=dict)
     _quote: dict[str, float] = field(default_factory=dict)
-    _codes: dict[str, float] = field(default_factory=dict)
+    _codes: dict[str, Code] = field(default_factory=dict)
 
-    def grant(self, form: dict[str, str], now: float) -> str:
-        """Return a new access token for a grant. Raises: GrantRefused."""
+    def add_grant(self, customer: str, scopes: frozenset[str] = ALL_SCOPES) -> str:
+        """Return a new refresh token of a customer."""
+        token = secrets.token_urlsafe(64)
+        self._refresh[token] = customer, scopes
+        return token
+
+    def grant(self, form: dict[str, str], now: float) -> Issued:
+        """Exchange a refresh token or a code for an access token. Raises: GrantRefused."""
         kind = form.get("grant_type", "")
         if kind not in {"refresh_token", "authorization_code"}:
             raise GrantRefused("unsupported_grant_type", "Unsupported grant type")
@@ -44,21 +87,42 @@ class Tokens:
             raise GrantRefused("invalid_grant", "Grant revoked")
         if not secrets.compare_digest(_plain(form.get("client_secret")), _plain(self.secret)):
             raise GrantRefused("invalid_grant", "Client secret mismatch")
+        refresh = ""
         if kind == "refresh_token":
-            if not secrets.compare_digest(_plain(form.get("refresh_token")), _plain(self.refresh)):
+            given = form.get("refresh_token", "")
+            customer, scopes = self._refresh.get(given, ("", frozenset[str]()))
+            if not customer:
                 raise GrantRefused("invalid_grant", "Invalid JWT")
-        elif self._codes.pop(form.get("code", ""), 0.0) <= now:
-            raise GrantRefused("invalid_grant", "Invalid code")
-        token = secrets.token_urlsafe(48)
+            if self.rotates and customer not in self.revoked:
+                del self._refresh[given]
+                refresh = self.add_grant(customer, scopes)
+        else:
+            code = self._take_code(form, now)
+            customer, scopes = code.customer, code.scopes
+            refresh = self.add_grant(customer, scopes)
+        if customer in self.revoked:
+            raise GrantRefused("invalid_grant", "Grant revoked")
         self._forget(now)
-        self._access[token] = now + self.honoured_s
-        return token
+        access = secrets.token_urlsafe(48)
+        self._access[access] = Access(customer, scopes, now + self.honoured_s)
+        return Issued(access, refresh, customer, scopes)
 
-    def make_code(self, now: float) -> str:
-        """Return an authorization code, good once."""
+    def make_code(
+        self, now: float, *, customer: str, client_id: str, redirect_uri: str, scope: str = ""
+    ) -> str:
+        """Return an authorization code, good once; an empty scope is all that there is."""
+        asked = frozenset(scope.split()) & ALL_SCOPES if scope else ALL_SCOPES
         code = secrets.token_urlsafe(24)
-        self._codes[code] = now + CODE_LIFE_S
+        self._codes[code] = Code(customer, client_id, redirect_uri, asked, now + CODE_LIFE_S)
         return code
+
+    def is_client(self, client_id: str, redirect_uri: str) -> bool:
+        """Return whether the client is known and may be sent back to an address, exactly."""
+        if client_id != self.client_id:
+            return False
+        if self.redirect_uris:
+            return redirect_uri in self.redirect_uris
+        return redirect_uri.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
 
     def make_quote_token(self, now: float) -> str:
         """Return a token for the quote streamer."""
@@ -66,10 +130,14 @@ class Tokens:
         self._quote[token] = now + self.quote_life_s
         return token
 
+    def find_access(self, header: str | None, now: float) -> Access | None:
+        """Return whom a header, with or without `Bearer`, lets in, or None."""
+        found = self._access.get((header or "").removeprefix("Bearer ").strip())
+        return found if found is not None and found.ends_s > now else None
+
     def is_access(self, header: str | None, now: float) -> bool:
         """Return whether a header, with or without `Bearer`, holds a good access token."""
-        token = (header or "").removeprefix("Bearer ").strip()
-        return self._access.get(token, 0.0) > now
+        return self.find_access(header, now) is not None
 
     def is_quote(self, token: str, now: float) -> bool:
         """Return whether a quote token is good."""
@@ -92,14 +160,30 @@ class Tokens:
         return count
 
     def clear_faults(self) -> None:
-        """Give tokens their usual life again and the grant back."""
+        """Give tokens their usual life again and the grants back; rotated tokens stay rotated."""
         self.told_s = self.honoured_s = ACCESS_LIFE_S
         self.quote_life_s = QUOTE_LIFE_S
-        self.is_revoked = False
+        self.is_revoked = self.rotates = False
+        self.revoked.clear()
+        self.redirect_uris = ()
+
+    def _take_code(self, form: dict[str, str], now: float) -> Code:
+        code = self._codes.pop(form.get("code", ""), None)
+        if code is None or code.ends_s <= now:
+            raise GrantRefused("invalid_grant", "Invalid code")
+        same = (form.get("client_id"), form.get("redirect_uri"))
+        if same != (code.client_id, code.redirect_uri):
+            raise GrantRefused("invalid_grant", "Client or redirect_uri mismatch")
+        return code
 
     def _forget(self, now: float) -> None:
-        for table in (self._access, self._quote, self._codes):
-            for token in [token for token, end in table.items() if end <= now]:
+        ends: tuple[tuple[dict[str, Any], dict[str, float]], ...] = (
+            (self._access, {token: access.ends_s for token, access in self._access.items()}),
+            (self._quote, dict(self._quote)),
+            (self._codes, {token: code.ends_s for token, code in self._codes.items()}),
+        )
+        for table, until in ends:
+            for token in [token for token, end in until.items() if end <= now]:
                 del table[token]
 
 

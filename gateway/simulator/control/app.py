@@ -3,9 +3,8 @@
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -15,11 +14,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.simulator.control import bad_frames
+from gateway.simulator.control.books import Action, Body, Books
 from gateway.simulator.faults import Faults
 from gateway.simulator.world import Peer, World
-
-Body = dict[str, Any]
-Action = Callable[[Body], Awaitable[int]]
 
 
 class Ports(Protocol):
@@ -59,13 +56,14 @@ class Control:
             "rest": self.rest,
             "limits": self.limits,
             "address": self.address,
-            "balance": self.balance,
-            "account": self.account,
             "market": self.market,
             "quote": self.quote,
             "freeze": self.freeze,
             "reset": self.reset,
+            "dxlink": self.dxlink,
         }
+        self._books = Books(world)
+        self.actions |= self._books.actions
 
     async def state(self, request: Request) -> Response:
         """Return faults, counters, the market's state and who is connected."""
@@ -78,6 +76,10 @@ class Control:
             for kind, symbol in feed.list_subscriptions():
                 held.setdefault(kind, set()).add(symbol)
         return JSONResponse({kind: sorted(symbols) for kind, symbols in sorted(held.items())})
+
+    async def logins(self, request: Request) -> Response:
+        """Return the customers: refresh token and accounts of each."""
+        return JSONResponse(self._books.list_logins())
 
     async def sent(self, request: Request) -> Response:
         """Return the last rows sent."""
@@ -162,6 +164,13 @@ class Control:
             await peer.inject(text)
         return len(hits)
 
+    async def dxlink(self, body: Body) -> int:
+        """Change what the feed offers: the FULL format, and the types that it withholds."""
+        faults = self._world.faults
+        faults.has_full_format = bool(body.get("full", faults.has_full_format))
+        faults.withheld_types = tuple(body.get("withheld", faults.withheld_types))
+        return len(faults.withheld_types)
+
     async def deauth(self, body: Body) -> int:
         """Say AUTH_STATE UNAUTHORIZED in mid-stream, after the quote tokens went bad."""
         if body.get("expire", True):
@@ -224,6 +233,7 @@ class Control:
     async def quote_tokens(self, body: Body) -> int:
         """Refuse quote tokens, make them expire, or shorten their life."""
         self._world.faults.refuse_quote_tokens = str(body.get("refuse") or "")
+        self._world.faults.quote_level = str(body.get("level", self._world.faults.quote_level))
         self._world.tokens.quote_life_s = float(body.get("life_s", self._world.tokens.quote_life_s))
         return self._world.tokens.expire_quote() if body.get("expire") else 0
 
@@ -235,18 +245,25 @@ class Control:
         return tokens.expire_access() if body.get("expire") else 0
 
     async def oauth(self, body: Body) -> int:
-        """Let OAuth fail, or revoke the grant."""
+        """Let OAuth fail, revoke all grants, rotate refresh tokens, or forge `state`."""
         faults, tokens = self._world.faults, self._world.tokens
         faults.oauth_status, faults.oauth_count = int(body.get("status") or 0), _count(body)
         tokens.is_revoked = bool(body.get("revoke", tokens.is_revoked))
+        tokens.rotates = bool(body.get("rotate", tokens.rotates))
+        tokens.redirect_uris = tuple(body.get("redirect_uris", tokens.redirect_uris))
+        faults.sends_wrong_state = bool(body.get("wrong_state", faults.sends_wrong_state))
         return 1
 
     async def rest(self, body: Body) -> int:
-        """Let REST fail below a path."""
+        """Let REST fail below a path, with a status or a bad body, or answer late."""
         faults = self._world.faults
         faults.rest_status = int(body.get("status", 500) or 0)
         faults.rest_count = _count(body)
         faults.rest_path = str(body.get("path", "/"))
+        faults.rest_kind = str(body.get("kind", "status"))
+        faults.rest_delay_s = float(body.get("delay_s", 0))
+        retry = body.get("retry_after_s")
+        faults.retry_after_s = None if retry is None else float(retry)
         return 1
 
     async def address(self, body: Body) -> int:
@@ -255,36 +272,18 @@ class Control:
         return 1
 
     async def limits(self, body: Body) -> int:
-        """Change the caps and the idle limits."""
+        """Change caps, idle limits, rates and what headers have to say."""
         faults = self._world.faults
         faults.session_limit = int(body.get("sessions", faults.session_limit))
         faults.subscription_limit = int(body.get("subscriptions", faults.subscription_limit))
         faults.keepalive_s = float(body.get("keepalive_s", faults.keepalive_s))
         faults.heartbeat_s = float(body.get("heartbeat_s", faults.heartbeat_s))
+        faults.has_rates = bool(body.get("rates", faults.has_rates))
+        faults.needs_agent = bool(body.get("agent", faults.needs_agent))
+        faults.versions = tuple(body.get("versions", faults.versions))
         return 1
 
     # --- accounts and market -------------------------------------------------------------------
-
-    async def balance(self, body: Body) -> int:
-        """Move money, or leave fields out of the balances; pushed at once."""
-        account = self._world.ledger.accounts[body["account"]]
-        delta = Decimal(str(body.get("cash_delta", "0")))
-        if not delta.is_finite():
-            raise ValueError("cash_delta is an amount")
-        account.adjustment += delta
-        if body.get("omit") is not None:
-            account.omitted = set(body["omit"])
-        for stream in list(self._world.streams):
-            await stream.push()
-        return 1
-
-    async def account(self, body: Body) -> int:
-        """Change how the account streamer pushes and refuses."""
-        faults = self._world.faults
-        faults.push_s = max(float(body.get("push_s", faults.push_s)), 0.01)
-        faults.batch_pushes = bool(body.get("batch", faults.batch_pushes))
-        faults.bare_errors = bool(body.get("bare_errors", faults.bare_errors))
-        return 1
 
     async def market(self, body: Body) -> int:
         """Change the pace of the market, or open or close it."""
@@ -293,7 +292,9 @@ class Control:
             rate = None if body.get("rate") is None else _pace(body["rate"])
             market.set_pace(rate=rate, flood_per_s=_pace(body.get("flood") or 0))
         if "open" in body:
-            market.set_open(bool(body["open"]), self._world.market_time())
+            market.set_mode("open" if body["open"] else "closed", self._world.market_time())
+        if "mode" in body:
+            market.set_mode(str(body["mode"]), self._world.market_time())
         return 1
 
     async def quote(self, body: Body) -> int:
@@ -322,8 +323,9 @@ class Control:
         world = self._world
         world.faults = Faults()
         world.tokens.clear_faults()
-        for account in world.ledger.accounts.values():
-            account.omitted = set()
+        for login in world.logins.values():
+            for account in login.ledger.accounts.values():
+                account.omitted, account.odd_rows = set(), []
         world.market.release()
         await self.unmute({})
         return self._stall_all()
@@ -357,6 +359,7 @@ class Control:
             "connections": {"feed": len(world.feeds), "account": len(world.streams)},
             "market": {
                 "open": market.is_open,
+                "mode": market.mode,
                 "rate": market.rate,
                 "flood": market.flood_per_s,
                 "as_of": market.now,
@@ -371,6 +374,7 @@ def make_control(world: World, ports: Ports) -> ASGIApp:
         routes=[
             Route("/control", control.state, methods=["GET"]),
             Route("/control/subscriptions", control.subscriptions, methods=["GET"]),
+            Route("/control/logins", control.logins, methods=["GET"]),
             Route("/control/sent", control.sent, methods=["GET"]),
             Route("/control/{name}", control.act, methods=["POST"]),
         ]

@@ -10,7 +10,7 @@ from gateway.simulator.market.pricing import Theoretical
 from gateway.simulator.market.universe import Instrument, Kind, Option
 
 # What changed in a book, as bits.
-QUOTE, TRADE, SUMMARY, GREEKS, THEO, UNDERLYING = 1, 2, 4, 8, 16, 32
+QUOTE, TRADE, SUMMARY, GREEKS, THEO, UNDERLYING, EXTENDED = 1, 2, 4, 8, 16, 32, 64
 
 NAN = math.nan
 KEPT_SALES = 200
@@ -44,6 +44,20 @@ class Bar:
     count: int = 0
 
 
+@dataclass(slots=True)
+class Extended:
+    """The last trade outside regular hours; `is_current` until regular trading goes on."""
+
+    price: float
+    size: float
+    time_ms: int
+    change: float = 0.0
+    volume: float = 0.0
+    turnover: float = 0.0
+    direction: str = "UNDEFINED"
+    is_current: bool = False
+
+
 class Book:
     """The state of one symbol; only `Market` writes to it."""
 
@@ -63,6 +77,7 @@ class Book:
         "direction",
         "dividend",
         "exchange",
+        "extended",
         "fair",
         "fair_spot",
         "has_quote",
@@ -122,17 +137,41 @@ class Book:
         self.seen = 0.0
         self.ratio = 1.0
         self.start = (0.0, NAN, NAN)  # when, price and volatility of the first moment
+        self.extended: Extended | None = None
         self.sales: deque[Sale] = deque(maxlen=KEPT_SALES)
         self.bars: deque[Bar] = deque(maxlen=KEPT_BARS)
 
     @property
+    def mid(self) -> float:
+        """The middle of the quote; of a one-sided one the side that there is, else the last."""
+        if math.isnan(self.bid) or math.isnan(self.ask):
+            side = self.ask if math.isnan(self.bid) else self.bid
+            return self.last if math.isnan(side) else side
+        return (self.bid + self.ask) / 2
+
+    @property
     def mark(self) -> Decimal:
-        """The middle of the quote; half the ask when nobody bids; without a quote the last."""
-        if math.isnan(self.ask):
-            price = self.bid if self.has_quote and not math.isnan(self.bid) else self.last
-            return Decimal(0) if math.isnan(price) else Decimal(str(price))
-        bid = Decimal(0) if math.isnan(self.bid) else Decimal(str(self.bid))
-        return (bid + Decimal(str(self.ask))) / 2
+        """What one unit is worth by the broker's rule; 0 when nothing is known.
+
+        Shares, futures and indices: the last price within the quote. Options and coins: the middle;
+        an option without a bid or without sizes is worth its theoretical price.
+        """
+        if self.kind in (Kind.OPTION, Kind.FUTURE_OPTION):
+            has_sizes = self.bid_size > 0 or self.ask_size > 0
+            if not (has_sizes and self.bid > 0 and self.ask > 0) and self.theoretical is not None:
+                return Decimal(str(round(self.theoretical.price, 2)))
+        if self.kind in (Kind.OPTION, Kind.FUTURE_OPTION, Kind.CRYPTO):
+            if self.bid == self.bid and self.ask == self.ask:
+                return (Decimal(str(self.bid)) + Decimal(str(self.ask))) / 2
+            price = self.mid
+        else:
+            price = self.last
+            if self.has_quote and self.bid > price:
+                price = self.bid
+            if self.has_quote and self.ask < price:
+                price = self.ask
+            price = self.mid if math.isnan(price) else price
+        return Decimal(0) if math.isnan(price) else Decimal(str(price))
 
 
 def accumulate(book: Book, price: float, size: float, start_s: int) -> None:

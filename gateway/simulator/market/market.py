@@ -7,8 +7,8 @@ and print without noise (450.25, never 450.24999999); a side that is not quoted 
 
 import math
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
-from random import Random
 
 from gateway.simulator.market.book import (
     GREEKS,
@@ -16,27 +16,14 @@ from gateway.simulator.market.book import (
     QUOTE,
     SUMMARY,
     THEO,
-    TRADE,
     UNDERLYING,
     Book,
-    Sale,
-    accumulate,
 )
-from gateway.simulator.market.pricing import (
-    Theoretical,
-    find_term_volatility,
-    find_volatility,
-    price_option,
-    years_until,
-)
-from gateway.simulator.market.ticks import (
-    option_tick,
-    quote_size,
-    to_tick,
-    trade_size,
-    typical_volume,
-)
-from gateway.simulator.market.universe import Instrument, Kind, Option, Universe
+from gateway.simulator.market.calendar import Phase, find_phase, local_day
+from gateway.simulator.market.options import open_book, reprice
+from gateway.simulator.market.spots import open_spot, quote, trade, trade_extended
+from gateway.simulator.market.ticks import to_tick, trade_size
+from gateway.simulator.market.universe import Kind, Universe
 
 TRADING_S = 252 * 23_400.0  # seconds of trading a year: volatility is spent over these
 TRADE_CHANCE = 0.45  # of a beat, for an instrument
@@ -44,7 +31,14 @@ OPTION_CHANCE = 0.5  # that a watched option's quote follows a beat of its under
 OPTION_TRADE_CHANCE = 0.05
 MODEL_PERIOD_S = 1.0  # greeks and theoretical prices are published this often at rate 1
 MOST_BEATS = 2_000  # caught up with in one step after a pause of the process
-DAY_OFFSET_S = 5 * 3600.0  # a trading day begins at 05:00 UTC
+EPOCH = date(1970, 1, 1)  # days are counted from here, and begin at midnight in New York
+MODES = {
+    "open": Phase.OPEN,
+    "closed": Phase.CLOSED,
+    "pre-market": Phase.PRE,
+    "extended": Phase.EXTENDED,
+    "auto": Phase.OPEN,
+}
 MARKET = "SPY"
 MARKET_VOLATILITY = 0.15
 LEADERS = {"SPX": MARKET, "NDX": "QQQ", "RUT": "IWM", "/ES": "SPX", "/NQ": "NDX", "/RTY": "RUT"}
@@ -61,12 +55,28 @@ class Market:
         self.now = now
         self.rate = rate
         self.flood_per_s = 0.0
-        self.is_open = is_open
+        self.mode = "open" if is_open else "closed"
         self._books: dict[str, Book] = {}
         self._moving: list[Book] = []
         self._watched: dict[str, dict[str, int]] = {}
-        for item in universe.instruments.values():
-            self._moving.append(self._open_book(item))
+        self.relist(universe, now)
+
+    def relist(self, universe: Universe, now: float) -> None:
+        """Begin again with what is listed on another day; what was watched is forgotten."""
+        self.universe, self.now = universe, now
+        self._books.clear()
+        self._watched.clear()
+        self._moving = [
+            open_spot(
+                item,
+                seed=self.seed,
+                now=now,
+                day_id=self._day_id(),
+                has_options=item.symbol in universe.chains,
+            )
+            for item in universe.instruments.values()
+        ]
+        self._books.update((book.symbol, book) for book in self._moving)
         self._lead()
 
     # --- looking -------------------------------------------------------------------------------
@@ -75,10 +85,14 @@ class Market:
         """Return the book of a listed symbol, up to date, or None."""
         book = self._books.get(symbol)
         if book is None:
-            option = self.universe.options.get(symbol)
-            return None if option is None else self._open_option(option)
-        if book.option is not None and not book.is_frozen:
-            self._reprice(book)
+            option = self.universe.find_option(symbol)
+            if option is None:
+                return None
+            spot = self._books[option.underlying]
+            book = open_book(option, spot, self.seed, self.now, self._day_id())
+            self._books[symbol] = book
+        elif book.option is not None and not book.is_frozen:
+            reprice(book, self._books[book.option.underlying], self.now)
         return book
 
     def mark(self, symbol: str) -> Decimal:
@@ -103,9 +117,10 @@ class Market:
         A caller that must see every move steps no further than `period_s` at a time.
         """
         changed: dict[str, int] = {}
-        if not self.is_open or now <= self.now:
+        if self.mode == "closed" or now <= self.now:
             return changed
         self.now = now
+        phases = {kind: self.phase(kind) for kind in Kind}
         if self._day_id() != self._moving[0].day_id:
             for book in list(self._books.values()):
                 self._begin_day(book)
@@ -115,24 +130,28 @@ class Market:
         for book in self._moving:
             if book.next_s > now:
                 continue
+            phase = phases[book.kind]
+            if phase is Phase.CLOSED:
+                book.next_s = now + self._period(book)
+                continue
             period = self._period(book)
             if now - book.next_s > MOST_BEATS * period:
                 book.next_s = now - MOST_BEATS * period
             bits = 0
             while book.next_s <= now:
-                bits |= self._beat(book, period)
+                bits |= self._beat(book, period, phase)
                 jitter = 1.0 if self.flood_per_s > 0 else 0.5 + book.random.random()
                 book.next_s += period * jitter
             if bits:
                 changed[book.symbol] = changed.get(book.symbol, 0) | bits
             watched = self._watched.get(book.symbol)
-            if watched:
-                self._follow(watched, changed)
+            if watched and phase is Phase.OPEN:
+                self._follow(book, watched, changed)
         return changed
 
     def watch(self, symbol: str) -> None:
         """Keep an option moving with its underlying until as many `unwatch` calls."""
-        option = self.universe.options.get(symbol)
+        option = self.universe.find_option(symbol)
         if option is not None:
             self.find(symbol)
             counts = self._watched.setdefault(option.underlying, {})
@@ -140,7 +159,7 @@ class Market:
 
     def unwatch(self, symbol: str) -> None:
         """Undo one `watch`."""
-        option = self.universe.options.get(symbol)
+        option = self.universe.find_option(symbol)
         counts = self._watched.get(option.underlying, {}) if option is not None else {}
         if symbol in counts:
             counts[symbol] -= 1
@@ -182,7 +201,7 @@ class Market:
         book.sequence += 1
         bits = QUOTE
         if last is not None:
-            bits |= self._trade(book, last, 1.0, is_buy=True, now=self.now)
+            bits |= trade(book, last, 1.0, is_buy=True, now=self.now)
         return bits
 
     def set_frozen(self, symbols: Iterable[str], is_frozen: bool) -> None:
@@ -202,54 +221,51 @@ class Market:
         if self.flood_per_s > 0:
             self.set_pace(flood_per_s=0)
 
-    def set_open(self, is_open: bool, now: float) -> None:
-        """Open or close the market; while closed nothing moves, the clock of the model included."""
-        if is_open and not self.is_open:
-            for book in self._moving:
-                book.next_s = now + self._period(book) * book.random.random()
-            self.now = now
-        self.is_open = is_open
+    def set_mode(self, mode: str, now: float) -> None:
+        """Open or close the market, or let the calendar do it ("auto").
+
+        "pre-market" and "extended" are hours in which only shares, futures and coins trade. While
+        "closed" nothing moves, the clock of the model included. Raises: ValueError.
+        """
+        if mode not in MODES:
+            raise ValueError(f"mode is one of {', '.join(MODES)}")
+        if self.mode == "closed" and mode != "closed":
+            self.move_to(now)
+        self.mode = mode
+
+    def move_to(self, now: float) -> dict[str, int]:
+        """Go on from another instant, without what would have happened between; what changed."""
+        changed: dict[str, int] = {}
+        self.now = now
+        for book in self._books.values():
+            book.next_s = now + self._period(book) * book.random.random()
+            book.model_s = now
+            if book.day_id != self._day_id():
+                self._begin_day(book)
+                changed[book.symbol] = SUMMARY
+        return changed
+
+    def phase(self, kind: Kind) -> Phase:
+        """Return what the market for a kind of instrument does now."""
+        if self.mode in ("open", "closed"):
+            return Phase.OPEN if self.mode == "open" else Phase.CLOSED
+        if kind is Kind.CRYPTO:
+            return Phase.OPEN
+        is_future = kind in (Kind.FUTURE, Kind.FUTURE_OPTION)
+        if self.mode == "auto":
+            phase = find_phase("CME" if is_future else "Equity", self.now)
+        else:
+            phase = Phase.OPEN if is_future else MODES[self.mode]
+        if kind is not Kind.EQUITY and phase is not Phase.OPEN:
+            return Phase.CLOSED
+        return phase
+
+    @property
+    def is_open(self) -> bool:
+        """Whether regular trading in shares goes on."""
+        return self.phase(Kind.EQUITY) is Phase.OPEN
 
     # --- instruments ---------------------------------------------------------------------------
-
-    def _open_book(self, item: Instrument) -> Book:
-        random = Random(f"{self.seed}:{item.symbol}")
-        book = Book(item.symbol, item.kind, random)
-        self._books[item.symbol] = book
-        book.instrument = item
-        book.exchange = item.exchange
-        book.decimals = item.decimals
-        book.dividend = item.dividend
-        book.volatility = item.volatility
-        day = item.volatility / math.sqrt(252)
-        book.prev_close = to_tick(item.price * math.exp(random.gauss(0, 0.2 * day)), item)
-        book.day_open = to_tick(book.prev_close * math.exp(random.gauss(0, 0.3 * day)), item)
-        book.fair = book.day_open * math.exp(random.gauss(0, 0.5 * day))
-        book.last = to_tick(book.fair, item)
-        spread = item.price * day * 0.25
-        book.day_high = to_tick(max(book.last, book.day_open) + random.random() * spread, item)
-        book.day_low = to_tick(min(book.last, book.day_open) - random.random() * spread, item)
-        book.change = round(book.last - book.day_open, item.decimals)
-        typical = 0.0 if item.kind is Kind.INDEX else typical_volume(item)
-        book.prev_volume = float(round(typical * random.uniform(0.7, 1.4)))
-        book.volume = float(round(typical * random.uniform(0.2, 0.5)))
-        book.turnover = round(book.volume * book.last, 2)
-        if item.kind is Kind.FUTURE:
-            book.open_interest = float(round(typical * 1.5))
-        elif item.kind is not Kind.INDEX:
-            book.open_interest = 0.0
-        if item.symbol in self.universe.chains:
-            contracts = round(typical * 0.01) + 20_000
-            book.call_volume = round(contracts * random.uniform(0.4, 0.6))
-            book.put_volume = round(contracts * random.uniform(0.4, 0.7))
-        book.day_id = self._day_id()
-        book.time_ms = round(self.now * 1000)
-        book.next_s = self.now + random.random() / item.per_s
-        book.start = (self.now, book.fair, book.volatility)
-        book.last_size = 0.0 if item.kind is Kind.INDEX else trade_size(random, item)
-        self._quote(book, item)
-        self._record(book, is_buy=True)
-        return book
 
     def _lead(self) -> None:
         """Tie indices and index futures to what they follow: they rise and fall together."""
@@ -270,7 +286,7 @@ class Market:
         per_s = (item.per_s if item is not None else 1.0) * self.rate
         return 1.0 / per_s if per_s > 0 else 3600.0
 
-    def _beat(self, book: Book, period: float) -> int:
+    def _beat(self, book: Book, period: float, phase: Phase) -> int:
         item = book.instrument
         if book.is_frozen or item is None:
             return 0
@@ -294,15 +310,19 @@ class Market:
         book.volatility *= math.exp(wander)
         bits = 0
         if book.has_quote:
-            self._quote(book, item)
+            quote(book, item)
             bits = QUOTE
             if random.random() < TRADE_CHANCE:
                 is_buy = random.random() < 0.5
                 price = book.ask if is_buy else book.bid
-                bits |= self._trade(book, price, trade_size(random, item), is_buy, book.next_s)
+                size = trade_size(random, item)
+                if phase is Phase.OPEN:
+                    bits |= trade(book, price, size, is_buy, book.next_s)
+                else:
+                    bits |= trade_extended(book, price, size, book.next_s)
         else:
             price = to_tick(book.fair, item)
-            bits |= self._trade(book, price, 0.0, price >= book.last, book.next_s)
+            bits |= trade(book, price, 0.0, price >= book.last, book.next_s)
         if item.symbol in self.universe.chains:
             book.call_volume += random.randrange(40)
             book.put_volume += random.randrange(40)
@@ -310,46 +330,6 @@ class Market:
                 book.model_s = book.next_s + self._model_period()
                 bits |= UNDERLYING
         return bits
-
-    def _quote(self, book: Book, item: Instrument) -> None:
-        if not book.has_quote:
-            return
-        random = book.random
-        half = item.tick * item.spread / 2 * (1 + random.random())
-        low = math.floor((book.fair - half) / item.tick)
-        high = max(low + 1, math.ceil((book.fair + half) / item.tick))
-        book.bid = round(low * item.tick, item.decimals)
-        book.ask = round(high * item.tick, item.decimals)
-        book.bid_size, book.ask_size = quote_size(random, item), quote_size(random, item)
-        book.sequence += 1
-
-    def _trade(self, book: Book, price: float, size: float, is_buy: bool, now: float) -> int:
-        previous = book.last
-        if price != previous:
-            book.direction = "UP" if price > previous else "DOWN"
-        elif not book.direction.startswith("ZERO"):
-            book.direction = "ZERO_UP" if book.direction == "UP" else "ZERO_DOWN"
-        book.change = 0.0 if math.isnan(previous) else round(price - previous, book.decimals)
-        book.last, book.last_size = price, size
-        book.time_ms = round(now * 1000)
-        book.sequence += 1
-        book.volume = round(book.volume + size, 4)
-        book.turnover = round(book.turnover + size * price, 2)
-        self._record(book, is_buy)
-        accumulate(book, price, size, int(now) // 60 * 60)
-        bits = TRADE
-        if not (book.day_low <= price <= book.day_high):
-            book.day_high = price if math.isnan(book.day_high) else max(book.day_high, price)
-            book.day_low = price if math.isnan(book.day_low) else min(book.day_low, price)
-            bits |= SUMMARY
-        if math.isnan(book.day_open):
-            book.day_open = price
-        return bits
-
-    def _record(self, book: Book, is_buy: bool) -> None:
-        book.sales.append(
-            Sale(book.time_ms, book.sequence, book.last, book.last_size, book.bid, book.ask, is_buy)
-        )
 
     def _begin_day(self, book: Book) -> None:
         book.day_id = self._day_id()
@@ -359,7 +339,7 @@ class Market:
         book.call_volume = book.put_volume = 0
 
     def _day_id(self) -> int:
-        return int((self.now - DAY_OFFSET_S) // 86_400)
+        return (local_day(self.now) - EPOCH).days
 
     # --- options -------------------------------------------------------------------------------
 
@@ -368,13 +348,13 @@ class Market:
             return 1.0 / self.flood_per_s
         return MODEL_PERIOD_S / max(self.rate, 1e-9)
 
-    def _follow(self, watched: dict[str, int], changed: dict[str, int]) -> None:
+    def _follow(self, spot: Book, watched: dict[str, int], changed: dict[str, int]) -> None:
         flooding = self.flood_per_s > 0
         for symbol in watched:
             book = self._books[symbol]
             if book.is_frozen or not (flooding or book.random.random() < OPTION_CHANCE):
                 continue
-            bits = self._reprice(book, resize=True)
+            bits = reprice(book, spot, self.now, resize=True)
             if self.now >= book.model_s:
                 book.model_s = self.now + self._model_period()
                 bits |= GREEKS | THEO
@@ -382,73 +362,6 @@ class Market:
                 is_buy = math.isnan(book.bid) or book.random.random() < 0.5
                 size = float(book.random.choice((1, 1, 2, 3, 5, 10)))
                 price = book.ask if is_buy else book.bid
-                bits |= self._trade(book, price, size, is_buy, self.now)
+                bits |= trade(book, price, size, is_buy, self.now)
             if bits:
                 changed[symbol] = changed.get(symbol, 0) | bits
-
-    def _open_option(self, option: Option) -> Book:
-        random = Random(f"{self.seed}:{option.symbol}")
-        book = Book(option.symbol, Kind.OPTION, random)
-        self._books[option.symbol] = book
-        book.option = option
-        book.exchange = "Z"
-        book.time_ms = round(self.now * 1000)
-        book.day_id = self._day_id()
-        book.model_s = self.now + random.random() * self._model_period()
-        self._reprice(book)
-        spot = self._books[option.underlying]
-        before = self._value(option, spot, spot.prev_close, self.now - 86_400)[1].price
-        book.prev_close = option_tick(option, before)
-        book.open_interest = float(random.randrange(50, 20_000))
-        book.prev_volume = float(random.randrange(0, 4_000))
-        fair = option_tick(option, book.fair)
-        book.last = book.ask if math.isnan(book.bid) else fair
-        book.last_size = 1.0
-        book.volume = float(random.randrange(1, 1_500))
-        book.turnover = round(book.volume * book.last, 2)
-        book.day_open = book.prev_close if book.prev_close > 0 else book.last
-        book.day_high = max(book.day_open, book.last)
-        book.day_low = min(book.day_open, book.last)
-        book.change = 0.0
-        book.start = (self.now, book.last, book.volatility)
-        self._record(book, is_buy=True)
-        return book
-
-    def _value(
-        self, option: Option, spot: Book, price: float, now: float
-    ) -> tuple[float, Theoretical]:
-        years = years_until(option.expiry, now)
-        volatility = find_volatility(
-            find_term_volatility(spot.volatility, years), price, option.strike, years
-        )
-        return volatility, price_option(
-            option.is_call, price, option.strike, years, volatility, spot.dividend
-        )
-
-    def _reprice(self, book: Book, *, resize: bool = False) -> int:
-        """Price an option from its underlying now; the bits say whether its quote moved."""
-        option = book.option
-        if option is None:
-            return 0
-        spot = self._books[option.underlying]
-        price = float(spot.mark)
-        if not resize and book.fair_spot == price and book.seen == self.now:
-            return 0
-        book.fair_spot, book.seen = price, self.now
-        book.volatility, book.theoretical = self._value(option, spot, price, self.now)
-        book.fair = book.theoretical.price
-        tick = option.tick if book.fair < 3 else option.tick_above
-        half = max(tick * 0.5, book.fair * 0.004)
-        low = math.floor((book.fair - half) / tick + 1e-9)
-        high = max(low + 1, math.ceil((book.fair + half) / tick - 1e-9), 1)
-        bid = round(low * tick, 2) if low > 0 else NAN
-        ask = round(high * tick, 2)
-        moved = ask != book.ask or (bid != book.bid and not (bid != bid and book.bid != book.bid))
-        if not (moved or resize):
-            return 0
-        random = book.random
-        book.bid, book.ask = bid, ask
-        book.bid_size = NAN if low <= 0 else float(random.randrange(1, 400))
-        book.ask_size = float(random.randrange(1, 400))
-        book.sequence += 1
-        return QUOTE

@@ -6,15 +6,13 @@ day, vega and rho per one percentage point, as dxFeed's Greeks event documents t
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
 
 RATE = 0.04  # one flat riskless rate, per year
 YEAR_S = 365.0 * 86_400.0
 SHORTEST_S = 300.0  # an option in its last minutes is priced as if five remained: no division by 0
-NEW_YORK = ZoneInfo("America/New_York")
 SKEW = -0.16  # volatility per unit of standardised log-moneyness; puts below the money cost more
 CURVATURE = 0.035
+REPORT_MOVE = 0.04  # what a share moves on its earnings, one standard deviation
 STEEPEST = 3.0  # standard deviations beyond which the smile stays flat
 
 
@@ -30,14 +28,9 @@ class Theoretical:
     rho: float
 
 
-def years_until(expiry: date, now: float) -> float:
-    """Return the years from `now` (epoch seconds) to 16:00 New York on the expiry."""
-    return max(expiry_s(expiry) - now, SHORTEST_S) / YEAR_S
-
-
-def expiry_s(expiry: date) -> float:
-    """Return the epoch second at which the options of a day stop trading."""
-    return datetime.combine(expiry, time(16), NEW_YORK).astimezone(UTC).timestamp()
+def years_until(expires_s: float, now: float) -> float:
+    """Return the years from `now` to an expiry, both in epoch seconds."""
+    return max(expires_s - now, SHORTEST_S) / YEAR_S
 
 
 def find_volatility(at_the_money: float, spot: float, strike: float, years: float) -> float:
@@ -49,9 +42,15 @@ def find_volatility(at_the_money: float, spot: float, strike: float, years: floa
     return at_the_money * max(0.5, factor)
 
 
-def find_term_volatility(base: float, years: float) -> float:
-    """Return the at-the-money volatility of an expiry: a little higher in front."""
-    return base * (1.0 + 0.12 * math.exp(-years * 12.0))
+def find_term_volatility(base: float, years: float, *, has_report: bool = False) -> float:
+    """Return the at-the-money volatility of an expiry: a little higher in front.
+
+    A report before it adds one jump, which weighs the more the shorter the time is.
+    """
+    calm = base * (1.0 + 0.12 * math.exp(-years * 12.0))
+    if not has_report:
+        return calm
+    return min(math.sqrt(calm * calm + REPORT_MOVE**2 / years), 2.5 * base)
 
 
 def price_option(

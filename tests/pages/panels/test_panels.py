@@ -22,6 +22,7 @@ from gateway.pages.rendering.templates import create_environment
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import CandleHistory, CandleUpdate, GreeksUpdate, Record
+from gateway.streams.sessions import date_at, trading_day_by_rule
 from gateway.streams.topics import market_topic
 from tests.pages.reading import Node, make_balance, make_quote, make_status, parse_html
 
@@ -101,7 +102,7 @@ def test_a_stale_metric_says_so() -> None:
     panel, _ = place(lambda: metric("QQQ"))
     shown = render(panel, make_quote("QQQ", "451.50", stale=True))
     assert "stale" in str(shown.find("p")[0].attributes["class"])
-    assert "delayed" in shown.words
+    assert "stale" in shown.words
 
 
 def test_the_line_of_the_day_is_the_day_alone() -> None:
@@ -144,8 +145,8 @@ def test_a_line_is_drawn(prices: list[str], base: Decimal | None, direction: str
 
 def test_a_line_grows_through_the_session_and_is_bounded() -> None:
     half = [(OPENING_MS + index * 60_000, Decimal(index)) for index in range(196)]
-    points = draw(half, None)["points"].split()
-    assert points[-1].startswith("50,")
+    points = draw(half, None, trading_day_by_rule("stocks", date_at(OPENING_MS)))["points"].split()
+    assert points[-1].startswith("50.6,"), "195 of 385 minutes, after which the last candle begins"
     assert len(points) <= MOST_POINTS + 1
     around_the_clock = [(each - 3_600_000, price) for each, price in half]
     assert draw(around_the_clock, None)["points"].split()[-1].startswith("100,")
@@ -204,9 +205,9 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
 def test_the_states_of_all_upstreams() -> None:
     (panel,) = place(status)
     shown = render(panel, make_status("stale", reason="no quote for 6 s")).words
-    assert shown.startswith("Feed delayed since")
+    assert shown.startswith("Feed stale since")
     assert "10:30:00 no quote for 6 s" in shown
-    assert "Login starting" in shown
+    assert "Broker connection starting" in shown
 
 
 def test_greeks_are_figures() -> None:

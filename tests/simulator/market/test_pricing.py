@@ -1,5 +1,5 @@
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from gateway.simulator.market.pricing import (
     RATE,
-    expiry_s,
     find_term_volatility,
     find_volatility,
     price_option,
@@ -68,15 +67,17 @@ def test_the_smile_is_positive_and_steeper_below(
 
 def test_an_expired_option_still_has_a_price() -> None:
     after = datetime(2026, 12, 19, tzinfo=UTC).timestamp()
-    life = years_until(date(2026, 12, 18), after)
+    life = years_until(after - 86_400, after)
     assert life > 0
     assert price_option(True, 600, 500, life, 0.2, 0.0).price == pytest.approx(100, abs=0.01)
 
 
-def test_options_stop_at_four_in_new_york() -> None:
-    assert expiry_s(date(2026, 12, 18)) == datetime(2026, 12, 18, 21, tzinfo=UTC).timestamp()
-    assert expiry_s(date(2026, 7, 17)) == datetime(2026, 7, 17, 20, tzinfo=UTC).timestamp()
-
-
 def test_the_front_is_a_little_higher() -> None:
     assert find_term_volatility(0.2, 0.02) > find_term_volatility(0.2, 0.5) > 0.2
+
+
+def test_a_report_makes_the_next_expiry_dearest() -> None:
+    reported = [find_term_volatility(0.2, years, has_report=True) for years in (0.02, 0.1, 1.0)]
+    assert reported == sorted(reported, reverse=True)
+    assert reported[-1] > find_term_volatility(0.2, 1.0)
+    assert find_term_volatility(0.2, 0.001, has_report=True) <= 0.5

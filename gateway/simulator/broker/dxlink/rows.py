@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 from gateway.simulator.market.book import (
+    EXTENDED,
     GREEKS,
     QUOTE,
     SUMMARY,
@@ -71,7 +72,7 @@ FIELDS["TradeETH"] = FIELDS["Trade"]
 BITS = {
     "Quote": QUOTE,
     "Trade": TRADE,
-    "TradeETH": TRADE,
+    "TradeETH": EXTENDED,
     "Summary": SUMMARY,
     "Profile": 0,
     "Greeks": GREEKS,
@@ -128,10 +129,14 @@ def _trade(book: Book, now: float) -> Row | None:
 
 
 def _trade_eth(book: Book, now: float) -> Row | None:
-    if book.kind is not Kind.EQUITY:
+    last = book.extended
+    if last is None:
         return None
-    row = _trade(book, now)
-    return None if row is None else (*row[:-1], True)
+    return (
+        book.symbol, 0, last.time_ms, 0, book.sequence & 0x3FFFFF, book.exchange,
+        clean(last.price), clean(last.change), clean(last.size), book.day_id, clean(last.volume),
+        clean(last.turnover), last.direction, last.is_current,
+    )  # fmt: skip
 
 
 def _summary(book: Book, now: float) -> Row | None:
@@ -182,7 +187,7 @@ def _theo(book: Book, now: float) -> Row | None:
     if theory is None or option is None:
         return None
     time_ms = round(now * 1000)
-    years = years_until(option.expiry, now)
+    years = years_until(option.expires_s, now)
     return (
         book.symbol, 0, 0, make_index(time_ms, 0), time_ms, 0, round(theory.price, 6),
         clean(round(book.fair_spot, 6)), round(theory.delta, 8), round(theory.gamma, 8),

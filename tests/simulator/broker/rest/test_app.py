@@ -42,16 +42,22 @@ async def test_a_body_that_is_no_grant(simulator: Simulator, body: bytes) -> Non
 
 async def test_the_authorization_code_flow(simulator: Simulator) -> None:
     at = simulator.addresses
-    query = {"response_type": "code", "client_id": "c", "scope": "read", "state": "abc"}
-    sent_back = await fetch(
-        f"{at.rest}/oauth/authorize", redirect_uri="http://127.0.0.1/back?x=1", **query
-    )
+    client, address = at.client_id, "http://127.0.0.1/back?x=1"
+    query = {"response_type": "code", "client_id": client, "scope": "read", "state": "abc"}
+    sent_back = await fetch(f"{at.rest}/oauth/authorize", redirect_uri=address, **query)
     assert sent_back.status_code == 302
     back = parse_qs(urlsplit(sent_back.headers["location"]).query)
     assert (back["state"], back["x"]) == (["abc"], ["1"])
-    form = {"grant_type": "authorization_code", "code": back["code"][0], "client_secret": at.secret}
+    form = {
+        "grant_type": "authorization_code",
+        "code": back["code"][0],
+        "client_secret": at.secret,
+        "client_id": client,
+        "redirect_uri": address,
+    }
     answer = await post(f"{at.rest}/oauth/token", data=form)
-    assert answer.json()["refresh_token"] == at.refresh
+    assert answer.json()["refresh_token"] != at.refresh
+    assert answer.json()["scope"] == "read"
     assert (await post(f"{at.rest}/oauth/token", data=form)).status_code == 400
     assert (await fetch(f"{at.rest}/oauth/authorize")).status_code == 400
 
