@@ -13,7 +13,7 @@ class TooManySymbols(ValueError):
 
 
 class Demand:
-    """Counts who wants what. `on_change` is called after each change of the wanted set."""
+    """Counts who wants what. All `listeners` are called after each change of the wanted set."""
 
     def __init__(
         self,
@@ -26,6 +26,7 @@ class Demand:
         self.always = frozenset(always)
         self.max_symbols = max_symbols
         self.linger_s = linger_s
+        self.listeners: list[Callable[[], None]] = []
         self.on_change: Callable[[], None] = lambda: None
         self._now_s = now_s
         self._counts: dict[str, int] = {}
@@ -71,7 +72,7 @@ class Demand:
             self._counts[symbol] = self._counts.get(symbol, 0) + 1
             self._lingering.pop(symbol, None)
         if self.wanted != before:
-            self.on_change()
+            self._notify()
 
     def _remove(self, symbols: frozenset[str]) -> None:
         changed = False
@@ -85,7 +86,12 @@ class Demand:
                     self._lingering[symbol] = self._now_s() + self.linger_s
                     changed = True
         if changed:
-            self.on_change()
+            self._notify()
+
+    def _notify(self) -> None:
+        self.on_change()
+        for listener in tuple(self.listeners):
+            listener()
 
     def expire(self) -> frozenset[str]:
         """The symbols whose linger time is over and that are wanted no more."""
