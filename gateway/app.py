@@ -23,6 +23,7 @@ from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_files
 from gateway.pages.rendering.templates import create_environment
 from gateway.settings import Settings, load_settings
+from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.upstream.upstream import create_upstream
@@ -112,9 +113,10 @@ def create_follower(url: str, context: Context) -> "Follower":
     from gateway.streams.backplane.follower import Follower
     from gateway.streams.backplane.server import Backplane
 
+    assert isinstance(context.hub, FollowerHub)
     follower = Follower(Backplane(url), context.hub, context.demand)
     context.report = follower.report
-    context.figures = follower.figures
+    context.figures = follower.stats
     context.find_trouble = follower.find_trouble
     return follower
 
@@ -131,12 +133,7 @@ def create_context(settings: Settings) -> Context:
     """An empty hub of a new epoch, and nobody who wants anything but the default symbols."""
     return Context(
         settings=settings,
-        hub=Hub(
-            epoch="".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LENGTH)),
-            is_replica=settings.redis_url is not None,
-            history_events=settings.history_events,
-            tick_s=settings.tick_ms / 1000,
-        ),
+        hub=_create_hub(settings),
         demand=Demand(
             settings.symbols,
             max_symbols=settings.max_symbols,
@@ -145,6 +142,14 @@ def create_context(settings: Settings) -> Context:
             now_s=time.monotonic,
         ),
     )
+
+
+def _create_hub(settings: Settings) -> Hub:
+    tick_s, history_events = settings.tick_ms / 1000, settings.history_events
+    if settings.redis_url is not None:
+        return FollowerHub(tick_s=tick_s, history_events=history_events)
+    epoch = "".join(secrets.choice(EPOCH_LETTERS) for _ in range(EPOCH_LENGTH))
+    return Hub(epoch=epoch, tick_s=tick_s, history_events=history_events)
 
 
 def build_app(
@@ -161,7 +166,10 @@ def build_app(
     """
     authenticator = create_authenticator(context.settings, peers)
     assets = Assets(STATIC)
-    environment = create_environment(assets.url, {"is_simulated": context.settings.is_simulation})
+    environment = create_environment(
+        assets.url,
+        {"is_simulated": context.settings.is_simulation, "has_login": not authenticator.is_open},
+    )
     policies = RoutePolicies()
     library = library or create_library(context.settings.pages)
     additions = additions or Additions()

@@ -7,24 +7,22 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.addresses import LOOPBACK_HOSTS as LOOPBACK_HOSTS
+from gateway.addresses import is_loopback as is_loopback
 from gateway.errors import ConfigurationError
+from gateway.redaction import OUTPUT, find_passwords
 from gateway.streams.symbols import split_symbols
-
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 DEFAULT_SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
 
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
 MAX_SECRET_BYTES = 1_048_576
-
-MIN_HIDDEN_LENGTH = 4
-"""A password that is shorter protects nothing; hiding it would make every log unreadable."""
 
 Names = Annotated[tuple[str, ...], NoDecode]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
@@ -36,11 +34,6 @@ FILES = {
     "redis_url": "redis_url_file",
 }
 """Secrets that may stand in a file of their own, and the setting that names it."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    return host.strip("[]").lower() in LOOPBACK_HOSTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,9 +250,7 @@ class Settings(BaseSettings):
         values = [getattr(self, name) for name in type(self).model_fields]
         found = {each.get_secret_value() for each in values if isinstance(each, SecretStr)}
         if self.redis_url is not None:
-            password = urlsplit(self.redis_url.get_secret_value()).password or ""
-            if len(password) >= MIN_HIDDEN_LENGTH:
-                found |= {password, unquote(password)}
+            found |= find_passwords(self.redis_url.get_secret_value())
         return frozenset(found)
 
     @property
@@ -277,9 +268,11 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings(**overrides)
         found = _read_files(settings)
-        return Settings(**{**overrides, **found}) if found else settings
+        settings = Settings(**{**overrides, **found}) if found else settings
     except ValidationError as error:
         raise ConfigurationError(_first_line(error)) from None
+    OUTPUT.hide(*settings.secrets)
+    return settings
 
 
 def read_private(path: Path, variable: str) -> str:

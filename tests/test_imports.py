@@ -22,12 +22,13 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 # a half together comes after its parts.
 STAGES = [
     {
-        *("gateway.clock", "gateway.errors", "gateway.settings"),
-        *("gateway.streams.symbols", "gateway.streams.topics"),
+        *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
+        *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
+        *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },
     {
         f"gateway.streams.{name}"
-        for name in ("records", "sse", "markets", "demand", "backoff", "publisher")
+        for name in ("records", "sse", "latest", "markets", "demand", "backoff", "publisher")
     },
     {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},

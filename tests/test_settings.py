@@ -9,7 +9,6 @@ from gateway.errors import ConfigurationError
 from gateway.settings import (
     DEFAULT_SYMBOLS,
     Settings,
-    is_loopback,
     load_settings,
     variables,
 )
@@ -290,16 +289,6 @@ def test_a_mistake_of_the_caller_is_told_too() -> None:
     wrong: dict[str, Any] = {"port": "x"}
     with pytest.raises(ConfigurationError, match=r"^PORT: "):
         load_settings(**wrong)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "::1", "[::1]"])
-def test_loopback(host: str) -> None:
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "localhost.example"])
-def test_not_loopback(host: str) -> None:
-    assert not is_loopback(host)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import asyncio
 import sys
 from pathlib import Path
 
+from gateway.addresses import is_loopback
 from gateway.errors import BackplaneError, ConfigurationError
-from gateway.settings import Settings, is_loopback, load_settings, variables
+from gateway.settings import Settings, load_settings, variables
 
 LOGIN_TIMEOUT_S = 30.0
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from gateway.addresses import is_loopback
 from gateway.errors import GatewayError
-from gateway.settings import Settings, is_loopback, load_settings
+from gateway.settings import Settings, load_settings
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 2.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway import __version__
+from gateway import __version__, redaction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,15 @@ def _open_listener(settings: "Settings") -> "socket":
     return open_socket(settings.host, settings.port)
 
 
-@click.group()
+class _Gateway(click.Group):
+    """The command; whatever it writes goes through the redaction."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        redaction.install()
+        return super().main(*args, **kwargs)
+
+
+@click.group(cls=_Gateway, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="gateway %(version)s")
 def main() -> None:
     """A live gateway for Tastytrade."""
@@ -231,7 +239,7 @@ def add_viewer(name: str, accounts: str | None, all_accounts: bool) -> None:
             raise ConfigurationError("--accounts: give either account numbers or --all-accounts")
         granted = None if accounts is None else check_accounts(accounts)
         token = add_viewer(_viewers_file(), name, granted)
-    click.echo(token)
+    redaction.reveal(sys.stdout, f"{token}\n")
     click.echo(
         f"This token lets {name} in, and is not shown again: as a bearer token, or at /login.",
         err=True,
@@ -293,4 +301,7 @@ def simulator(port: int, seed: int, rate: float, market: str, until_stdin_closes
         end_with_stdin()
     from gateway.simulator.app import run
 
+    # It makes credentials up, and printing them is its purpose.
+    if isinstance(sys.stdout, redaction.RedactedStream):
+        sys.stdout = sys.stdout.bare
     run(port=port, seed=seed, rate=rate, market="open" if market == "open" else "closed")

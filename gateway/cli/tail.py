@@ -5,6 +5,8 @@ Server-Sent Events are parsed as the WHATWG HTML standard, section 9.2.6, says.
 
 import json
 import os
+import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -121,7 +123,7 @@ def follow(
     if rate:
         parameters["rate"] = f"{rate:g}"
     headers = {"Accept": "text/event-stream"}
-    if token := os.environ.get("GATEWAY_TOKEN"):
+    if token := os.environ.get("GATEWAY_TOKEN", "").strip():
         headers["Authorization"] = f"Bearer {token}"
     show = _JsonLines(out or sys.stdout) if as_json else _Table(out or sys.stdout)
     timeout = httpx.Timeout(CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
@@ -156,14 +158,51 @@ def _follow(
                     for event in parser.feed(chunk):
                         backoff.reset()
                         show(event)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise TailError(f"this is no address of a gateway: {error}") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise TailError("--url: this is no address of a gateway") from None
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
+            reason = describe(error)
         # The server's wish after a stream that worked; after failures at least the backoff.
         wait_s = max(backoff.next_delay_s(), min((parser.retry_ms or 0) / 1000, MAX_WAIT_S))
         sys.stderr.write(f"gateway tail: {reason}; trying again in {wait_s:.1f} s\n")
         sleep(wait_s)
+
+
+def describe(error: httpx.HTTPError) -> str:
+    """Say what went wrong in our own words: those of a library may quote a header or an address."""
+    match error:
+        case Answered():
+            return f"the gateway answered {error.status}"
+        case httpx.ConnectTimeout():
+            return f"no connection within {CONNECT_TIMEOUT_S:g} s"
+        case httpx.TimeoutException():
+            return f"the gateway sent nothing for {READ_TIMEOUT_S:g} s"
+        case httpx.ConnectError():
+            return _describe_connect(error)
+        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.CloseError():
+            return "the connection broke"
+    return f"the request failed ({type(error).__name__})"
+
+
+def _describe_connect(error: httpx.ConnectError) -> str:
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {below.verify_message}"
+        if isinstance(below, socket.gaierror):
+            return "there is no such host"
+        if isinstance(below, OSError) and below.errno:
+            return f"cannot connect: {os.strerror(below.errno).lower()}"
+        below = below.__cause__ or below.__context__
+    return "cannot connect"
+
+
+class Answered(httpx.RemoteProtocolError):
+    """The gateway answered with a status that is worth another try."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("an answer without a stream")
+        self.status = status
 
 
 def _check(response: httpx.Response) -> None:
@@ -176,7 +215,7 @@ def _check(response: httpx.Response) -> None:
         with suppress(ValueError, KeyError, TypeError):
             detail = str(json.loads(response.read())["detail"])
         raise TailError(REFUSALS.get(status) or detail or f"the gateway answered {status}")
-    raise httpx.RemoteProtocolError(f"the gateway answered {status}")
+    raise Answered(status)
 
 
 class _JsonLines:

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from gateway.server.server import set_up_logging
+from gateway.server.logs import set_up_logging
 from gateway.settings import Settings
 from gateway.streams.backplane.election import Election
 from gateway.streams.backplane.server import Backplane

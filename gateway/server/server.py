@@ -5,12 +5,11 @@ import errno
 import gc
 import logging
 import os
-import re
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
@@ -18,7 +17,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.errors import ConfigurationError
+from gateway.redaction import reveal
 from gateway.server.http_protocol import Connection, Limits
+from gateway.server.logs import set_up_logging as set_up_logging
 from gateway.settings import Settings
 from gateway.web.auth.authenticator import Authenticator
 from gateway.web.sse.push import KeepRawSend
@@ -46,54 +47,6 @@ COLLECT_S = 60.0
 """Between full collections. By itself Python makes one when what lives long has grown by a quarter,
 and here that is never: without this the rings that asyncio, anyio and uvicorn leave behind each
 connection, some 10 KB, were kept for days."""
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-LOGGER_LEVELS = {
-    "tastytrade": logging.WARNING,  # 13.2.3 logs bearer tokens at DEBUG, its default
-    "httpx": logging.WARNING,  # whole URLs at INFO
-    "httpx2": logging.WARNING,
-    "httpcore": logging.INFO,
-    "httpcore2": logging.INFO,
-    "websockets": logging.INFO,  # frames at DEBUG
-    "sse_starlette": logging.INFO,  # 3.7 logs every chunk at DEBUG, balances included
-    "asyncio": logging.WARNING,
-    "uvicorn": logging.WARNING,  # its start and stop lines repeat ours
-    "uvicorn.access": logging.CRITICAL,  # paths with their queries
-}
-
-_BEARER = re.compile(r"(?i)\b(bearer\s+|token=|gw_[0-9a-f]{16}_|gateway=2\.)[^\s\"',;&]+")
-"""Bearer tokens, those of viewers, login cookies: what no setting knows."""
-
-
-class RedactingFormatter(logging.Formatter):
-    """Hides bearer tokens and the configured secrets in whole lines, tracebacks included."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        super().__init__(LOG_FORMAT)
-        found = sorted((each for each in secrets if each), key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, found))) if found else None
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = _BEARER.sub(r"\1[hidden]", super().format(record))
-        return self._secrets.sub("[hidden]", text) if self._secrets else text
-
-
-class _WithoutNoise(logging.Filter):
-    """Drops uvicorn's complaint about streams that we end in mid-air: we have logged why."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.msg != "ASGI callable returned without completing response."
-
-
-def set_up_logging(settings: Settings) -> None:
-    """One format, to stderr; libraries that tell too much are kept quiet at every level."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter(settings.secrets))
-    handler.addFilter(_WithoutNoise())
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for name, level in LOGGER_LEVELS.items():
-        logging.getLogger(name).setLevel(level)
 
 
 def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
@@ -267,5 +220,5 @@ def announce(url: str, authenticator: Authenticator) -> None:
     """Tell a person at a terminal where the gateway is, and how to sign in."""
     sys.stderr.write(f"live on {url}\n")
     if authenticator.is_generated:
-        sys.stderr.write(f"sign in once with {url}/login{authenticator.login_fragment()}\n")
+        reveal(sys.stderr, f"sign in once with {url}/login{authenticator.login_fragment()}\n")
     sys.stderr.flush()

@@ -15,8 +15,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from gateway.redaction import install
+from gateway.server.logs import set_up_logging
 from gateway.server.parent_watch import end_with_stdin
-from gateway.server.server import announce, format_url, open_socket, serve, set_up_logging
+from gateway.server.server import announce, format_url, open_socket, serve
 from gateway.settings import Settings, load_settings
 from gateway.web.auth.authenticator import create_authenticator
 
@@ -153,4 +155,5 @@ def work(descriptor: int) -> int:
 
 
 if __name__ == "__main__":
+    install()
     sys.exit(work(int(sys.argv[1])))

@@ -138,6 +138,7 @@ class Live:
         """The changed list: as partials for htmx, by a redirect for a plain form."""
         async with request.form(max_files=0, max_fields=10, max_part_size=4096) as form:
             added, removed, name = form.get("add"), form.get("remove"), form.get("view")
+            place = str(form.get("before", ""))
         factory = self._library.get(name if isinstance(name, str) else "home")
         if factory is None or factory.watchlist_parameter is None or not factory.is_plain:
             raise Problem(404, "There is no such list.")
@@ -145,7 +146,7 @@ class Live:
         if isinstance(removed, str):
             change = watchlist.remove(before, removed)
         elif isinstance(added, str):
-            change = watchlist.add(before, added, self._limit)
+            change = watchlist.add(before, added, self._limit, place)
         else:
             raise Problem(400, "add: give add or remove with a symbol", parameter="add")
         typed = added if isinstance(added, str) else ""

@@ -55,15 +55,19 @@ def check_symbol(text: str) -> str:
     return symbol
 
 
-def add(symbols: Sequence[str], text: str, limit: int) -> Change:
-    """The list with what was typed at its end: a symbol, or several with commas or spaces."""
+def add(symbols: Sequence[str], text: str, limit: int, before: str = "") -> Change:
+    """Add what was typed, a symbol or several with commas or spaces, and return the list.
+
+    It goes in front of the symbol `before`, or to the end when the list has no such symbol.
+    """
     try:
         wanted = [check_symbol(each) for each in split_symbols(text.replace(" ", ","))]
     except ValueError as error:
         return Change(tuple(symbols), _sentence(str(error)))
     if not wanted:
         return Change(tuple(symbols), "Type a symbol, for example SPY.")
-    result = tuple(dict.fromkeys([*symbols, *wanted]))
+    place = symbols.index(before) if before in symbols else len(symbols)
+    result = tuple(dict.fromkeys([*symbols[:place], *wanted, *symbols[place:]]))
     if len(result) > limit or len(write_cookie(result)) > MAX_COOKIE_BYTES:
         return Change(tuple(symbols), "The list is full: remove a symbol first.")
     return Change(result)

@@ -130,6 +130,37 @@ def test_a_bad_setting_ends_the_start_with_one_line(
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("command", ["tail", "serve", "check", "demo", "feed"])
+@pytest.mark.parametrize(
+    "token", [f"{CANARY}-and-more\n", f"{CANARY}-\u00e9\u20ac-more", f"{CANARY} {CANARY}"]
+)
+def test_no_command_ever_shows_the_token(folder: Path, command: str, token: str) -> None:
+    """
+    1. GATEWAY_TOKEN ends with a line end, or holds what no header may hold.
+    2. Each command runs for a second, or as long as it does.
+    Result: nothing of the token is in what it writes.
+    """
+    given = {"GATEWAY_TOKEN": token, "TT_SECRET": f"{CANARY}\r", "TT_REFRESH": f'"{CANARY}"'}
+    given["PORT"] = "0" if command != "tail" else "9"
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=clean_environment(
+            **given, SIMULATOR_REST="http://127.0.0.1:1", SIMULATOR_ACCOUNT_WS="ws://127.0.0.1:1"
+        ),
+    ) as process:
+        try:
+            out, errors = process.communicate(timeout=scaled(3))
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            out, errors = process.communicate()
+    assert "canary" not in out + errors
+    assert out + errors
+
+
 @pytest.mark.fault(31)
 def test_a_port_in_use_is_told_before_anything_is_started(folder: Path) -> None:
     with open_socket("127.0.0.1", 0) as listener:

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+
+from gateway.addresses import network_of as network_of
 
 MAX_FAILURES = 5
 FAILURE_WINDOW_S = 300.0
@@ -48,16 +49,3 @@ class Throttle:
         self._failures[key] = until_s[-MAX_FAILURES:]
         while len(self._failures) > MAX_ADDRESSES:
             del self._failures[next(iter(self._failures))]
-
-
-def network_of(address: str) -> str:
-    """What one client can easily have all of: an address, or 64 bits of one in IPv6."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return parsed.exploded[:19]
-    return str(parsed)

@@ -6,11 +6,12 @@ a forgery, or a proxy that is missing in the list, and then every viewer would s
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.addresses import parse_address
 from gateway.web.problem import respond
 
 FORWARDED = ("x-forwarded-for", "x-forwarded-proto")
@@ -88,6 +89,4 @@ def _parse(text: str) -> IPv4Address | IPv6Address:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    parsed = ip_address(text)
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return mapped or parsed
+    return parse_address(text)

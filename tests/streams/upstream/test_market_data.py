@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 
 from gateway.errors import FeedSilent
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from gateway.streams.hub.subscription import Subscription, subscription_for
 from gateway.streams.markets import MARKETS, Market, SessionState
 from gateway.streams.records import MARKET_TYPES, MarketRecord, MarketUpdate, Record, Status
-from gateway.streams.symbols import event_types, is_option
+from gateway.streams.symbols import is_option
 from gateway.streams.topics import market_topic
 from gateway.streams.upstream import sdk, staleness, subscriptions, watchdog
 from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.market_data import MarketData
+from gateway.streams.upstream.sdk import EVENT_TYPES
+from gateway.streams.upstream.subscriptions import list_event_types
 from gateway.streams.upstream.supervisor import MAX_RESTARTS, StageFailed
 from tests.simulation import Simulator
 from tests.streams.running import running
@@ -95,10 +97,15 @@ async def test_the_set_upstream_follows_the_wanted_set(simulator: Simulator) -> 
         option = OPTIONS[0]
         with up.demand.acquire(["AAPL", option]):
             await eventually(lambda: up.quote("AAPL") and up.quote(option), 5)
-            held = await held_upstream(simulator)
-            for event_type in ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying"):
-                wanted = {s for s in up.demand.wanted if event_type in event_types(s)}
-                assert held.get(event_type, set()) == wanted
+
+            async def is_equal() -> bool:
+                held = await held_upstream(simulator)
+                for event_type in EVENT_TYPES:
+                    wanted = {s for s in up.demand.wanted if event_type in list_event_types(s)}
+                    assert held.get(event_type, set()) == wanted, event_type
+                return True
+
+            await eventually(is_equal)
 
         async def is_released() -> bool:
             return "AAPL" not in (await held_upstream(simulator))["Quote"]

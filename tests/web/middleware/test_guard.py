@@ -159,8 +159,8 @@ async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(
     context.hub.publish(make_quote())
     context.hub.flush()
     app = await asyncio.to_thread(build_app, context, idle)
-    access = app.state.access
-    cookie = access.make_cookie(OWNER)
+    authenticator = app.state.authenticator
+    cookie = authenticator.make_cookie(OWNER)
     as_owner: list[dict[str, str]] = [
         {"Authorization": f"Bearer {TOKEN}"},
         {"Cookie": f"{COOKIE}={cookie}"},
@@ -185,7 +185,7 @@ async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(
                 headers["Sec-Fetch-Site"] = site
             if origin is not None:
                 headers["Origin"] = origin
-            access.throttle = Throttle()
+            authenticator.throttle = Throttle()
             status, answer, body = await ask_app(app, method, path, headers)
             asked += 1
             said = (path, method, headers, status)
@@ -213,15 +213,15 @@ async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(
             assert not any(word in body for word in PRIVATE_WORDS), said
     assert asked > 10_000
     assert answered > 50, "with a token there is something to read"
-    assert access.read_cookie(cookie) is not None
+    assert authenticator.read_cookie(cookie) is not None
     trial.tell(f"{asked:,} requests as {accept}: nothing read or changed from elsewhere")
 
 
 @pytest.mark.fault(25)
 async def test_another_site_signs_nobody_out() -> None:
     app = await asyncio.to_thread(build_app, create_context(make_protected(token=TOKEN)), idle)
-    access = app.state.access
-    cookie = access.make_cookie(OWNER)
+    authenticator = app.state.authenticator
+    cookie = authenticator.make_cookie(OWNER)
     own = {"Host": "localhost:8000", "Cookie": f"{COOKIE}={cookie}"}
     for foreign in (
         {"Sec-Fetch-Site": "cross-site"},
@@ -232,10 +232,10 @@ async def test_another_site_signs_nobody_out() -> None:
     ):
         status, _, _ = await ask_app(app, "POST", "/logout", {**own, **foreign})
         assert status in {403, 421}
-        assert access.read_cookie(cookie) is not None
+        assert authenticator.read_cookie(cookie) is not None
     status, _, _ = await ask_app(app, "POST", "/logout", own)
     assert status == 303
-    assert access.read_cookie(cookie) is None
+    assert authenticator.read_cookie(cookie) is None
 
 
 @pytest.mark.parametrize(
