@@ -108,7 +108,7 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled, whatever happens to the server."""
-        self._demand.on_change = self._demand_changed.set
+        self._demand.listeners.append(self._demand_changed.set)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(), name="follower")
