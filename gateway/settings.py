@@ -118,6 +118,9 @@ class Settings(BaseSettings):
     heartbeat_s: float = Field(15.0, validation_alias="GATEWAY_HEARTBEAT_S", ge=0.1, le=50)
     max_streams: int = Field(2000, validation_alias="GATEWAY_MAX_STREAMS", ge=1)
     max_symbols: int = Field(5000, validation_alias="GATEWAY_MAX_SYMBOLS", ge=1, le=25000)
+    max_symbols_per_viewer: int = Field(
+        1000, validation_alias="GATEWAY_MAX_SYMBOLS_PER_VIEWER", ge=1, le=25000
+    )
     max_symbols_per_stream: int = Field(
         500, validation_alias="GATEWAY_MAX_SYMBOLS_PER_STREAM", ge=1, le=5000
     )

@@ -34,7 +34,7 @@ from gateway.streams.demand import TooManySymbols
 from gateway.streams.records import Bye
 from gateway.streams.sse import encode_frame
 from gateway.web import watchlist
-from gateway.web.auth.authenticator import accounts_of
+from gateway.web.auth.authenticator import accounts_of, viewer_of
 from gateway.web.problem import Problem, local_path, root_path_of
 from gateway.web.sse.push import RAW_SEND, Attach, Handle, PushedStream
 from gateway.web.sse.stream import FULL_RETRY_MS, EventStream, has_room
@@ -98,7 +98,7 @@ class Live:
         """What a stream begins with, for a window whose browser has no connection left for one."""
         page = await self._find_view(request)
         try:
-            viewer = self.views.open(page, accounts_of(request))
+            viewer = self.views.open(page, accounts_of(request), viewer_of(request))
         except TooManySymbols as error:
             return HTMLResponse(render_partial("notice", str(escape(_explain(error)))))
         html = render_partial("notice", "")
@@ -319,7 +319,7 @@ class Live:
         beginning = self.begin(request, page)
         while hub.closing is None:
             try:
-                viewer: PageSubscriber = self.views.open(page, accounts)
+                viewer: PageSubscriber = self.views.open(page, accounts, viewer_of(request))
             except TooManySymbols as error:
                 async for refusal in _refuse_symbols(error):
                     yield refusal
@@ -364,7 +364,7 @@ class Followed:
         self._live = live
         self._request = request
         self._page = page
-        self._viewer = live.views.open(page, accounts_of(request))
+        self._viewer = live.views.open(page, accounts_of(request), viewer_of(request))
         self._following: asyncio.Task[None] | None = None
 
     def begin(self) -> tuple[bytes, Attach]:
@@ -396,7 +396,8 @@ class Followed:
     async def _follow(self) -> None:
         self._page, beginning = await self._live.follow(self._request, self._page)
         try:
-            self._viewer = self._live.views.open(self._page, accounts_of(self._request))
+            accounts, name = accounts_of(self._request), viewer_of(self._request)
+            self._viewer = self._live.views.open(self._page, accounts, name)
         except TooManySymbols as error:
             if self._take(_encode_notice(_explain(error), RETRY_MS)):
                 self._end()

@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.cookies import COOKIE
 from gateway.web.middleware.proxies import TrustProxies
 from tests.web.running import TOKEN, Running, get, make_protected, open_gateway, post
 
