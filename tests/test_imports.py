@@ -151,7 +151,7 @@ def check_module(module: Module, pure: Set[str] = frozenset(PURE)) -> Iterator[s
             yield f"{says}: only the backplane knows Redis"
         if is_within(name, "gateway.simulator") and not (
             is_within(module.name, "gateway.simulator")
-            or is_within(module.name, "gateway.cli.root")
+            or is_within(module.name, "gateway.cli.simulator")
         ):
             yield f"{says}: only the command line starts the simulator"
         for importer, imported, why in FORBIDDEN:
@@ -299,7 +299,7 @@ def test_a_breach_is_seen(name: str, source: str, complaint: str) -> None:
             "from gateway.streams.upstream.market_data import Feed\nfrom gateway.web import live",
         ),
         (
-            "gateway.cli.root",
+            "gateway.cli.simulator",
             "from gateway.simulator.app import run\nfrom gateway.app import create_app",
         ),
         ("gateway.simulator.app", "from . import market, rest\nimport gateway"),
