@@ -115,6 +115,7 @@ class Follower:
                 tasks.create_task(self._watch(), name="follower watchdog")
                 tasks.create_task(self._publish_demand(), name="demand")
         finally:
+            self._demand.listeners.remove(self._demand_changed.set)
             with suppress(BackplaneError, TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await self._backplane.clear_demand(self._name)
