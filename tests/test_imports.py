@@ -29,14 +29,10 @@ STAGES = [
     },
     {
         f"gateway.streams.{name}"
-<<<<<<< HEAD
-        for name in ("records", "sse", "latest", "markets", "demand", "backoff", "publisher")
-=======
         for name in (
-            *("records", "sse", "demand", "backoff", "publisher"),
+            *("records", "sse", "latest", "demand", "backoff", "publisher"),
             *("markets", "holidays", "sessions"),
         )
->>>>>>> calendar
     },
     {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},

@@ -10,22 +10,15 @@ from gateway.streams.demand import Demand
 from gateway.streams.publisher import Publisher
 from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.drops import DropStats, Fate, report_drops
-<<<<<<< HEAD
 from gateway.streams.upstream.login import BrokerLogin
 from gateway.streams.upstream.market_data import MarketData
-from gateway.streams.upstream.supervisor import RestartLimiter, supervise
-=======
-from gateway.streams.upstream.market_data import Feed
 from gateway.streams.upstream.market_time import fetch_market_time
-from gateway.streams.upstream.session import BrokerSession
-from gateway.streams.upstream.supervisor import Restarts, keep
->>>>>>> calendar
+from gateway.streams.upstream.supervisor import RestartLimiter, supervise
 
 
 class Upstream:
     """Everything between Tastytrade and the hub, or the backplane that leads to it.
 
-<<<<<<< HEAD
     The market data belong to the first login; each login has its own session and accounts.
     """
 
@@ -40,13 +33,13 @@ class Upstream:
         calendar: MarketCalendar | None = None,
     ) -> None:
         self._clock = clock
-        self.calendar = calendar or MarketCalendar(
-            settings.market, wall_s=clock.wall_s, steady_s=clock.steady_s
-        )
         self.logins = tuple(logins)
         main = self.logins[0]
         self.session = main.session
         self.accounts = main.accounts
+        self.calendar = calendar or MarketCalendar(
+            settings.market, clock=clock, fetch=lambda: fetch_market_time(main.session.call)
+        )
         self.feed = MarketData(
             main.session,
             publisher,
@@ -56,15 +49,6 @@ class Upstream:
             is_test=main.settings.is_test and not main.settings.uses_simulator,
             clock=clock,
         )
-=======
-    def __init__(self, settings: Settings, publisher: Publisher, demand: Demand) -> None:
-        self.session = BrokerSession(settings, publisher)
-        self._hours = MarketCalendar(
-            settings.market, fetch=lambda: fetch_market_time(self.session.call)
-        )
-        self.feed = Feed(self.session, publisher, demand, self._hours, settings)
-        self.accounts = Accounts(self.session, publisher, settings)
->>>>>>> calendar
 
     async def run(self) -> None:
         """Publish until cancelled.
@@ -86,11 +70,7 @@ class Upstream:
         return {
             **self.logins[0].report(),
             "feed": self.feed.report(),
-<<<<<<< HEAD
-=======
-            "accounts": self.accounts.report(),
-            "market_hours": self._hours.report(),
->>>>>>> calendar
+            "market_hours": self.calendar.report(),
             "left_out": report_drops(self.drop_stats()),
         }
 
