@@ -31,7 +31,7 @@ from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.symbols import split_symbols
-from gateway.streams.upstream.upstream import Upstream
+from gateway.streams.upstream.upstream import create_upstream
 from gateway.web import api, health, heartbeat, metrics, page_stream, problem, snapshot
 from gateway.web.auth import forms
 from gateway.web.auth.authenticator import create_authenticator
@@ -98,7 +98,7 @@ def create_app(
         url = settings.redis_url.get_secret_value()
         follower = create_follower(url, context)
         return build_app(context, follower.run, library, additions, create_peers(url))
-    upstream = Upstream(settings, context.hub, context.demand)
+    upstream = create_upstream(settings, context.hub, context.demand)
     context.report = upstream.report
 
     async def run() -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -44,6 +45,37 @@ FILES = {
     "redis_url": "redis_url_file",
 }
 """Secrets that may stand in a file of their own, and the setting that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """What one login to the broker needs."""
+
+    secret: SecretStr | None = None
+    refresh: SecretStr | None = None
+    is_test: bool = False
+    accounts: tuple[str, ...] = ()
+    """The numbers of the accounts to follow; all of them when empty."""
+    simulator_rest: str | None = None
+    simulator_account_ws: str | None = None
+    refresh_s: float = 600.0
+    balance_poll_s: float = 30.0
+
+    @property
+    def uses_simulator(self) -> bool:
+        """Whether the broker is the simulator; nothing real can be reached then."""
+        return self.simulator_rest is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """What the market data feed needs."""
+
+    market: Literal["auto", "open", "closed"] = "auto"
+    aggregation_s: float = 0.1
+    stale_s: float = 4.0
+    symbols: tuple[str, ...] = ()
+    """What is always followed."""
 
 
 class Settings(BaseSettings):
@@ -254,6 +286,30 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ConfigurationError(f"GATEWAY_SYMBOLS: {error}") from None
         return self if symbols == self.symbols else self.model_copy(update={"symbols": symbols})
+
+    @property
+    def broker(self) -> BrokerSettings:
+        """The section of the login to the broker."""
+        return BrokerSettings(
+            secret=self.tt_secret,
+            refresh=self.tt_refresh,
+            is_test=self.tt_test,
+            accounts=self.tt_accounts,
+            simulator_rest=self.simulator_rest,
+            simulator_account_ws=self.simulator_account_ws,
+            refresh_s=self.refresh_s,
+            balance_poll_s=self.balance_poll_s,
+        )
+
+    @property
+    def feed(self) -> FeedSettings:
+        """The section of the market data feed."""
+        return FeedSettings(
+            market=self.market,
+            aggregation_s=self.aggregation_s,
+            stale_s=self.stale_s,
+            symbols=self.symbols,
+        )
 
     @property
     def uses_simulator(self) -> bool:

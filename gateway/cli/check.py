@@ -129,13 +129,14 @@ def _check_backplane(url: str) -> Result:
 
 
 def _check_login(settings: Settings) -> list[Result]:
-    from gateway.streams.upstream.session import (
+    from gateway.streams.upstream.login_check import (
         check_login,  # not in the loop: importing reads files
     )
 
     async def check() -> list[Result]:
         async with asyncio.timeout(LOGIN_TIMEOUT_S):
-            return await check_login(settings)
+            found = await check_login(settings.broker)
+        return [(each.step, each.is_ok, each.words) for each in found]
 
     try:
         return asyncio.run(check())

@@ -25,7 +25,7 @@ from gateway.streams.sessions import (
     trading_day_by_rule,
     trading_day_on,
 )
-from gateway.streams.upstream.session import NETWORK_ERRORS
+from gateway.streams.upstream.sdk import NETWORK_ERRORS
 
 logger = logging.getLogger(__name__)
 
