@@ -7,7 +7,7 @@ import pytest
 from gateway.clock import Clock
 from gateway.streams.sessions import BY_RULE, EXCHANGE_TIME
 from gateway.streams.upstream.calendar import MarketCalendar
-from gateway.streams.upstream.staleness import MOMENT_S, Freshness
+from gateway.streams.upstream.staleness import MOMENT_S, Staleness
 from tests.faults.trial import Trial
 
 STALE_S = 4.0
@@ -78,14 +78,14 @@ def test_silence_is_told_while_a_market_is_open_and_never_when_it_is_closed(
     clock = TestClock(at)
     clock.now_s -= BUSY_S if state == "closed" else 0
     calendar = MarketCalendar(clock=clock)
-    freshness = Freshness(STALE_S)
-    freshness.connect([symbol], clock.now_s)
+    staleness = Staleness(STALE_S)
+    staleness.connect([symbol], clock.now_s)
     silenced: set[str] = set()
     for step in range(round((BUSY_S + SILENT_S) / MOMENT_S)):
         if step * MOMENT_S < BUSY_S:
-            freshness.move(symbol, clock.now_s, is_first=step == 0, is_quote=True)
+            staleness.move(symbol, clock.now_s, is_first=step == 0, is_quote=True)
         open_markets = frozenset(each for each, now in calendar.read().items() if now == "open")
-        silenced |= freshness.judge({symbol}, open_markets, clock.now_s).silenced
+        silenced |= staleness.evaluate({symbol}, open_markets, clock.now_s).silenced
         clock.now_s += MOMENT_S
     assert silenced == ({symbol} if state == "open" else set())
 
