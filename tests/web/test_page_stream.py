@@ -106,7 +106,7 @@ def without_version(stream: Node) -> str:
 
 
 def cookie_of(answer: httpx.Response) -> list[str]:
-    return unquote(answer.cookies[COOKIE]).split(",")
+    return unquote(answer.cookies[COOKIE]).split("~")
 
 
 def test_the_page_comes_with_its_values(running: Running) -> None:
@@ -340,7 +340,7 @@ def test_a_plain_form_adds_and_removes(running: Running) -> None:
 
 def test_the_cookie_is_safe(running: Running) -> None:
     header = httpx.post(f"{running.url}/watchlist", data={"add": "tsla"}).headers["set-cookie"]
-    assert header.startswith(f"{COOKIE}=SPY%2CQQQ%2CTSLA;")
+    assert header.startswith(f"{COOKIE}=SPY~QQQ~TSLA;")
     for attribute in ("HttpOnly", "Path=/", "SameSite=lax", "Max-Age="):
         assert attribute in header
 
@@ -358,7 +358,9 @@ def test_htmx_gets_the_rows_and_another_stream(running: Running) -> None:
     answer = httpx.post(f"{running.url}/watchlist", data={"add": "tsla"}, headers=HTMX)
     assert answer.status_code == 200
     assert cookie_of(answer) == ["SPY", "QQQ", "TSLA"]
-    assert json.loads(answer.headers["hx-trigger"]) == {"symbolAdded": {"typed": "tsla"}}
+    assert json.loads(answer.headers["hx-trigger"]) == {
+        "symbolAdded": {"typed": "tsla", "length": 4, "symbols": ["TSLA"], "count": 1}
+    }
     root = parse_html(answer.text)
     targets = {each.attributes["hx-target"]: each for each in root.children}
     assert targets.keys() == {"#add-message", "#watchlist", "#live"}
@@ -376,8 +378,32 @@ def test_htmx_gets_the_reason_of_a_refusal(running: Running) -> None:
 
 def test_a_duplicate_changes_nothing(running: Running) -> None:
     answer = httpx.post(f"{running.url}/watchlist", data={"add": "spy"}, headers=HTMX)
-    assert parse_partials(answer.text).keys() == {"add-message"}
+    (message,) = parse_partials(answer.text).values()
+    assert message.words == "SPY is already in the list."
     assert "hx-trigger" in answer.headers, "so that the input is cleared"
+
+
+def test_a_removal_says_how_to_undo_it_and_is_done_once(running: Running) -> None:
+    with httpx.Client(base_url=running.url, headers=HTMX) as client:
+        client.post("/watchlist", data={"add": "TSLA\nAMD"})
+        answer = client.post("/watchlist", data={"remove": "QQQ"})
+        assert json.loads(answer.headers["hx-trigger"]) == {
+            "symbolRemoved": {"symbols": ["QQQ"], "positions": [1]}
+        }
+        again = client.post("/watchlist", data={"remove": "QQQ"})
+        assert "hx-trigger" not in again.headers
+        assert cookie_of(again) == ["SPY", "TSLA", "AMD"]
+        undone = client.post("/watchlist", data={"add": "QQQ", "position": "1"})
+        assert cookie_of(undone) == ["SPY", "QQQ", "TSLA", "AMD"]
+        both = client.post("/watchlist", data={"remove": ["SPY", "AMD"]})
+        assert cookie_of(both) == ["QQQ", "TSLA"]
+
+
+def test_a_long_pasted_list_is_added_as_a_whole(running: Running) -> None:
+    names = [f"{chr(65 + i // 26)}X{chr(65 + i % 26)}Y" for i in range(480)]
+    answer = httpx.post(f"{running.url}/watchlist", data={"add": ", ".join(names)}, headers=HTMX)
+    assert cookie_of(answer) == ["SPY", "QQQ", *names]
+    assert len(answer.headers["hx-trigger"]) < 2048
 
 
 def test_a_form_without_a_wish_is_refused(running: Running) -> None:
