@@ -49,7 +49,7 @@ class Pair:
 
 def mark_of(valkey: Valkey) -> tuple[int, int]:
     """The newest entry that a server knows of."""
-    text = valkey.redis.get("{gateway}:mark")
+    text = valkey.redis.get("{gateway}:2:position")
     assert isinstance(text, bytes)
     epoch, _, seq = text.decode().partition("-")
     return int(epoch), int(seq)

@@ -136,7 +136,7 @@ def test_a_leader_that_sleeps_and_wakes_up(world: World) -> None:
     assert epochs == sorted(epochs)
     assert len(set(epochs)) == 2
     follower.check()
-    eventually_sync(lambda: world.valkey.redis.exists("{gateway}:standby"))
+    eventually_sync(lambda: world.valkey.redis.exists("{gateway}:2:standby"))
     seen = len(follower.frames)
     assert standby.stop() == 0
     assert standby.says("handed over")

@@ -142,7 +142,7 @@ class World:
 
     def epochs(self) -> list[int]:
         """The epoch of every entry of the stream, in its order."""
-        entries: Any = self.valkey.redis.xrange("{gateway}:events")
+        entries: Any = self.valkey.redis.xrange("{gateway}:2:events")
         return [int(identity.partition(b"-")[0]) for identity, _ in entries]
 
 

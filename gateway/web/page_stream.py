@@ -2,7 +2,6 @@
 check, call, render."""
 
 import asyncio
-import json
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -34,7 +33,7 @@ from gateway.streams.demand import TooManySymbols
 from gateway.streams.records import Bye
 from gateway.streams.sse import encode_frame
 from gateway.web import watchlist
-from gateway.web.auth.authenticator import accounts_of
+from gateway.web.auth.authenticator import accounts_of, viewer_of
 from gateway.web.problem import Problem, local_raw_path, root_path_of
 from gateway.web.sse.push import RAW_SEND, Attach, Handle, PushedStream
 from gateway.web.sse.stream import FULL_RETRY_MS, EventStream, has_room
@@ -54,12 +53,6 @@ VERSION = "~version"
 """The query's name for which version of the page a window shows; no parameter of a page is so."""
 
 VERSION_DIGITS = 12
-
-MAX_ECHO = 256
-"""Letters of what was typed that the page is given back, to know whether its field still has it."""
-
-MAX_NAMED = 20
-"""Symbols that are named in the same header; a proxy takes 4 KiB of headers."""
 
 MAX_FORM_FIELDS = 600
 MAX_PASTED_BYTES = 65_536
@@ -108,7 +101,7 @@ class Live:
         """What a stream begins with, for a window whose browser has no connection left for one."""
         page = await self._find_view(request)
         try:
-            viewer = self.views.open(page, accounts_of(request))
+            viewer = self.views.open(page, accounts_of(request), viewer_of(request))
         except TooManySymbols as error:
             return HTMLResponse(render_partial("notice", str(escape(_explain(error)))))
         html = render_partial("notice", "")
@@ -147,15 +140,15 @@ class Live:
     async def change_watchlist(self, request: Request) -> Response:
         """Answer with the changed list: as partials for htmx, by a redirect for a plain form.
 
-        `add` is one symbol or a pasted list, `position` the place of the first; `remove` may be
-        given several times. htmx is told what was done by the events `symbolAdded` and
-        `symbolRemoved`.
+        `add` is one symbol or a pasted list, which goes in front of the symbol `before`; `remove`
+        may be given several times.
         """
         async with request.form(
             max_files=0, max_fields=MAX_FORM_FIELDS, max_part_size=MAX_PASTED_BYTES
         ) as form:
-            added, name, position = form.get("add"), form.get("view"), form.get("position")
+            added, name = form.get("add"), form.get("view")
             removed = [each for each in form.getlist("remove") if isinstance(each, str)]
+            place = str(form.get("before", ""))
         factory = self._library.get(name if isinstance(name, str) else "home")
         if factory is None or factory.watchlist_parameter is None or not factory.is_plain:
             raise Problem(404, "There is no such list.")
@@ -164,9 +157,8 @@ class Live:
         if removed:
             change = watchlist.remove(before, removed)
         elif isinstance(added, str):
-            place = int(position) if isinstance(position, str) and position.isdecimal() else None
             change = watchlist.add(
-                before, added, self._limit, position=place, today=self._library.read_today()
+                before, added, self._limit, place, today=self._library.read_today()
             )
         else:
             raise Problem(400, "add: give add or remove with a symbol", parameter="add")
@@ -176,8 +168,6 @@ class Live:
             # 200 also for a refusal: a browser logs anything else as an error of the page.
             html = await self._render_change(request, factory, before, change)
             response = HTMLResponse(html, headers=PRIVATE)
-            if events := _list_events(change, typed):
-                response.headers["HX-Trigger"] = json.dumps(events)
         elif change.problem is not None:
             page = await self._describe(factory, {factory.watchlist_parameter: ",".join(before)})
             response = self._respond_page(request, page, 422, typed=typed, problem=change.problem)
@@ -278,7 +268,8 @@ class Live:
         before: tuple[str, ...],
         change: watchlist.Change,
     ) -> str:
-        message = change.problem or change.note or ""
+        # A page takes a message for a reason why nothing was done.
+        message = change.problem or (change.note if change.symbols == before else None) or ""
         partials = [render_partial("add-message", str(escape(message)))]
         if change.symbols != before:
             assert factory.watchlist_parameter is not None
@@ -342,7 +333,7 @@ class Live:
         beginning = self.begin(request, page)
         while hub.closing is None:
             try:
-                viewer: PageSubscriber = self.views.open(page, accounts)
+                viewer: PageSubscriber = self.views.open(page, accounts, viewer_of(request))
             except TooManySymbols as error:
                 async for refusal in _refuse_symbols(error):
                     yield refusal
@@ -387,7 +378,7 @@ class Followed:
         self._live = live
         self._request = request
         self._page = page
-        self._viewer = live.views.open(page, accounts_of(request))
+        self._viewer = live.views.open(page, accounts_of(request), viewer_of(request))
         self._following: asyncio.Task[None] | None = None
 
     def begin(self) -> tuple[bytes, Attach]:
@@ -419,31 +410,14 @@ class Followed:
     async def _follow(self) -> None:
         self._page, beginning = await self._live.follow(self._request, self._page)
         try:
-            self._viewer = self._live.views.open(self._page, accounts_of(self._request))
+            accounts, name = accounts_of(self._request), viewer_of(self._request)
+            self._viewer = self._live.views.open(self._page, accounts, name)
         except TooManySymbols as error:
             if self._take(_encode_notice(_explain(error), RETRY_MS)):
                 self._end()
             return
         if self._take(beginning):
             self.resume()
-
-
-def _list_events(change: watchlist.Change, typed: str) -> dict[str, Any]:
-    """Return what a page hears of a change: what was typed and added, or how to undo it."""
-    events: dict[str, Any] = {}
-    if typed and change.problem is None:
-        events["symbolAdded"] = {
-            "typed": typed[:MAX_ECHO],
-            "length": len(typed),
-            "symbols": change.added[:MAX_NAMED],
-            "count": len(change.added),
-        }
-    if change.removed:
-        events["symbolRemoved"] = {
-            "symbols": [symbol for symbol, _ in change.removed],
-            "positions": [place for _, place in change.removed],
-        }
-    return events
 
 
 async def _refuse(reason: str, notice: str = "") -> AsyncGenerator[bytes, None]:

@@ -27,16 +27,13 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The list after a request, what was done, and what to tell the person."""
+    """The list after a request, and what to tell the person."""
 
     symbols: tuple[str, ...]
     problem: str | None = None
     """Why nothing was done, as a sentence."""
     note: str | None = None
     """What is worth saying although it was done, as a sentence."""
-    added: tuple[str, ...] = ()
-    removed: tuple[tuple[str, int], ...] = ()
-    """Each with the place where it stood, from 0, so that it can be put back."""
 
 
 def read_cookie(
@@ -76,42 +73,39 @@ def add(
     symbols: Sequence[str],
     text: str,
     limit: int,
+    before: str = "",
     *,
-    position: int | None = None,
     today: date | None = None,
 ) -> Change:
-    """Return the list with what was typed or pasted: all of it, or nothing and the reason.
+    """Add what was typed or pasted, all of it, or return the same list and the reason.
 
-    `position` is the place of the first new symbol, from 0; else they come last.
+    It goes in front of the symbol `before`, or to the end when the list has no such symbol.
     """
-    before = tuple(symbols)
+    old = tuple(symbols)
     try:
         wanted = split_symbols(text, today)
         _refuse_candles(wanted)
     except ValueError as error:
-        return Change(before, _sentence(str(error)))
+        return Change(old, _sentence(str(error)))
     if not wanted:
-        return Change(before, "Type a symbol, for example SPY.")
-    new = tuple(each for each in wanted if each not in before)
-    known = [each for each in wanted if each in before]
-    place = len(before) if position is None else max(0, min(position, len(before)))
-    result = (*before[:place], *new, *before[place:])
+        return Change(old, "Type a symbol, for example SPY.")
+    new = tuple(each for each in wanted if each not in old)
+    known = [each for each in wanted if each in old]
+    place = old.index(before) if before in old else len(old)
+    result = (*old[:place], *new, *old[place:])
     if len(result) > limit:
-        return Change(before, _explain_limit(limit - len(before), len(new), limit))
+        return Change(old, _explain_limit(limit - len(old), len(new), limit))
     if len(write_cookie(result)) > MAX_COOKIE_BYTES:
         return Change(
-            before, "The list is full: a browser keeps no longer one. Remove a symbol first."
+            old, "The list is full: a browser keeps no longer one. Remove a symbol first."
         )
-    return Change(result, note=_explain_known(known), added=new)
+    return Change(result, note=_explain_known(known))
 
 
 def remove(symbols: Sequence[str], texts: str | Iterable[str]) -> Change:
     """Return the list without these symbols; removing one that is not there does no harm."""
     wanted = {texts} if isinstance(texts, str) else set(texts)
-    return Change(
-        tuple(each for each in symbols if each not in wanted),
-        removed=tuple((each, place) for place, each in enumerate(symbols) if each in wanted),
-    )
+    return Change(tuple(each for each in symbols if each not in wanted))
 
 
 def _refuse_candles(symbols: Iterable[str]) -> None:

@@ -49,7 +49,7 @@ class Stage:
 
     def find_leader(self) -> Process:
         """The one that leads, while another stands by; it is not among `feeds` any more."""
-        eventually_sync(lambda: self.world.valkey.redis.exists("{gateway}:standby"), 10)
+        eventually_sync(lambda: self.world.valkey.redis.exists("{gateway}:2:standby"), 10)
 
         def find() -> Process:
             found = [each for each in self.feeds if is_leading(each)]

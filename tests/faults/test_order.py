@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.clock import Clock
+from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.hub.hub import Hub, opening
-from gateway.streams.hub.position import NOWHERE, Origin, order_of, parse_event_id
+from gateway.streams.hub.position import BEGINNING, StreamPosition, parse_event_id
 from gateway.streams.hub.subscribers import Pushed
 from gateway.streams.hub.subscription import subscription_for
 from gateway.streams.records import QuoteUpdate, Record
@@ -109,12 +111,12 @@ class World:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.hubs = [
-            Hub(epoch="x", is_replica=True, history_events=8, clock=lambda: self.now_s)
+            FollowerHub(history_events=8, clock=Clock(monotonic_s=lambda: self.now_s))
             for _ in range(2)
         ]
         for hub in self.hubs:
-            hub.know_history((), NOWHERE)  # as after reading a server that is empty
-        self.stream: list[tuple[Origin, Record]] = []
+            hub.recover_from((), BEGINNING)  # as after reading a server that is empty
+        self.stream: list[tuple[StreamPosition, Record]] = []
         self.newest: dict[str, QuoteUpdate] = {}
         self.epoch, self.seq, self.price = 10, 0, 0
         self.clients: list[Client] = []
@@ -122,7 +124,7 @@ class World:
     def append(self, quote: QuoteUpdate) -> None:
         self.seq += 1
         self.newest[quote.symbol] = quote
-        self.stream.append(((str(self.epoch), self.seq), quote))
+        self.stream.append((StreamPosition(str(self.epoch), self.seq), quote))
 
     def publish(self, one: int, two: int) -> None:
         self.price += 1
@@ -142,21 +144,21 @@ class World:
     def feed(self, one: int, two: int) -> None:
         """One process reads on, and is told a little again that it knows."""
         hub = self.hubs[one % 2]
-        place = sum(order_of(origin) <= order_of(hub.origin) for origin, _ in self.stream)
-        for origin, record in self.stream[max(0, place - 2) : place + two + 1]:
-            is_news = order_of(origin) > order_of(hub.origin)
-            assert hub.replicate(record, origin) is is_news
+        place = sum(position.order <= hub.position.order for position, _ in self.stream)
+        for position, record in self.stream[max(0, place - 2) : place + two + 1]:
+            is_news = position.order > hub.position.order
+            assert hub.replicate(record, position) is is_news
 
     def load(self, one: int, two: int) -> None:
         """One process reads the newest of every key, as at its start or after a trimming."""
         hub = self.hubs[one % 2]
-        if not self.stream or order_of(self.stream[-1][0]) < order_of(hub.origin):
+        if not self.stream or self.stream[-1][0].order < hub.position.order:
             return
-        newest = {record.topic: (origin, record) for origin, record in self.stream}
-        for origin, record in sorted(newest.values(), key=lambda each: order_of(each[0])):
-            hub.replicate(record, origin)
+        newest = {record.topic: (position, record) for position, record in self.stream}
+        for position, record in sorted(newest.values(), key=lambda each: each[0].order):
+            hub.replicate(record, position)
         hub.advance(self.stream[-1][0])
-        hub.know_history({origin[0] for origin, _ in self.stream}, self.stream[0][0])
+        hub.recover_from({position.epoch for position, _ in self.stream}, self.stream[0][0])
 
     def mark(self, one: int, two: int) -> None:
         """One process has lost the server, or has it again."""

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.streams.backplane.election import Election
 from gateway.streams.backplane.follower import Follower
+from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.backplane.server import Backplane
 from gateway.streams.demand import Demand
-from gateway.streams.hub.hub import Hub
 from gateway.streams.publisher import Publisher
 from gateway.streams.records import QuoteUpdate, Status
 from gateway.streams.topics import market_topic, status_topic
@@ -22,7 +23,7 @@ LEASE_S = 1.0
 
 
 class Market:
-    """A source that a test publishes with; it tells that it is live as soon as it runs."""
+    """A source that a test publishes with; it says that it is live as soon as it runs."""
 
     def __init__(self, publisher: Publisher) -> None:
         self.publisher = publisher
@@ -65,7 +66,7 @@ class Feed:
 
     @property
     def is_leading(self) -> bool:
-        return self.is_upstream and self.leader.mark is not None
+        return self.is_upstream and self.leader.position is not None
 
     def publish(self, *records: Any) -> None:
         for record in records:
@@ -77,7 +78,7 @@ class Web:
     """A web process, without the process."""
 
     follower: Follower
-    hub: Hub
+    hub: FollowerHub
     demand: Demand
 
     def quote(self, symbol: str = "SPY") -> QuoteUpdate | None:
@@ -119,7 +120,7 @@ async def open_feed(
     linger_s: float = 30.0,
     lease_s: float = LEASE_S,
     timeout_s: float = 0.5,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> AsyncIterator[Feed]:
     """A feed that stands by, or leads."""
     demand = Demand(symbols, max_symbols=max_symbols, linger_s=linger_s, now_s=time.monotonic)
@@ -141,7 +142,7 @@ async def open_web(
     url: str, *, symbols: tuple[str, ...] = (), history_events: int = 1000
 ) -> AsyncIterator[Web]:
     """A web process that has begun to read; silence is noticed after a second."""
-    hub = Hub(epoch="unused", is_replica=True, tick_s=0, history_events=history_events)
+    hub = FollowerHub(tick_s=0, history_events=history_events)
     demand = Demand(symbols, linger_s=0, now_s=time.monotonic)
     follower = Follower(Backplane(url, timeout_s=0.5), hub, demand, silent_s=1.0)
     async with running(follower.run()):

@@ -18,7 +18,7 @@ from gateway.errors import (
     is_retryable,
 )
 from gateway.streams import records as events
-from gateway.streams.hub.position import MAX_EVENT_ID_BYTES, format_event_id, parse_event_id
+from gateway.streams.hub.position import MAX_EVENT_ID_BYTES, StreamPosition, parse_event_id
 from gateway.streams.records import (
     Bye,
     Control,
@@ -101,6 +101,7 @@ def test_names_and_shapes() -> None:
             ["ask", "bid_size", "ask_size", "change", "change_pct", "open", "high", "low"]
         ),
         **dict.fromkeys(["prev_close", "volume", "market"]),
+        **dict.fromkeys(["extended_last", "extended_change", "last_at"]),
     }
     assert json.loads(encode(make_balance())) == {
         "type": "balance_update",
@@ -112,6 +113,8 @@ def test_names_and_shapes() -> None:
         "currency": "USD",
         "timestamp": 1795188600456,
         "source": "rest",
+        "login": "main",
+        "stale": False,
     }
     assert encode(Hello(epoch="e", mode="live", heartbeat_s=15.0)) == (
         b'{"type":"hello","version":"1","epoch":"e","mode":"live","heartbeat_s":15.0}'
@@ -165,7 +168,7 @@ def test_retry_dispatches_nothing() -> None:
     seq=st.integers(0, 10**18 - 1),
 )
 def test_an_id_is_read_as_it_was_written(epoch: str, seq: int) -> None:
-    event_id = format_event_id(epoch, seq)
+    event_id = StreamPosition(epoch, seq).event_id
     assert len(event_id) <= MAX_EVENT_ID_BYTES
     assert parse_event_id(event_id) == (epoch, seq)
 
@@ -173,7 +176,7 @@ def test_an_id_is_read_as_it_was_written(epoch: str, seq: int) -> None:
 @given(st.text() | st.text(st.sampled_from("k3-0189\n\0٣")))
 def test_an_id_is_ours_or_refused(text: str) -> None:
     parsed = parse_event_id(text)
-    assert parsed is None or format_event_id(*parsed) == text
+    assert parsed is None or parsed.event_id == text
 
 
 @pytest.mark.parametrize(

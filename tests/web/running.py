@@ -30,6 +30,9 @@ TLS = ssl.create_default_context()
 
 START_MS = 1_795_188_600_456
 
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+"""What a browser asks for."""
+
 
 def make_settings(**overrides: Any) -> Settings:
     """Settings that nothing outside the test can change; open, as with a simulator."""
@@ -306,3 +309,8 @@ def read_stream(url: str, **parameters: Any) -> list[Frame]:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     return parse_frames(answer.content)
+
+
+def log_in(gateway: Running, token: str = TOKEN, target: str = "/") -> httpx.Response:
+    """The answer to the login form."""
+    return post(f"{gateway.url}/login", data={"token": token, "next": target})

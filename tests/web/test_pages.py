@@ -56,7 +56,7 @@ def test_a_page_takes_its_parameters_from_path_and_query(running: Running) -> No
     assert answer.status_code == 200
     root = parse_html(answer.text.removeprefix("<!doctype html>"))
     assert root.find("title")[0].words == "SPY · Gateway"
-    assert root.find("h3")[0].words == "SPY 7"
+    assert root.find("h2")[0].words == "SPY 7"
     assert "450.25" in answer.text
     url = str(root.find("div", id="stream")[0].attributes["hx-sse:connect"])
     assert url.startswith("/live/stock~*symbol?symbol=SPY&days=7&~version=")

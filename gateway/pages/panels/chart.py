@@ -125,7 +125,7 @@ class ChartNow(FragmentPanel):
         if not isinstance(newest, CandleUpdate):
             words = "No candles for this symbol" if history else "Waiting for candles…"
             figures = dict.fromkeys(("O", "H", "L", "C", "V"), UNKNOWN)
-            return {"figures": figures, "value": "[]", "words": words, "is_stale": False}
+            return {"figures": figures, "value": "[]", "words": words, "stale_since": None}
         prices = (newest.open, newest.high, newest.low, newest.close)
         decimals = decimals_for(self.symbol, *prices)
         figures = {
@@ -137,5 +137,5 @@ class ChartNow(FragmentPanel):
             "figures": {**figures, "V": format_quantity(newest.volume)},
             "value": _encode(value).decode(),
             "words": "",
-            "is_stale": newest.stale,
+            "stale_since": newest.updated_at if newest.stale else None,
         }

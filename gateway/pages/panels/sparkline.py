@@ -58,7 +58,8 @@ class SparklinePanel(FragmentPanel):
             newest if isinstance(newest, CandleUpdate) else None,
         )
         base = quote.prev_close if isinstance(quote, QuoteUpdate) else None
-        return {"symbol": self.symbol, **draw(points, base)}
+        is_stale = isinstance(quote, QuoteUpdate) and quote.stale
+        return {"symbol": self.symbol, "is_stale": is_stale, **draw(points, base)}
 
 
 def list_day(

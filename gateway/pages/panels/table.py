@@ -22,8 +22,11 @@ from gateway.pages.rendering.formats import (
 from gateway.streams.records import MarketRecord, Record
 from gateway.streams.topics import Topic, market_topic
 
-NOTES = {"": "", "stale": "delayed", "waiting": "waiting…", "missing": "no data"}
+NOTES = {"": "", "stale": "stale", "waiting": "waiting…", "missing": "no data"}
 """What a row says of itself beside its symbol, by the class of the symbol's cell."""
+
+AGE = '<small class="age" data-since="{}">'
+"""A note in whose place the browser writes how old the values are, every second."""
 
 LONGEST_PLAIN = len("999.99")
 """Longer numbers are separated by thousands."""
@@ -102,7 +105,10 @@ class SymbolTable(TablePanel):
         """The name, then a figure for each column."""
         if isinstance(record, MarketRecord):
             state = "stale" if record.stale else ""
-            return (state, self.name(key.subject, state), *self.figures(record, move))
+            name = self.name(key.subject, state)
+            if record.stale:
+                name = name.replace("<small>", AGE.format(record.updated_at), 1)
+            return (state, name, *self.figures(record, move))
         state = "missing" if move.is_overdue else "waiting"
         return (state, self.name(key.subject, state), *self._unknown)
 

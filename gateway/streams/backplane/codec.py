@@ -1,4 +1,4 @@
-"""What stands in the backplane: how it is written, and how it is read back; pure.
+"""What is written to the backplane, and how it is read back; pure.
 
 What cannot be read, because a later gateway or somebody else wrote it, is None or left out.
 """
@@ -8,35 +8,36 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from gateway.streams.backplane.outbox import Change, Complete, Forget
-from gateway.streams.hub.position import NOWHERE, Origin
+from gateway.streams.backplane.outbox import Change, EpochComplete, Tombstone
+from gateway.streams.hub.position import BEGINNING, StreamPosition
 from gateway.streams.records import DataRecord, Status, encode
 from gateway.streams.topics import NOBODY, Topic
 
 T = TypeVar("T")
 
-BEAT: Final = (b"b", b"", b"")
-"""A sign of life: an entry without a change."""
+HEARTBEAT: Final = (b"b", b"", b"")
+"""An entry without a change."""
 
 
-class Wish(msgspec.Struct, frozen=True, array_like=True):
+class ProcessDemand(msgspec.Struct, frozen=True, array_like=True):
     """What one web process wants, and the newest epoch that it has seen."""
 
     epoch: int
     symbols: tuple[str, ...]
 
 
-class Newest(msgspec.Struct, frozen=True):
-    """All that a new web process needs: records in order, and how far what they say reaches."""
+class Snapshot(msgspec.Struct, frozen=True):
+    """All that a new web process needs: the newest records, in order, and what they prove."""
 
-    records: list[tuple[Origin, DataRecord | Status]]
-    mark: Origin
+    records: list[tuple[StreamPosition, DataRecord | Status]]
+    position: StreamPosition
+    """Where the stream goes on behind them."""
     is_complete: bool
-    """Whether what is not among them is not known any more."""
-    provable_from: Origin
+    """Whether a topic that is not among them has no record any more."""
+    recoverable_from: StreamPosition
     epochs: list[str]
     silent_s: float | None
-    """Since the publisher of these records was last heard of; None when that is not known."""
+    """Seconds since the publisher of these records last wrote; None when that is not known."""
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -45,9 +46,9 @@ class Lease(msgspec.Struct, frozen=True):
     holder: str | None
     age_s: float | None
     """Since the last renewal."""
-    mark: Origin
+    position: StreamPosition
     fenced: int
-    """Entries refused because their publisher held the lease no more."""
+    """Entries refused because their publisher had lost the lease."""
 
 
 class Revoked(msgspec.Struct, frozen=True):
@@ -58,47 +59,47 @@ class Revoked(msgspec.Struct, frozen=True):
 
 
 _RECORD = msgspec.json.Decoder(DataRecord | Status)
-_KEYS = msgspec.json.Decoder(tuple[Topic, ...])
-_WISH = msgspec.json.Decoder(Wish)
+_TOPICS = msgspec.json.Decoder(tuple[Topic, ...])
+_DEMAND = msgspec.json.Decoder(ProcessDemand)
 _REPORT = msgspec.json.Decoder(dict[str, Any])
 
 
 def encode_change(change: Change) -> tuple[str | bytes, str | bytes, bytes]:
-    """The kind, the fields of the newest records that it concerns, a line each, and the rest."""
-    if isinstance(change, Forget):
-        return "f", "\n".join(map(_field, change.keys)), msgspec.json.encode(change.keys)
-    if isinstance(change, Complete):
+    """Return the kind, the fields of the newest records concerned, a line each, and the data."""
+    if isinstance(change, Tombstone):
+        return "f", "\n".join(map(_field, change.topics)), msgspec.json.encode(change.topics)
+    if isinstance(change, EpochComplete):
         return "c", b"", b""
     return "r", _field(change.topic), encode(change)
 
 
 def decode_change(kind: bytes, data: bytes) -> Change | None:
-    """The change of an entry; None for a sign of life too."""
+    """Return the change of an entry; None for a heartbeat, too."""
     if kind == b"r":
         return decode_record(data)
     if kind == b"f":
-        keys = _decode(_KEYS, data)
-        return None if keys is None else Forget(keys)
-    return Complete() if kind == b"c" else None
+        topics = _decode(_TOPICS, data)
+        return None if topics is None else Tombstone(topics)
+    return EpochComplete() if kind == b"c" else None
 
 
 def decode_record(data: bytes) -> DataRecord | Status | None:
-    """The record."""
+    """Return the record."""
     return _decode(_RECORD, data)
 
 
-def decode_wishes(found: Iterable[bytes]) -> list[Wish]:
-    """What the web processes want."""
-    return [wish for each in found if (wish := _decode(_WISH, each)) is not None]
+def decode_demand(found: Iterable[bytes]) -> list[ProcessDemand]:
+    """Return what the web processes want."""
+    return [each for data in found if (each := _decode(_DEMAND, data)) is not None]
 
 
 def decode_report(data: bytes | None) -> dict[str, Any] | None:
-    """What the feed process told of itself."""
+    """Return what the feed process says of itself."""
     return None if data is None else _decode(_REPORT, data)
 
 
 def decode_revoked(entries: Iterable[tuple[bytes, list[bytes]]]) -> dict[str, float]:
-    """The logins of entries of the stream, and when each would have ended."""
+    """Return the logins of entries of the stream, and when each would have ended."""
     return {
         login.decode(): float(at_s)
         for _, (login, at_s, *_) in entries
@@ -107,30 +108,32 @@ def decode_revoked(entries: Iterable[tuple[bytes, list[bytes]]]) -> dict[str, fl
 
 
 def make_holder(name: str, lease_s: float) -> str:
-    """What stands in the lease: who, and how long from a renewal to its end in ms."""
+    """Return the value of the lease: who, and how long from a renewal to its end in ms."""
     return f"{name}:{to_ms(lease_s)}"
 
 
 def find_name(holder: bytes | None) -> str | None:
-    """Who is meant by what stands in the lease."""
+    """Return the name in the value of the lease."""
     return None if holder is None else holder.rpartition(b":")[0].decode(errors="replace")
 
 
 def find_age_s(holder: bytes | None, left_ms: int) -> float | None:
-    """Since the lease was renewed; None when nobody has it."""
+    """Return the seconds since the lease was renewed; None when nobody has it."""
     lease_ms = (holder or b"").rpartition(b":")[2]
     return max(0, int(lease_ms) - left_ms) / 1000 if lease_ms.isdigit() else None
 
 
 def to_ms(seconds: float) -> int:
-    """Whole milliseconds, at least one."""
+    """Return whole milliseconds, at least one."""
     return max(1, round(seconds * 1000))
 
 
-def to_origin(identity: bytes | None) -> Origin:
-    """The epoch and sequence of an id; nowhere, when it is none."""
-    epoch, _, seq = (identity or b"").partition(b"-")
-    return (epoch.decode(), int(seq)) if epoch.isdigit() and seq.isdigit() else NOWHERE
+def decode_position(identity: bytes | None) -> StreamPosition:
+    """Return the position that an entry's id says; the beginning, when it is none."""
+    epoch, _, offset = (identity or b"").partition(b"-")
+    if epoch.isdigit() and offset.isdigit():
+        return StreamPosition(epoch.decode(), int(offset))
+    return BEGINNING
 
 
 def _field(topic: Topic) -> str:

@@ -1,9 +1,9 @@
-"""One feed upstream, however many stand by: take the lease, publish under it, hand it over.
+"""One feed upstream, however many stand by: acquire the lease, publish under it, hand it over.
 
-The lease is renewed by publishing, at least every `BEAT_S`. Who cannot renew it in time leaves
-upstream, so that there is one at most; who lost it may not publish, because every batch is checked
-by the server together with the place that it continues (fencing, as in M. Kleppmann, "How to do
-distributed locking", 2016).
+The lease is renewed by publishing, at least every `HEARTBEAT_S`. A holder that cannot renew it in
+time leaves upstream, so that there is one at most; a holder that lost it may not publish, because
+the server checks every batch together with the position that it continues (fencing, as in
+M. Kleppmann, "How to do distributed locking", 2016).
 """
 
 import asyncio
@@ -12,13 +12,13 @@ import os
 import random
 import secrets
 import socket
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
 import msgspec
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.errors import BackplaneError, LeaseLost
 from gateway.streams.backoff import Backoff
 from gateway.streams.backplane.codec import make_holder
@@ -26,30 +26,30 @@ from gateway.streams.backplane.outbox import Outbox
 from gateway.streams.backplane.server import Backplane, Verdict
 from gateway.streams.backplane.stats import LeaderStats
 from gateway.streams.demand import Demand, TooManySymbols
-from gateway.streams.hub.position import Origin
+from gateway.streams.hub.position import StreamPosition
 from gateway.streams.publisher import Publisher, publish_stale
 from gateway.streams.records import MarketRecord, Status
 from gateway.streams.topics import market_topic, status_topic
 
 logger = logging.getLogger(__name__)
 
-BEAT_S = 0.5
-"""Between two signs of life at most; web processes call a feed silent after some of them."""
+HEARTBEAT_S = 0.5
+"""Between two entries at most; a web process that misses several calls the feed silent."""
 
 GATHER_S = 0.002
-"""What comes in this time travels together; more would be felt, less costs a request each."""
+"""What is published in this time travels together; less would cost a request each."""
 
 BATCH = 500
 """Records of one request: the server does nothing else for about two milliseconds."""
 
 POLL_S = 0.4
-"""Between two looks at a lease that is another's."""
+"""Between two requests for a lease that another holds."""
 
 RETRY_CAP_S = 1.0
-"""Between two tries to reach the server: everybody is to be current within seconds."""
+"""Between two tries to reach the server: everybody must be current within seconds."""
 
 WANTED_S = 1.0
-"""Between two looks at what is wanted; a change that the server tells of is looked at at once."""
+"""Between two reads of what is wanted; a change that the server counts is read at once."""
 
 REPORT_S = 2.0
 
@@ -69,15 +69,15 @@ class Source(Protocol):
         """Publish until cancelled."""
 
     def report(self) -> dict[str, Any]:
-        """What `/status` tells of it."""
+        """Return what `/status` shows of it."""
 
 
 class Election:
-    """Runs a source while this process holds the lease, and carries what it publishes.
+    """Runs a source while this process holds the lease, and sends what it publishes.
 
-    Ordered: what is carried is what was published, in order, under one epoch at a time. Never two:
-    nothing is carried without the lease. Bounded by the outlet. Whatever was not carried when the
-    server was lost is carried again, newest values only, under a new epoch.
+    Ordered: what is sent is what was published, in order, under one epoch at a time. Never two:
+    nothing is sent without the lease. Bounded by the outbox. Whatever was not sent when the server
+    was lost is sent again, newest values only, under a new epoch.
     """
 
     def __init__(
@@ -87,29 +87,28 @@ class Election:
         make_source: Callable[[Publisher], Source],
         *,
         lease_s: float,
-        clock: Callable[[], float] = time.monotonic,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._backplane = backplane
         self._demand = demand
         self._make_source = make_source
         self._lease_s = lease_s
-        self._clock = clock
-        self._now_ms = now_ms
+        self._now_s = clock.monotonic_s
+        self._now_ms = clock.now_ms
         self._holder = make_holder(_make_name(), lease_s)
         self._appended = 0
         self._reconnects = 0
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
-        self._wanted_changed = asyncio.Event()
-        self._wanted_count = -1
+        self._demand_changed = asyncio.Event()
+        self._demand_changes = -1
         self._wanted = frozenset[str]()
         self._hold = ExitStack()
         self._is_checked = False
         self._floor = 0
         self._held_until_s = float("-inf")
         self._trouble: str | None = None
-        self.mark: Origin | None = None
+        self.position: StreamPosition | None = None
         """Where the stream ends; None while another publishes."""
 
     async def run(self) -> None:
@@ -122,7 +121,7 @@ class Election:
         try:
             while not self._stopping.is_set():
                 try:
-                    verdict = await self._ask(take=False)
+                    verdict = await self._request_lease(accept=False)
                     backoff.reset()
                     self._note(None)
                 except BackplaneError as error:
@@ -143,24 +142,24 @@ class Election:
         self._stopping.set()
         self._changed.set()
 
-    async def _ask(self, *, take: bool) -> Verdict:
+    async def _request_lease(self, *, accept: bool) -> Verdict:
         """Ask for the lease; when it is ours a new epoch begins."""
         if not self._is_checked:
             await self._backplane.check()
             self._is_checked = True
-        asked_s = self._clock()
+        asked_s = self._now_s()
         verdict, epoch = await self._backplane.acquire(
             self._holder,
             self._lease_s,
             self._now_ms(),
             floor=self._floor,
-            take=take,
+            accept=accept,
             stand_by_s=3 * POLL_S,
         )
         if verdict == "leading":
             self._held_until_s = asked_s + self._lease_s
             self._floor = int(epoch)
-            self.mark = (epoch, 0)
+            self.position = StreamPosition(epoch, 0)
             logger.info("publishing, epoch %s", epoch)
         return verdict
 
@@ -179,32 +178,32 @@ class Election:
 
             upstream: asyncio.Task[None] | None = None
             try:
-                await self._read_wanted()
-                helpers.append(tasks.create_task(self._follow_wanted(), name="wanted"))
+                await self._read_demand()
+                helpers.append(tasks.create_task(self._follow_demand(), name="demand"))
                 if is_invited:
                     logger.info("taking over: going upstream before the other leaves")
                     upstream = start_source()
                     await self._warm_up(outbox)
-                    if await self._ask(take=True) != "leading":
+                    if await self._request_lease(accept=True) != "leading":
                         return
                 await self._inherit(outbox)
                 upstream = upstream or start_source()
-                helpers.append(tasks.create_task(self._tell(source, outbox), name="report"))
+                helpers.append(tasks.create_task(self._report(source, outbox), name="report"))
                 await self._lead(outbox, upstream)
             except BackplaneError as error:
                 self._note(str(error))
             finally:
-                self.mark = None
+                self.position = None
                 for task in helpers:
                     task.cancel()
         logger.info("left upstream")
 
     async def _lead(self, outbox: Outbox, upstream: "asyncio.Task[None]") -> None:
-        """Carry what is published, for as long as the lease can be kept."""
+        """Send what is published, for as long as the lease can be kept."""
         while True:
             try:
-                await self._carry(outbox)
-                await self._say_goodbye(outbox, upstream)
+                await self._send(outbox)
+                await self._stop_publishing(outbox, upstream)
                 return
             except LeaseLost:
                 if self._stopping.is_set():
@@ -218,10 +217,10 @@ class Election:
             await self._inherit(outbox)
 
     async def _reclaim(self) -> bool:
-        """Whether the lease is ours again, before it could have become another's."""
-        while self._clock() < self._held_until_s:
+        """Acquire the lease again before another can, and return whether it is ours."""
+        while self._now_s() < self._held_until_s:
             try:
-                verdict = await self._ask(take=False)
+                verdict = await self._request_lease(accept=False)
                 self._note(None)
                 return verdict == "leading"
             except BackplaneError as error:
@@ -229,7 +228,7 @@ class Election:
                 await self._pause(RETRY_CAP_S / 4)
         return False
 
-    async def _carry(self, outbox: Outbox) -> None:
+    async def _send(self, outbox: Outbox) -> None:
         """Publish batch after batch; returns when the process is to stop and nobody follows.
 
         Raises:
@@ -243,42 +242,42 @@ class Election:
                 if not await self._backplane.invite(self._holder, HAND_OVER_S):
                     return
                 logger.info("handing over")
-                invited_until_s = self._clock() + HAND_OVER_S
-            if invited_until_s is not None and self._clock() > invited_until_s:
+                invited_until_s = self._now_s() + HAND_OVER_S
+            if invited_until_s is not None and self._now_s() > invited_until_s:
                 return
-            assert self.mark is not None
-            if self._floor > int(self.mark[0]):
+            assert self.position is not None
+            if self._floor > int(self.position.epoch):
                 raise LeaseLost("a later epoch has been seen")
-            asked_s = self._clock()
-            count = await self._publish(outbox)
+            asked_s = self._now_s()
+            changes = await self._publish(outbox)
             self._held_until_s = asked_s + self._lease_s
-            if count != self._wanted_count:
-                self._wanted_count = count
-                self._wanted_changed.set()
+            if changes != self._demand_changes:
+                self._demand_changes = changes
+                self._demand_changed.set()
 
     async def _publish(self, outbox: Outbox) -> int:
-        """Carry a batch; the count of changes of what is wanted."""
-        assert self.mark is not None
-        before = self.mark
-        self.mark, count = await self._backplane.publish(
-            self._holder, self._lease_s, before, outbox.take(BATCH)
+        """Send a batch, and return how often what is wanted has changed."""
+        assert self.position is not None
+        before = self.position
+        self.position, changes = await self._backplane.publish(
+            self._holder, self._lease_s, before, outbox.drain(BATCH)
         )
-        self._appended += self.mark[1] - before[1]
-        return count
+        self._appended += self.position.offset - before.offset
+        return changes
 
     async def _gather(self, outbox: Outbox) -> None:
-        """Return when there is something to publish, or a sign of life is due."""
+        """Return when there is something to publish, or a heartbeat is due."""
         self._changed.clear()
         if not outbox.pending:
             try:
-                async with asyncio.timeout(BEAT_S):
+                async with asyncio.timeout(HEARTBEAT_S):
                     await self._changed.wait()
             except TimeoutError:
                 return
         await asyncio.sleep(GATHER_S)
 
-    async def _say_goodbye(self, outbox: Outbox, upstream: "asyncio.Task[None]") -> None:
-        """Tell the viewers that nothing follows, and free the lease."""
+    async def _stop_publishing(self, outbox: Outbox, upstream: "asyncio.Task[None]") -> None:
+        """Publish that nothing follows, and release the lease."""
         upstream.cancel()
         await asyncio.wait([upstream], timeout=1.0)
         publish_stale(outbox, "the feed process was stopped", now_ms=self._now_ms())
@@ -288,8 +287,8 @@ class Election:
 
     async def _inherit(self, outbox: Outbox) -> None:
         """Begin the epoch with everything that is known, here or from the publisher before."""
-        newest = await self._backplane.read_newest()
-        records = [record for _, record in newest.records]
+        snapshot = await self._backplane.read_snapshot()
+        records = [record for _, record in snapshot.records]
         left = {each.symbol for each in records if isinstance(each, MarketRecord)}
         # What nobody wants any more lingers like a symbol whose last viewer has just left.
         for symbols in (left, left & self._demand.wanted):
@@ -304,8 +303,8 @@ class Election:
 
     async def _warm_up(self, outbox: Outbox) -> None:
         """Return when everything wanted has a price, or has had its time."""
-        deadline_s = self._clock() + WARM_S
-        while self._clock() < deadline_s:
+        deadline_s = self._now_s() + WARM_S
+        while self._now_s() < deadline_s:
             status = outbox.latest(status_topic("feed"))
             is_live = isinstance(status, Status) and status.state in ("live", "closed")
             if is_live and all(
@@ -321,18 +320,18 @@ class Election:
                 if self._stopping.is_set():
                     return
 
-    async def _follow_wanted(self) -> None:
+    async def _follow_demand(self) -> None:
         """Want what the web processes want."""
         while True:
-            self._wanted_changed.clear()
+            self._demand_changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(WANTED_S):
-                    await self._wanted_changed.wait()
-            with suppress(BackplaneError):  # who carries will tell; they want what they wanted
-                await self._read_wanted()
+                    await self._demand_changed.wait()
+            with suppress(BackplaneError):  # the task that sends logs it; what was wanted still is
+                await self._read_demand()
 
-    async def _read_wanted(self) -> None:
-        wanted, newest_epoch = await self._backplane.read_wanted()
+    async def _read_demand(self) -> None:
+        wanted, newest_epoch = await self._backplane.read_demand()
         self._floor = max(self._floor, newest_epoch)
         if wanted == self._wanted:
             return
@@ -342,23 +341,23 @@ class Election:
         except TooManySymbols as error:
             logger.warning("not everything that is wanted can be followed: %s", error)
             kept = sorted(wanted & self._wanted) + sorted(wanted - self._wanted)
-            wanted = frozenset(kept[: self._demand.max_symbols - len(self._demand.always)])
             self._hold.close()  # first, because there is no room for both
+            wanted = self._demand.fit(kept)
             hold.enter_context(self._demand.acquire(wanted))
         before, self._hold, self._wanted = self._hold, hold, wanted
         before.close()
 
-    async def _tell(self, source: Source, outbox: Outbox) -> None:
-        """Let the web processes tell what this process would."""
+    async def _report(self, source: Source, outbox: Outbox) -> None:
+        """Publish what the web processes show of this process in `/status`."""
         while True:
-            figures = LeaderStats(
+            stats = LeaderStats(
                 appended=self._appended,
                 reconnects=self._reconnects,
                 waiting=outbox.pending,
                 conflated=outbox.conflated,
             )
-            report = {**source.report(), "leader": msgspec.to_builtins(figures)}
-            with suppress(BackplaneError):  # who carries will tell
+            report = {**source.report(), "leader": msgspec.to_builtins(stats)}
+            with suppress(BackplaneError):  # the task that sends logs it
                 await self._backplane.write_report(report, 3 * REPORT_S)
             await asyncio.sleep(REPORT_S)
 
@@ -371,7 +370,7 @@ class Election:
             return
 
     def _note(self, trouble: str | None) -> None:
-        """Log what is wrong, once, and that it is over."""
+        """Log what is wrong, once, and when it is over."""
         if trouble != self._trouble:
             self._trouble = trouble
             self._is_checked = False
@@ -383,5 +382,5 @@ class Election:
 
 
 def _make_name() -> str:
-    """A name that no other process has, and by which an operator finds this one."""
+    """Return a name that no other process has, and by which an operator finds this one."""
     return f"{socket.gethostname()[:MAX_HOST_LENGTH]}/{os.getpid()}/{secrets.token_hex(8)}"

@@ -1,28 +1,28 @@
-"""The web process's side of the backplane: a hub that holds what the feed process publishes.
+"""The web process's side of the backplane: keeps a hub equal to what the feed process publishes.
 
-It reads every newest record, follows the stream from there, tells what its viewers want, and marks
-everything stale when nothing is heard for a while, be it the feed process or the server.
+It reads every newest record, follows the stream from there, publishes what its viewers want, and
+marks everything stale when neither the feed process nor the server has been heard for a while.
 """
 
 import asyncio
 import logging
 import secrets
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.errors import BackplaneError
 from gateway.streams.backoff import Backoff
-from gateway.streams.backplane.codec import Lease, Wish
-from gateway.streams.backplane.outbox import Change, Complete, Forget
+from gateway.streams.backplane.codec import Lease, ProcessDemand
+from gateway.streams.backplane.follower_hub import FollowerHub
+from gateway.streams.backplane.outbox import Change, EpochComplete, Tombstone
 from gateway.streams.backplane.server import Backplane
 from gateway.streams.backplane.stats import BackplaneStats, LeaderStats
 from gateway.streams.demand import Demand
-from gateway.streams.hub.hub import Hub
-from gateway.streams.hub.position import Origin, order_of
+from gateway.streams.hub.position import StreamPosition
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.publisher import publish_stale, publish_status
 from gateway.streams.records import DATA_TYPES, MARKET_TYPES, Record
@@ -31,32 +31,32 @@ from gateway.streams.topics import Topic
 logger = logging.getLogger(__name__)
 
 SILENT_S = 3.0
-"""Without a sign of life, which comes every half second; a viewer is to know within five."""
+"""Without an entry, which comes every half second; a viewer must know within five."""
 
 WATCH_S = 0.25
 
 RETRY_CAP_S = 1.0
-"""Between two tries to reach the server: everybody is to be current within seconds."""
+"""Between two tries to reach the server: everybody must be current within seconds."""
 
 READ_PAUSE_S = 0.002
-"""Between two reads: what comes meanwhile is read together, well before the hub's own tick."""
+"""Between two reads: what arrives meanwhile is read together, well before the hub's own tick."""
 
-WISH_S = 5.0
-"""How long a wish outlives its web process."""
+DEMAND_S = 5.0
+"""How long what a web process wants outlives it."""
 
-WISH_AGAIN_S = 1.5
+DEMAND_AGAIN_S = 1.5
 
-WISH_GATHER_S = 0.05
+DEMAND_GATHER_S = 0.05
 """A page that opens wants several things at once."""
 
 GOODBYE_S = 0.5
-"""For taking a wish back: a shutdown does not wait for a server that hangs."""
+"""For withdrawing what was wanted: a shutdown does not wait for a server that hangs."""
 
 GAP_REASON = "backplane"
-"""Of what this process could not read any more; that of a slow reader is another."""
+"""Of what was trimmed before this process read it; a slow subscriber has another reason."""
 
 YIELD_RECORDS = 500
-"""Records taken over before other tasks get a turn."""
+"""Records applied before other tasks get a turn."""
 
 LOADING = "the newest records are being read"
 
@@ -67,40 +67,39 @@ class Follower:
     """Keeps a hub equal to what is published; the hub promises what it always does.
 
     Nothing is lost while the server holds the stream that far back, also over a lost connection;
-    else the newest records are read again, and every subscriber is told of the `gap`, because what
-    it did not get had an id. What cannot be proved fresh is marked stale, without an id, until its
+    else the newest records are read again, and every subscriber gets a `gap`, because what it
+    missed had an id. What cannot be proved fresh is marked stale, without an id, until its
     publisher is heard again or another has published it.
     """
 
     def __init__(
         self,
         backplane: Backplane,
-        hub: Hub,
+        hub: FollowerHub,
         demand: Demand,
         *,
         silent_s: float = SILENT_S,
-        clock: Callable[[], float] = time.monotonic,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._backplane = backplane
         self._hub = hub
         self._demand = demand
         self._silent_s = silent_s
-        self._clock = clock
-        self._now_ms = now_ms
+        self._now_s = clock.monotonic_s
+        self._now_ms = clock.now_ms
         self._name = secrets.token_hex(8)
-        self._wish_changed = asyncio.Event()
+        self._demand_changed = asyncio.Event()
         self._heard_s = float("-inf")
         self._trouble: str | None = LOADING
         self._is_loaded = False
-        self._marked: dict[Topic, tuple[Record, Record]] = {}
-        self._marked_epoch = ""
-        self._marked_reason: str | None = None
+        self._stale: dict[Topic, tuple[Record, Record]] = {}
+        self._stale_epoch = ""
+        self._stale_reason: str | None = None
         self._feed_report: dict[str, Any] | None = None
-        self._mark: Origin = hub.origin
+        self._position = hub.position
         self._lease: Lease | None = None
         self._lag_s: float | None = None
-        self._sought: Origin | None = None
+        self._sought: StreamPosition | None = None
         self._sought_s: float | None = None
         self._reconnects = 0
         self.loads = 0
@@ -108,26 +107,27 @@ class Follower:
         self.gaps = 0
 
     async def run(self) -> None:
-        """Follow until cancelled, whatever becomes of the server."""
-        self._demand.on_change = self._wish_changed.set
+        """Follow until cancelled, whatever happens to the server."""
+        self._demand.listeners.append(self._demand_changed.set)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._follow(), name="replica")
-                tasks.create_task(self._watch(), name="replica watchdog")
-                tasks.create_task(self._wish(), name="wishes")
+                tasks.create_task(self._follow(), name="follower")
+                tasks.create_task(self._watch(), name="follower watchdog")
+                tasks.create_task(self._publish_demand(), name="demand")
         finally:
+            self._demand.listeners.remove(self._demand_changed.set)
             with suppress(BackplaneError, TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
-                    await self._backplane.want_nothing(self._name)
+                    await self._backplane.clear_demand(self._name)
             await self._backplane.close()
 
     def find_trouble(self) -> str | None:
-        """Why there is nothing to serve yet; None once everything known has been read."""
+        """Return why there is nothing to serve yet; None once everything known has been read."""
         return None if self._is_loaded else self._trouble
 
     def report(self) -> dict[str, Any]:
-        """What `/status` tells: the feed process's own report, and how it is reached."""
-        silent_s, lease, lag_s = self._clock() - self._heard_s, self._lease, self._find_lag_s()
+        """Return what `/status` shows: the feed process's own report, and how it is reached."""
+        silent_s, lease, lag_s = self._now_s() - self._heard_s, self._lease, self._find_lag_s()
         return {
             **(self._feed_report or {}),
             "backplane": {
@@ -145,8 +145,8 @@ class Follower:
             },
         }
 
-    def figures(self) -> BackplaneStats:
-        """What `/metrics` tells."""
+    def stats(self) -> BackplaneStats:
+        """Return what `/metrics` shows."""
         lease = self._lease
         return BackplaneStats(
             is_reachable=self._trouble is None,
@@ -171,8 +171,8 @@ class Follower:
                 await self._load()
                 backoff.reset()
                 while True:
-                    changes = await self._backplane.read_after(self._mark)
-                    if not await self._take(changes):
+                    changes = await self._backplane.read_after(self._position)
+                    if not await self._apply(changes):
                         await self._load()
                     await asyncio.sleep(READ_PAUSE_S)
             except BackplaneError as error:
@@ -180,90 +180,92 @@ class Follower:
                 await asyncio.sleep(max(0.05, backoff.next_delay_s()))
 
     async def _load(self) -> None:
-        """Take over the newest records, and where the stream goes on behind them."""
-        newest = await self._backplane.read_newest()
+        """Adopt the newest records, and the position where the stream goes on behind them."""
+        snapshot = await self._backplane.read_snapshot()
         if self._trouble not in (None, LOADING):
             self._reconnects += 1
         self._note(None)
         hub = self._hub
-        if self._is_loaded and not await self._catch_up(newest.mark):
+        if self._is_loaded and not await self._catch_up(snapshot.position):
             self.gaps += 1
             hub.publish_gap(GAP_REASON)
             logger.warning("the stream was trimmed too soon: reading the newest")
-        if order_of(newest.mark) < order_of(hub.origin):
+        if snapshot.position.order < hub.position.order:
             # The server lost what had been published. A later epoch than any ever seen will come,
-            # because the publisher is told of the newest that was: see `Wish`.
-            self._mark = hub.origin
+            # because the publisher learns of the newest that was: see `ProcessDemand`.
+            self._position = hub.position
         else:
-            for index, (origin, record) in enumerate(newest.records):
-                hub.replicate(record, origin)
+            for index, (position, record) in enumerate(snapshot.records):
+                hub.replicate(record, position)
                 if index % YIELD_RECORDS == YIELD_RECORDS - 1:
                     await asyncio.sleep(0)
-            hub.advance(newest.mark)
-            hub.know_history(newest.epochs, newest.provable_from)
-            self._mark = newest.mark
-            if newest.is_complete:
-                self._drop_missing({record.topic for _, record in newest.records})
-            if newest.silent_s is not None:
-                self._heard_s = max(self._heard_s, self._clock() - newest.silent_s)
-                self._revive()
+            hub.advance(snapshot.position)
+            hub.recover_from(snapshot.epochs, snapshot.recoverable_from)
+            self._position = snapshot.position
+            if snapshot.is_complete:
+                hub.confirm_epoch(snapshot.position.epoch)
+                self._drop_missing({record.topic for _, record in snapshot.records})
+            if snapshot.silent_s is not None:
+                self._heard_s = max(self._heard_s, self._now_s() - snapshot.silent_s)
+                self._on_recovered()
         self.loads += 1
         self._is_loaded = True
         self._measure()
-        self._marked_reason = None
-        self._wish_changed.set()  # who lost what was published lost what is wanted, too
-        self._look()
+        self._stale_reason = None
+        self._demand_changed.set()  # who lost what was published lost what is wanted, too
+        self._check_silence()
 
-    async def _catch_up(self, mark: Origin) -> bool:
-        """Whether everything up to this mark could be read."""
-        while order_of(self._mark) < order_of(mark):
-            changes = await self._backplane.read_after(self._mark)
-            if not changes or not await self._take(changes, is_news=False):
+    async def _catch_up(self, position: StreamPosition) -> bool:
+        """Read on to this position, and return whether nothing before it was trimmed."""
+        while self._position.order < position.order:
+            changes = await self._backplane.read_after(self._position)
+            if not changes or not await self._apply(changes, is_news=False):
                 return False
         return True
 
-    async def _take(
-        self, changes: Iterable[tuple[Origin, Change | None]], *, is_news: bool = True
+    async def _apply(
+        self, changes: Iterable[tuple[StreamPosition, Change | None]], *, is_news: bool = True
     ) -> bool:
-        """Whether these changes go on from what is known; if not, none is missing before them.
+        """Apply changes in order; False when one is missing, and then none behind it is applied.
 
         News is a sign of life; what was missed may be from a publisher that has died since.
         """
         hub = self._hub
-        for index, (origin, change) in enumerate(changes):
-            epoch, seq = self._mark
-            if origin[1] != (seq + 1 if origin[0] == epoch else 1):
+        for index, (position, change) in enumerate(changes):
+            epoch, offset = self._position
+            if position.offset != (offset + 1 if position.epoch == epoch else 1):
                 return False
-            self._mark = origin
+            self._position = position
             self.entries += 1
-            if isinstance(change, Forget):
-                hub.advance(origin)
-                self._drop(change.keys, origin)
-            elif isinstance(change, Complete):
-                hub.advance(origin)
-                self._drop(hub.list_before(origin[0]), origin)
+            if isinstance(change, Tombstone):
+                hub.advance(position)
+                self._drop(change.topics, position)
+            elif isinstance(change, EpochComplete):
+                hub.advance(position)
+                hub.confirm_epoch(position.epoch)
+                self._drop(hub.list_before(position.epoch), position)
             elif change is None:
-                hub.advance(origin)
+                hub.advance(position)
             else:
-                hub.replicate(change, origin)
+                hub.replicate(change, position)
             if index % YIELD_RECORDS == YIELD_RECORDS - 1:
                 await asyncio.sleep(0)
             if is_news:
-                self._heard_s = self._clock()
+                self._heard_s = self._now_s()
         self._measure()
-        if is_news and self._marked and self._heard_s + self._silent_s > self._clock():
-            self._revive()
+        if is_news and self._stale and self._heard_s + self._silent_s > self._now_s():
+            self._on_recovered()
         return True
 
-    def _drop(self, keys: Iterable[Topic], origin: Origin) -> None:
-        """Forget these; who sees all symbols is told that they will not move again."""
-        gone = list(keys)
+    def _drop(self, topics: Iterable[Topic], position: StreamPosition) -> None:
+        """Forget these; subscribers of all symbols see them stale, as they will not move again."""
+        gone = list(topics)
         if gone:
             self._hub.mark_stale(
                 symbols={topic.subject for topic in gone if topic.kind in MARKET_TYPES}
             )
-            self._hub.forget_keys(gone)
-            self._hub.know_history((), origin)
+            self._hub.forget_topics(gone)
+            self._hub.recover_from((), position)
 
     def _drop_missing(self, present: set[Topic]) -> None:
         has_balances = any(
@@ -271,21 +273,21 @@ class Follower:
         )
         held = [each.topic for each in self._hub.snapshot(EVERYTHING)]
         missing = [
-            key
-            for key in held
-            if key not in present
-            and (key[0] in MARKET_TYPES or (has_balances and key[0] in DATA_TYPES))
+            topic
+            for topic in held
+            if topic not in present
+            and (topic.kind in MARKET_TYPES or (has_balances and topic.kind in DATA_TYPES))
         ]
-        self._drop(missing, self._hub.origin)
+        self._drop(missing, self._hub.position)
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
-            self._look()
+            self._check_silence()
 
-    def _look(self) -> None:
+    def _check_silence(self) -> None:
         """Mark everything stale when nothing has been heard for too long."""
-        if self._clock() - self._heard_s <= self._silent_s:
+        if self._now_s() - self._heard_s <= self._silent_s:
             return
         statuses = self._hub.statuses()
         if len(statuses) == self._hub.keys:  # there is nothing that could be stale
@@ -293,83 +295,83 @@ class Follower:
             publish_status(self._hub, "feed", "connecting", reason, now_ms=self._now_ms())
             return
         reason = self._trouble or "the feed process is silent; waiting for one that is not"
-        if reason == self._marked_reason:
+        if reason == self._stale_reason:
             return
-        self._marked_reason = reason
+        self._stale_reason = reason
         before = [(each.topic, each.record) for each in self._hub.snapshot(EVERYTHING)]
         publish_stale(self._hub, reason, now_ms=self._now_ms())
-        if self._marked_epoch != self._hub.epoch:
+        if self._stale_epoch != self._hub.epoch:
             # Another publisher's by now: it publishes again what is still right of that.
-            self._marked.clear()
-            self._marked_epoch = self._hub.epoch
-        for key, record in before:
-            mark = self._hub.latest(key)
-            if mark is not None and mark is not record:
-                # What has come since the last mark is newer than what that mark replaced.
-                original, earlier = self._marked.get(key, (record, record))
-                self._marked[key] = (original if earlier is record else record, mark)
+            self._stale.clear()
+            self._stale_epoch = self._hub.epoch
+        for topic, record in before:
+            stale = self._hub.latest(topic)
+            if stale is not None and stale is not record:
+                # What has come since it was last marked is newer than what was replaced then.
+                original, earlier = self._stale.get(topic, (record, record))
+                self._stale[topic] = (original if earlier is record else record, stale)
 
-    def _revive(self) -> None:
-        """The publisher is heard again: what was marked and not replaced is right as it was.
+    def _on_recovered(self) -> None:
+        """Restore what was marked stale and not replaced: its publisher is heard again.
 
-        Of another publisher that is not so: it publishes again what it knows.
+        Not of another publisher: it publishes again what it knows.
         """
-        marked, self._marked = self._marked, {}
-        self._marked_reason = None
-        if self._marked_epoch == self._hub.epoch:
-            for key, (original, mark) in marked.items():
-                if self._hub.latest(key) is mark:
+        marked, self._stale = self._stale, {}
+        self._stale_reason = None
+        if self._stale_epoch == self._hub.epoch:
+            for topic, (original, stale) in marked.items():
+                if self._hub.latest(topic) is stale:
                     self._hub.publish(original)
 
-    async def _wish(self) -> None:
-        """Make known what is wanted here, when it changes and often enough to be believed."""
+    async def _publish_demand(self) -> None:
+        """Publish what is wanted here when it changes, and again before it runs out."""
         while True:
-            self._wish_changed.clear()
+            self._demand_changed.clear()
             self._demand.expire()
             symbols = tuple(sorted(self._demand.wanted))
-            delay_s = WISH_AGAIN_S
+            delay_s = DEMAND_AGAIN_S
             try:
-                wish = Wish(int(self._hub.epoch), symbols)
-                await self._backplane.want(self._name, wish, WISH_S)
+                demand = ProcessDemand(int(self._hub.epoch), symbols)
+                await self._backplane.write_demand(self._name, demand, DEMAND_S)
                 self._feed_report = await self._backplane.read_report()
-                await self._seek()
+                await self._probe_lag()
             except BackplaneError:
                 self._lease = None
-                delay_s = RETRY_CAP_S  # who follows tells
+                delay_s = RETRY_CAP_S  # the task that follows logs it
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
-                    await self._wish_changed.wait()
-            await asyncio.sleep(WISH_GATHER_S)
+                    await self._demand_changed.wait()
+            await asyncio.sleep(DEMAND_GATHER_S)
 
-    async def _seek(self) -> None:
-        """Look who publishes, and how long it takes until we have what is there now.
+    async def _probe_lag(self) -> None:
+        """Read who publishes, and begin to measure how long what is there now takes to get here.
 
         By this process's clock alone: those of two machines may differ by more than the lag.
         """
-        asked_s = self._clock()
+        asked_s = self._now_s()
         if self._sought_s is None:
             self._sought, self._sought_s = None, asked_s
         self._lease = await self._backplane.read_lease()
         if self._sought is None:
-            self._sought = self._lease.mark
+            self._sought = self._lease.position
             self._measure()
 
     def _measure(self) -> None:
-        """Note the lag, if what was sought has come."""
+        """Note the lag, if what was sought has arrived."""
         if self._sought is None or self._sought_s is None:
             return
-        if order_of(self._mark) >= order_of(self._sought):
-            self._lag_s = self._clock() - self._sought_s
+        if self._position.order >= self._sought.order:
+            self._lag_s = self._now_s() - self._sought_s
             self._sought = self._sought_s = None
 
     def _find_lag_s(self) -> float | None:
-        """The last lag; longer when something has been sought for longer."""
+        """Return the last lag, or for how long something has been sought if that is more."""
         if self._sought_s is None:
             return self._lag_s
-        return max(self._lag_s or 0.0, self._clock() - self._sought_s)
+        return max(self._lag_s or 0.0, self._now_s() - self._sought_s)
 
     def _note(self, trouble: str | None) -> None:
-        """Log what is wrong, once, and that it is over."""
+        """Log what is wrong, once, and when it is over."""
         if trouble != self._trouble:
             if trouble is not None:
                 logger.warning("%s; trying again", trouble)
@@ -379,7 +381,7 @@ class Follower:
 
 
 def _read_leader(report: dict[str, Any] | None) -> LeaderStats | None:
-    """What a feed process, which may be of another version, tells of its publishing."""
+    """Return the publisher's counters from the report of a feed process of any version."""
     try:
         return msgspec.convert((report or {}).get("leader"), LeaderStats | None)
     except msgspec.ValidationError:

@@ -1,9 +1,9 @@
 """How records travel between processes: Valkey or Redis Streams, 6.2 or newer.
 
-One stream of records under ids `epoch-sequence`, the newest record of every key, a lease that says
-who may publish, what each web process wants, and what they tell each other of their logins. Every
-step that must not be torn is a script of `gateway.streams.backplane.scripts`. Nothing secret is
-ever written: no token, no credential, no session.
+One stream of records under ids `epoch-offset`, the newest record of each topic, a lease that says
+who may publish, what each web process wants, and which logins were revoked. Every step that must
+not be torn is a script of `gateway.streams.backplane.scripts`. Nothing secret is ever written: no
+token, no credential, no session.
 """
 
 import asyncio
@@ -22,46 +22,50 @@ from redis.backoff import NoBackoff
 
 from gateway.errors import BackplaneError, LeaseLost
 from gateway.streams.backplane.codec import (
-    BEAT,
+    HEARTBEAT,
     Lease,
-    Newest,
+    ProcessDemand,
     Revoked,
-    Wish,
+    Snapshot,
     decode_change,
+    decode_demand,
+    decode_position,
     decode_record,
     decode_report,
     decode_revoked,
-    decode_wishes,
     encode_change,
     find_age_s,
     find_name,
     to_ms,
-    to_origin,
 )
 from gateway.streams.backplane.outbox import Change
 from gateway.streams.backplane.scripts import (
     ACQUIRE,
     COMPLETE,
     COUNT_FAILURE,
+    DEMAND,
     ENDED,
     EPOCHS,
     EVENTS,
     FENCED,
+    FORMAT,
+    FORMAT_KEY,
     INVITE,
     KEYS,
     LEASE,
-    MARK,
     MAX_STREAM_BYTES,
     NEWEST,
-    PROVABLE,
+    OLD_LEASE,
+    POSITION,
     PUBLISH,
-    READ_WANTED,
+    READ_DEMAND,
+    RECOVERABLE,
     RELEASE,
     REPORT,
-    WANT,
-    WANTED,
+    SCRIPTS,
+    WRITE_DEMAND,
 )
-from gateway.streams.hub.position import Origin, order_of
+from gateway.streams.hub.position import StreamPosition
 
 MIN_VERSION = (6, 2)
 
@@ -69,23 +73,23 @@ MAX_REVOKED = 20_000
 """Logins that were signed out and are remembered, about: 2 MB; the oldest give way."""
 
 TIMEOUT_S = 2.0
-"""For an answer. Longer, and a server that hangs would not be told from a slow one in time."""
+"""For an answer. With more, a server that hangs would be noticed too late."""
 
 READ_ENTRIES = 1000
 """Of one read, so that a reader that was away does not get everything in one piece."""
 
 Verdict = Literal["leading", "invited", "held"]
-"""Of asking for the lease: it is ours, its holder lets us have it, or it is another's."""
+"""Of asking for the lease: it is ours, its holder invites us to take it, or another holds it."""
 
 WITH_DATA = frozenset({b"r", b"f"})
-"""Kinds of entries that say nothing when their data cannot be read."""
+"""Kinds of entries that are worth nothing when their data cannot be read."""
 
 T = TypeVar("T")
 
 
 class Backplane:
     """One server. Every call ends within its time-out and raises nothing but BackplaneError, whose
-    words are for people and never show the address's password."""
+    message is for people and never shows the password in the address."""
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
@@ -102,20 +106,18 @@ class Backplane:
             decode_responses=False,
         )
         self._redis.response_callbacks.clear()  # the plain answers, without a pass over each entry
-        self._scripts = {
-            text: self._redis.register_script(text)
-            for text in (ACQUIRE, PUBLISH, INVITE, RELEASE, WANT, READ_WANTED, COUNT_FAILURE)
-        }
+        self._scripts = {text: self._redis.register_script(text) for text in SCRIPTS}
         self._sizes: deque[tuple[str, int]] = deque()
         self._stream_bytes = 0
         self.unreadable = 0
-        """Records that could not be read: of a newer gateway, or of somebody else."""
+        """Records that could not be read: written by a newer gateway, or by somebody else."""
 
     async def check(self) -> None:
-        """Whether this server will do.
+        """Check that this server can be used.
 
         Raises:
-            BackplaneError: it cannot be reached, is too old, or can only be read.
+            BackplaneError: it cannot be reached, is too old, can only be read, or a gateway of
+                another release publishes on it.
         """
         answer: bytes = await self._command("INFO")
         about = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line[1:])
@@ -128,48 +130,68 @@ class Backplane:
             )
         if about.get("role") == "slave" and about.get("slave_read_only", "1") == "1":
             raise BackplaneError(_READ_ONLY)
+        old_lease, found = await self._command("MGET", OLD_LEASE, FORMAT_KEY)
+        in_use = b"1" if old_lease else found
+        if in_use not in (None, str(FORMAT).encode()):
+            raise BackplaneError(
+                "REDIS_URL: a gateway of another release publishes on this server "
+                f"(format {in_use.decode(errors='replace')[:9]} instead of {FORMAT}); "
+                "stop it, or use another database number"
+            )
 
     async def acquire(
-        self, holder: str, lease_s: float, now_ms: int, *, floor: int, take: bool, stand_by_s: float
+        self,
+        holder: str,
+        lease_s: float,
+        now_ms: int,
+        *,
+        floor: int,
+        accept: bool,
+        stand_by_s: float,
     ) -> tuple[Verdict, str]:
-        """The verdict, and the epoch when it is `leading`: one that nobody ever had."""
+        """Ask for the lease, and return the verdict and, when it is `leading`, a new epoch.
+
+        The epoch is one that nobody ever had, above `floor`. `accept` takes up an invitation.
+        """
         verdict, epoch = await self._run(
             ACQUIRE,
             holder,
             to_ms(lease_s),
             now_ms,
             floor,
-            "1" if take else "0",
+            "1" if accept else "0",
             to_ms(stand_by_s),
+            FORMAT,
         )
         return cast(Verdict, verdict.decode()), epoch.decode()
 
     async def publish(
-        self, holder: str, lease_s: float, mark: Origin, changes: Sequence[Change]
-    ) -> tuple[Origin, int]:
-        """The new mark, and the count of changes of what is wanted; renews the lease.
+        self, holder: str, lease_s: float, position: StreamPosition, changes: Sequence[Change]
+    ) -> tuple[StreamPosition, int]:
+        """Append changes behind a position and renew the lease.
 
-        Nothing to publish is published as a sign of life.
+        Returns the new position, and how often what is wanted has changed. Without changes a
+        heartbeat is appended.
 
         Raises:
             LeaseLost: nothing was published.
         """
-        fields = [part for change in changes for part in encode_change(change)] or BEAT
+        fields = [part for change in changes for part in encode_change(change)] or HEARTBEAT
         floor = self._find_floor()
         answer, count = await self._run(
-            PUBLISH, holder, to_ms(lease_s), f"{mark[0]}-{mark[1]}", floor, *fields
+            PUBLISH, holder, to_ms(lease_s), position.event_id, floor, *fields
         )
         if answer == b"lost":
             raise LeaseLost("the lease is lost")
         size = sum(map(len, fields))
         self._sizes.append((answer.decode(), size))
         self._stream_bytes += size
-        return to_origin(answer), int(count)
+        return decode_position(answer), int(count)
 
     def _find_floor(self) -> str:
-        """The oldest entry that there is room for; nothing while there is room for all.
+        """Return the oldest entry that there is room for; empty while there is room for all.
 
-        What a publisher before us wrote is below all of ours, and goes with the first of them.
+        What a publisher before us wrote is older than all of ours, and goes with the first of them.
         """
         floor = ""
         while self._stream_bytes > MAX_STREAM_BYTES and len(self._sizes) > 1:
@@ -178,25 +200,25 @@ class Backplane:
         return floor
 
     async def invite(self, holder: str, for_s: float) -> bool:
-        """Whether there is one that stands by, who may now take the lease."""
+        """Let a feed that stands by take the lease, and return whether there is one."""
         return bool(await self._run(INVITE, holder, to_ms(for_s)) == 1)
 
     async def release(self, holder: str) -> None:
-        """Let anybody have the lease, if it is ours."""
+        """Give the lease up, if it is ours."""
         await self._run(RELEASE, holder)
 
-    async def read_newest(self) -> Newest:
-        """The newest record of every key, as they all were at one moment."""
+    async def read_snapshot(self) -> Snapshot:
+        """Read the newest record of each topic, as they all were at one moment."""
         pipeline = self._redis.pipeline(transaction=True)
-        pipeline.execute_command("GET", MARK)
-        pipeline.execute_command("GET", PROVABLE)
+        pipeline.execute_command("GET", POSITION)
+        pipeline.execute_command("GET", RECOVERABLE)
         pipeline.execute_command("ZRANGE", EPOCHS, 0, -1)
         pipeline.execute_command("GET", COMPLETE)
         pipeline.execute_command("GET", LEASE)
         pipeline.execute_command("PTTL", LEASE)
         pipeline.execute_command("HGETALL", NEWEST)
         answers = await self._ask(pipeline.execute())
-        mark, provable, epochs, complete, holder, left_ms, found = answers
+        position, recoverable, epochs, complete, holder, left_ms, found = answers
         records = []
         for index, value in enumerate(found[1::2]):
             identity, _, data = value.partition(b" ")
@@ -204,43 +226,45 @@ class Backplane:
             if record is None:
                 self.unreadable += 1
             else:
-                records.append((to_origin(identity), record))
+                records.append((decode_position(identity), record))
             if index % READ_ENTRIES == READ_ENTRIES - 1:
                 await asyncio.sleep(0)
-        records.sort(key=lambda each: order_of(each[0]))
-        is_complete = complete is not None and (mark or b"").startswith(complete + b"-")
-        return Newest(
+        records.sort(key=lambda each: each[0].order)
+        is_complete = complete is not None and (position or b"").startswith(complete + b"-")
+        return Snapshot(
             records=records,
-            mark=to_origin(mark),
+            position=decode_position(position),
             is_complete=is_complete,
-            provable_from=to_origin(provable),
+            recoverable_from=decode_position(recoverable),
             epochs=[each.decode() for each in epochs],
             silent_s=find_age_s(holder, left_ms) if is_complete else None,
         )
 
     async def read_lease(self) -> Lease:
-        """Who may publish, and where the stream ends."""
+        """Read who may publish, and where the stream ends."""
         pipeline = self._redis.pipeline(transaction=True)
-        for command in (("GET", LEASE), ("PTTL", LEASE), ("GET", MARK), ("GET", FENCED)):
+        for command in (("GET", LEASE), ("PTTL", LEASE), ("GET", POSITION), ("GET", FENCED)):
             pipeline.execute_command(*command)
-        holder, left_ms, mark, fenced = await self._ask(pipeline.execute())
+        holder, left_ms, position, fenced = await self._ask(pipeline.execute())
         return Lease(
             holder=find_name(holder),
             age_s=find_age_s(holder, left_ms),
-            mark=to_origin(mark),
+            position=decode_position(position),
             fenced=int(fenced or 0),
         )
 
-    async def read_after(self, mark: Origin) -> list[tuple[Origin, Change | None]]:
-        """What was published since, in order, as soon as there is anything; None is a sign of life.
+    async def read_after(
+        self, position: StreamPosition
+    ) -> list[tuple[StreamPosition, Change | None]]:
+        """Read what was published behind a position, in order; wait if there is nothing yet.
 
-        Empty when nothing came in time.
+        None is a heartbeat. Empty when nothing came in time.
         """
         block_ms = to_ms(self._timeout_s / 2)
         answer = await self._command(
             "XREAD",
             *("COUNT", READ_ENTRIES, "BLOCK", block_ms),
-            *("STREAMS", EVENTS, f"{mark[0]}-{mark[1]}"),
+            *("STREAMS", EVENTS, position.event_id),
         )
         entries = answer[0][1] if answer else ()
         changes = []
@@ -248,41 +272,41 @@ class Backplane:
             change = decode_change(kind, data)
             if change is None and kind in WITH_DATA:
                 self.unreadable += 1
-            changes.append((to_origin(identity), change))
+            changes.append((decode_position(identity), change))
         return changes
 
-    async def want(self, name: str, wish: Wish, for_s: float) -> None:
-        """Make known what the web process of this name wants, for so long."""
-        await self._run(WANT, name, to_ms(for_s), msgspec.json.encode(wish))
+    async def write_demand(self, name: str, demand: ProcessDemand, for_s: float) -> None:
+        """Publish what the web process of this name wants, valid for so long."""
+        await self._run(WRITE_DEMAND, name, to_ms(for_s), msgspec.json.encode(demand))
 
-    async def want_nothing(self, name: str) -> None:
-        """Take back what a web process wanted."""
-        await self._command("HDEL", WANTED, name)
+    async def clear_demand(self, name: str) -> None:
+        """Withdraw what a web process wanted."""
+        await self._command("HDEL", DEMAND, name)
 
-    async def read_wanted(self) -> tuple[frozenset[str], int]:
-        """What all web processes together want, and the newest epoch that any has seen."""
-        wishes = decode_wishes(await self._run(READ_WANTED))
-        symbols = frozenset(symbol for wish in wishes for symbol in wish.symbols)
-        return symbols, max((wish.epoch for wish in wishes), default=0)
+    async def read_demand(self) -> tuple[frozenset[str], int]:
+        """Read what all web processes want together, and the newest epoch that any has seen."""
+        found = decode_demand(await self._run(READ_DEMAND))
+        symbols = frozenset(symbol for each in found for symbol in each.symbols)
+        return symbols, max((each.epoch for each in found), default=0)
 
     async def write_report(self, report: dict[str, Any], for_s: float) -> None:
-        """Make known what the feed process tells of itself, for so long."""
+        """Publish what the feed process says of itself, valid for so long."""
         data = msgspec.json.encode(report)
         await self._command("SET", REPORT, data, "PX", to_ms(for_s))
 
     async def read_report(self) -> dict[str, Any] | None:
-        """What the feed process tells of itself; None when it has not of late."""
+        """Read what the feed process says of itself; None when it has not recently."""
         return decode_report(await self._command("GET", REPORT))
 
     async def count_failure(
         self, client: str, limit: int, window_s: float, *, has_failed: bool
     ) -> float:
-        """Seconds until this client may try a token; when it may now, a failure is remembered."""
+        """Return the seconds until this client may try a token; if it may now, note a failure."""
         arguments = (client, limit, to_ms(window_s), "1" if has_failed else "0")
         return int(await self._run(COUNT_FAILURE, *arguments)) / 1000
 
     async def write_revoked(self, revoked: Mapping[str, float]) -> None:
-        """Make known which logins were signed out."""
+        """Publish which logins were signed out."""
         pipeline = self._redis.pipeline(transaction=False)
         for login, at_s in revoked.items():
             trim = ("MAXLEN", "~", MAX_REVOKED)
@@ -290,7 +314,7 @@ class Backplane:
         await self._ask(pipeline.execute())
 
     async def read_revoked(self, mark: str = "", *, waits: bool = False) -> Revoked:
-        """Some of what was signed out after this mark, from the beginning when there is none.
+        """Read some of what was signed out after this mark, from the beginning when there is none.
 
         The mark stays when nothing is left; or, if this waits, when nothing came in time.
         """
@@ -319,14 +343,14 @@ class Backplane:
             async with asyncio.timeout(self._timeout_s):
                 return await answer
         except (exceptions.RedisError, OSError, TimeoutError) as error:
-            raise BackplaneError(_words(error)) from None
+            raise BackplaneError(_explain(error)) from None
 
 
 _READ_ONLY = "REDIS_URL: this server can only be read (a replica); name the one to write to"
 
 
-def _words(error: Exception) -> str:
-    """What is wrong, for people; never an address, which may hold a password."""
+def _explain(error: Exception) -> str:
+    """Return what is wrong, for people; never an address, which may hold a password."""
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
         return "REDIS_URL: the server refuses the user or the password"
     if isinstance(error, exceptions.ReadOnlyError):
@@ -349,7 +373,7 @@ def _words(error: Exception) -> str:
         return f"REDIS_URL: the server cannot be reached: {reason}"
     if isinstance(error, exceptions.ResponseError):
         return f"REDIS_URL: the server refuses: {str(error).split(' ')[0][:40]}"
-    return f"REDIS_URL: the server answered strangely ({type(error).__name__})"
+    return f"REDIS_URL: the server gave an unexpected answer ({type(error).__name__})"
 
 
 def _causes(error: BaseException) -> Iterable[BaseException]:
@@ -360,7 +384,7 @@ def _causes(error: BaseException) -> Iterable[BaseException]:
 
 
 def _as_redis(url: str) -> str:
-    """Valkey's own schemes under the names that redis-py knows."""
+    """Return Valkey's own schemes under the names that redis-py knows."""
     for ours, theirs in (("valkey://", "redis://"), ("valkeys://", "rediss://")):
         if url.startswith(ours):
             return theirs + url.removeprefix(ours)

@@ -1,33 +1,32 @@
-"""The records in their order: the newest of each key, a bounded history, chunks behind a cursor.
+"""The log of a hub: records in order, the newest of each topic, and the chunk behind a cursor.
 
-A record is encoded at most once, and so is a chunk for all who stand at the same place.
+A record is encoded at most once, and a chunk is made once for all whose cursor is the same.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
-from gateway.streams.hub.position import CONTROL_TYPES, Entry, Origin
+from gateway.clock import Clock
+from gateway.streams.hub.position import CONTROL_TYPES, Entry, StreamPosition
 from gateway.streams.hub.subscription import Group, Subscription
 from gateway.streams.records import Gap, Heartbeat, Record
 from gateway.streams.sse import encode_frame
 from gateway.streams.topics import Topic
 
 CONTROLS = 256
-"""Control events kept apart; a reader with a rate looks four times a second."""
+"""Control events kept apart for subscribers with a rate, who get them at once."""
 
 
 class Log:
-    """What was published, up to where it was flushed, and why nothing more is read.
+    """What was published, how far it was flushed, and why nothing more is delivered.
 
-    Bounded by `history_events` and by the number of keys.
+    Bounded by `history_events` and by the number of topics.
     """
 
-    def __init__(
-        self, *, history_events: int, max_lag_s: float, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, *, history_events: int, max_lag_s: float, clock: Clock) -> None:
         self.max_lag_s = max_lag_s
-        self.clock = clock
+        self.now_s = clock.monotonic_s
         self.conflated = 0
         self.closing: str | None = None
         self.seq = 0
@@ -35,7 +34,6 @@ class Log:
         self.last_s: float | None = None
         """When the newest data record was published."""
         self.latest: dict[Topic, Entry] = {}
-        # For readers with a rate, whom signs of life and statuses must reach in between.
         self.controls: deque[Entry] = deque(maxlen=CONTROLS)
         self._history_events = history_events
         self._ring: list[Entry] = []
@@ -44,15 +42,19 @@ class Log:
 
     @property
     def history(self) -> int:
-        """How many records are kept to catch up with."""
+        """How many records a subscriber can still catch up with."""
         return len(self._ring)
 
-    def append(self, record: Record, origin: Origin, *, is_local: bool = False) -> int:
-        """The sequence given to the record, which is now the newest of its key."""
+    def records(self) -> Iterator[Record]:
+        """Iterate over the newest record of each topic."""
+        return (entry.record for entry in self.latest.values())
+
+    def append(self, record: Record, position: StreamPosition, *, is_local: bool = False) -> int:
+        """Append a record, now the newest of its topic, and return its `seq`."""
         self.seq += 1
-        entry = Entry(self.seq, record, self.clock(), origin, is_local=is_local)
+        entry = Entry(self.seq, record, self.now_s(), position, is_local=is_local)
         if isinstance(record, Gap):
-            self._forgotten = self.seq  # told also to who falls out of the history
+            self._forgotten = self.seq  # whoever falls out of the history must hear of it, too
         elif not isinstance(record, Heartbeat):
             before = self.latest.get(entry.topic)
             if before is not None:
@@ -69,51 +71,55 @@ class Log:
             self._ring_start += self._history_events
         return self.seq
 
-    def forget(self, keys: Iterable[Topic]) -> bool:
-        """Whether there was a record with one of these keys, of which there is none any more."""
-        gone = [entry for key in keys if (entry := self.latest.pop(key, None)) is not None]
+    def forget(self, topics: Iterable[Topic]) -> bool:
+        """Drop the newest records of these topics and return whether there were any."""
+        gone = [entry for each in topics if (entry := self.latest.pop(each, None)) is not None]
         for entry in gone:
             self._forgotten = max(self._forgotten, entry.seq)
         return bool(gone)
 
     def flush(self) -> tuple[int, set[Topic] | None]:
-        """Where the last flush ended, and the keys of what came since; None when that is more than
-        the history holds, so that nobody knows."""
+        """Flush, and return where the last flush ended and the topics of what came since.
+
+        The topics are None when more came than the history holds.
+        """
         begin, self.flushed = self.flushed, self.seq
         if begin + 1 < self._ring_start:
             return begin, None
         return begin, {entry.topic for entry in self._ring[begin + 1 - self._ring_start :]}
 
     def newest_after(self, cursor: int, subscription: Subscription) -> list[Entry]:
-        """The newest matching entry of each key, if behind the cursor, in order."""
+        """Return the newest matching entry of each topic, if behind the cursor, in order."""
         matches = subscription.matches
-        found = [entry for key, entry in self.latest.items() if entry.seq > cursor and matches(key)]
+        found = [
+            entry for topic, entry in self.latest.items() if entry.seq > cursor and matches(topic)
+        ]
         found.sort(key=attrgetter("seq"))
         return found
 
     def changed_after(self, cursor: int, group: Group) -> tuple[list[Entry], int | None, int]:
-        """The newest entry of each matching key behind the cursor, how many were skipped, and the
-        new cursor; None when some were skipped and nobody knows how many."""
+        """Return the newest entry of each matching topic behind the cursor, the number of entries
+        skipped, and the new cursor. The number is None when it cannot be known."""
         entries = self._entries_after(cursor)
         if entries is None:
-            # Up to the head and not to the last flush: of a key that was published again since,
-            # the flushed record is gone, and whether there was one could not be told.
+            # Up to the head and not to the last flush: of a topic that was published again since,
+            # the flushed record is gone, and whether there was one is not known.
             newest = self.newest_after(cursor, group.subscription)
             is_complete = self._forgotten <= cursor and all(
                 entry.previous <= cursor for entry in newest
             )
             return newest, 0 if is_complete else None, self.seq
-        by_key: dict[Topic, Entry] = {}
+        by_topic: dict[Topic, Entry] = {}
         skipped = 0
         for entry in entries:
             if group.matches(entry.topic):
-                if entry.topic in by_key and not isinstance(entry.record, Heartbeat | Gap):
+                if entry.topic in by_topic and not isinstance(entry.record, Heartbeat | Gap):
                     skipped += 1
-                by_key[entry.topic] = entry
-        return sorted(by_key.values(), key=attrgetter("seq")), skipped, self.flushed
+                by_topic[entry.topic] = entry
+        return sorted(by_topic.values(), key=attrgetter("seq")), skipped, self.flushed
 
     def read(self, group: Group, cursor: int) -> tuple[bytes, int]:
-        """The chunk of frames behind a cursor and the new cursor; the same bytes for equals."""
+        """Return the chunk of frames behind a cursor and the new cursor; equals share the bytes."""
         cached = group.chunks.get(cursor)
         if cached is not None:
             return cached
@@ -122,7 +128,7 @@ class Log:
         entries = self._entries_after(cursor)
         if entries is not None:
             entries = [entry for entry in entries if group.matches(entry.topic)]
-        if entries is None or (entries and self.clock() - entries[0].at_s > self.max_lag_s):
+        if entries is None or (entries and self.now_s() - entries[0].at_s > self.max_lag_s):
             entries, skipped, head = self.changed_after(cursor, group)
             if skipped != 0:
                 self.conflated += skipped or 0
@@ -132,7 +138,7 @@ class Log:
         return chunk
 
     def _entries_after(self, cursor: int) -> list[Entry] | None:
-        """Everything behind the cursor up to the last flush; None when history does not reach."""
+        """Return all behind the cursor up to the last flush; None if history does not reach."""
         if cursor + 1 < self._ring_start:
             return None
         start = self._ring_start

@@ -57,7 +57,7 @@ class Subscriber:
                     return chunk
             if log.flushed > self.cursor:
                 # In slices, so that a slow rate holds up neither a status nor a shutdown.
-                await asyncio.sleep(min(self._due_s - log.clock(), RATE_SLICE_S))
+                await asyncio.sleep(min(self._due_s - log.now_s(), RATE_SLICE_S))
             else:
                 await self._wait_for_flush()
         return None
@@ -65,7 +65,7 @@ class Subscriber:
     def _read_at_rate(self) -> bytes:
         """Statuses and heartbeats at once, the newest of everything else when it is due."""
         log, told = self._log, self._told
-        if log.clock() < self._due_s:
+        if log.now_s() < self._due_s:
             entries = [each for each in log.controls if told < each.seq <= log.flushed]
             self._told = log.flushed
         else:
@@ -75,7 +75,7 @@ class Subscriber:
                 each for each in newest if each.seq > told or each.topic.kind not in CONTROL_TYPES
             ]
             if any(each.topic.kind not in CONTROL_TYPES for each in entries):
-                self._due_s = log.clock() + self._interval_s
+                self._due_s = log.now_s() + self._interval_s
         return b"".join([entry.frame for entry in entries])
 
     async def read_entries(self) -> list[Entry] | None:

@@ -101,7 +101,7 @@ def test_a_stale_metric_says_so() -> None:
     panel, _ = place(lambda: metric("QQQ"))
     shown = render(panel, make_quote("QQQ", "451.50", stale=True))
     assert "stale" in str(shown.find("p")[0].attributes["class"])
-    assert "delayed" in shown.words
+    assert "stale" in shown.words
 
 
 def test_the_line_of_the_day_is_the_day_alone() -> None:
@@ -204,9 +204,9 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
 def test_the_states_of_all_upstreams() -> None:
     (panel,) = place(status)
     shown = render(panel, make_status("stale", reason="no quote for 6 s")).words
-    assert shown.startswith("Feed delayed since")
+    assert shown.startswith("Feed stale since")
     assert "10:30:00 no quote for 6 s" in shown
-    assert "Login starting" in shown
+    assert "Broker connection starting" in shown
 
 
 def test_greeks_are_figures() -> None:

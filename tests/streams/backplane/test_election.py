@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.streams.backplane.stats import LeaderStats
+from gateway.streams.hub.position import StreamPosition
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.records import DATA_TYPES
 from tests.streams.replicating import LEASE_S, open_feed, open_web, until
@@ -50,7 +51,7 @@ async def test_one_is_upstream_and_the_other_takes_over(valkey: Valkey) -> None:
 
 
 async def test_a_lease_that_nobody_renews_passes_on(valkey: Valkey) -> None:
-    valkey.redis.set("{gateway}:lease", "a dead one:1000", px=1000)
+    valkey.redis.set("{gateway}:2:lease", "a dead one:1000", px=1000)
     begun_s = time.monotonic()
     async with open_feed(valkey.url) as feed:
         await until(lambda: feed.is_leading)
@@ -69,7 +70,7 @@ async def test_a_hand_over_lets_the_viewers_see_nothing(valkey: Valkey) -> None:
         first.publish(make_quote("SPY", 1))
         await until(web.is_fresh)
         async with open_feed(valkey.url) as second:
-            await until(lambda: valkey.redis.exists("{gateway}:standby"))
+            await until(lambda: valkey.redis.exists("{gateway}:2:standby"))
             seen: list[bytes] = []
 
             def take(chunk: bytes) -> bool:
@@ -106,13 +107,13 @@ async def test_stopped_alone_it_says_so_and_lets_go(valkey: Valkey) -> None:
         assert quote is not None
         assert quote.stale
         assert web.last() == 1
-        assert not valkey.redis.exists("{gateway}:lease")
+        assert not valkey.redis.exists("{gateway}:2:lease")
 
 
 async def test_stopped_while_standing_by_it_just_ends(valkey: Valkey) -> None:
-    valkey.redis.set("{gateway}:lease", "another:60000", px=60000)
+    valkey.redis.set("{gateway}:2:lease", "another:60000", px=60000)
     async with open_feed(valkey.url) as feed:
-        await until(lambda: valkey.redis.exists("{gateway}:standby"))
+        await until(lambda: valkey.redis.exists("{gateway}:2:standby"))
         feed.leader.stop()
         await feed.task
         assert not feed.markets
@@ -124,7 +125,7 @@ async def test_a_source_that_fails_ends_it_and_frees_the_lease(valkey: Valkey) -
         feed.market.fail()
         with pytest.raises(ExceptionGroup):
             await feed.task
-        assert not valkey.redis.exists("{gateway}:lease")
+        assert not valkey.redis.exists("{gateway}:2:lease")
 
 
 async def test_a_server_that_was_wiped_gets_everything_again(valkey: Valkey) -> None:
@@ -138,7 +139,7 @@ async def test_a_server_that_was_wiped_gets_everything_again(valkey: Valkey) -> 
         await until(lambda: int(web.hub.epoch) > epoch)
         await until(lambda: web.hub.keys == 4 and web.is_fresh("QQQ"))
         assert len(feed.markets) == 1
-        assert valkey.redis.hlen("{gateway}:newest") == 4
+        assert valkey.redis.hlen("{gateway}:2:newest") == 4
 
 
 async def test_a_server_that_was_restarted_gets_everything_again(valkey: Valkey) -> None:
@@ -179,7 +180,7 @@ async def test_an_epoch_seen_elsewhere_is_gone_beyond(valkey: Valkey) -> None:
     async with open_feed(valkey.url) as feed, open_web(valkey.url) as web:
         await until(lambda: feed.is_leading and web.hub.epoch != "0")
         later = int(web.hub.epoch) + 10**9
-        web.hub.advance((str(later), 5))
+        web.hub.advance(StreamPosition(str(later), 5))
         await until(lambda: int(web.hub.epoch) > later)
         feed.publish(make_quote("SPY", 1))
         await until(web.is_fresh)
@@ -232,14 +233,14 @@ async def test_the_report_travels(valkey: Valkey) -> None:
         about = web.follower.report()["backplane"]
         assert (about["trouble"], about["loads"], about["unreadable"]) == (None, 1, 0)
         feed.publish(make_quote("SPY", 1))
-        await until(lambda: (web.follower.figures().leader or IDLE).appended > 4)
-        assert web.follower.figures().leader == LeaderStats(
+        await until(lambda: (web.follower.stats().leader or IDLE).appended > 4)
+        assert web.follower.stats().leader == LeaderStats(
             appended=web.follower.report()["leader"]["appended"],
             reconnects=0,
             waiting=0,
             conflated=0,
         )
-        holder = (web.follower.figures().holder or "").split("/")
+        holder = (web.follower.stats().holder or "").split("/")
         assert holder[:2] == [socket.gethostname()[:32], str(os.getpid())]
 
 
@@ -248,7 +249,7 @@ async def test_the_symbols_of_a_predecessor_linger(valkey: Valkey) -> None:
     async with open_feed(valkey.url) as first:
         await until(lambda: first.is_leading)
         first.publish(make_quote("QQQ", 1), make_balance("A"))
-        await until(lambda: valkey.redis.hlen("{gateway}:newest") == 3)
+        await until(lambda: valkey.redis.hlen("{gateway}:2:newest") == 3)
     async with open_feed(valkey.url) as second, open_web(valkey.url) as web:
         await until(lambda: second.is_leading)
         assert second.demand.wanted == {"QQQ"}

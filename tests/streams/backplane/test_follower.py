@@ -9,12 +9,12 @@ import pytest
 
 from gateway.errors import LeaseLost
 from gateway.streams.backplane.codec import make_holder
-from gateway.streams.backplane.outbox import Change, Complete, Forget
+from gateway.streams.backplane.outbox import Change, EpochComplete, Tombstone
 from gateway.streams.backplane.server import Backplane
-from gateway.streams.hub.hub import Hub, opening
-from gateway.streams.hub.position import Entry, Origin
+from gateway.streams.hub.hub import opening
+from gateway.streams.hub.position import BEGINNING, Entry, StreamPosition
 from gateway.streams.hub.subscription import Subscription
-from gateway.streams.records import DATA_TYPES, Heartbeat
+from gateway.streams.records import DATA_TYPES
 from gateway.streams.topics import market_topic
 from tests.streams.replicating import open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
@@ -44,22 +44,22 @@ class Publishing:
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
         self.backplane = Backplane(valkey.url)
-        self.mark: Origin = ("0", 0)
+        self.position = BEGINNING
 
     async def close(self) -> None:
         await self.backplane.close()
 
     async def begin(self, now_ms: int = 1000) -> str:
         _, epoch = await self.backplane.acquire(
-            HOLDER, 60, now_ms, floor=0, take=False, stand_by_s=1
+            HOLDER, 60, now_ms, floor=0, accept=False, stand_by_s=1
         )
-        self.mark = (epoch, 0)
+        self.position = StreamPosition(epoch, 0)
         # It knew nothing, so all that it knew has been published.
-        self._valkey.redis.set("{gateway}:complete", epoch)
+        self._valkey.redis.set("{gateway}:2:complete", epoch)
         return epoch
 
     async def publish(self, *changes: Change) -> None:
-        self.mark, _ = await self.backplane.publish(HOLDER, 60, self.mark, changes)
+        self.position, _ = await self.backplane.publish(HOLDER, 60, self.position, changes)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_a_new_process_has_everything_before_it_is_ready(
 ) -> None:
     await feed.begin()
     await feed.publish(make_status(), make_quote("SPY", 1), make_balance(), make_quote("SPY", 2))
-    await feed.publish(Complete())
+    await feed.publish(EpochComplete())
     async with open_web(valkey.url) as web:
         assert web.follower.find_trouble() == "the newest records are being read"
         await until(lambda: web.follower.find_trouble() is None)
@@ -127,7 +127,7 @@ async def test_what_was_forgotten_cannot_be_proved(valkey: Valkey, feed: Publish
     await feed.publish(make_quote("SPY", 1), make_quote("QQQ", 2))
     async with open_web(valkey.url) as live:
         await until(lambda: live.hub.keys == 2)
-        await feed.publish(Forget((market_topic("quote_update", "QQQ"),)), make_quote("SPY", 3))
+        await feed.publish(Tombstone((market_topic("quote_update", "QQQ"),)), make_quote("SPY", 3))
         await until(lambda: live.last("SPY") == 3)
         async with open_web(valkey.url) as late:
             await until(lambda: late.last("SPY") == 3)
@@ -165,7 +165,7 @@ async def test_another_publisher_says_itself_what_is_fresh(
     async with open_web(valkey.url) as web:
         await until(lambda: web.status().state == "stale")
         await feed.begin(2000)
-        await feed.publish(make_status(), make_quote("SPY", 1, stale=True), Complete())
+        await feed.publish(make_status(), make_quote("SPY", 1, stale=True), EpochComplete())
         await until(lambda: web.quote("OLD") is None)
         assert web.status().state == "live"
         assert web.quote("SPY").stale  # type: ignore[union-attr]
@@ -179,7 +179,7 @@ async def test_old_values_of_a_dead_publisher_are_never_shown_as_live(
 ) -> None:
     await feed.begin()
     await feed.publish(make_status(), make_quote("SPY", 1))
-    valkey.redis.delete("{gateway}:lease")
+    valkey.redis.delete("{gateway}:2:lease")
     async with open_web(valkey.url) as web:
         await until(lambda: web.follower.find_trouble() is None)
         assert web.quote().stale  # type: ignore[union-attr]
@@ -190,7 +190,7 @@ async def test_who_falls_out_of_the_stream_reads_the_newest(
     valkey: Valkey, feed: Publishing
 ) -> None:
     await feed.begin()
-    await feed.publish(make_status(), make_quote("SPY", 1), make_quote("GONE", 1), Complete())
+    await feed.publish(make_status(), make_quote("SPY", 1), make_quote("GONE", 1), EpochComplete())
     async with open_web(valkey.url) as web:
         await until(web.is_fresh)
         follower = web.hub.subscribe(ALL)
@@ -200,10 +200,10 @@ async def test_who_falls_out_of_the_stream_reads_the_newest(
         transaction = valkey.redis.pipeline(transaction=True)
         for seq, quote in ((6, 2), (7, 3)):
             record = f'{{"type":"quote_update","symbol":"SPY","last":{quote}}}'
-            transaction.xadd("{gateway}:events", {"r": record}, id=f"1000-{seq}")
-        transaction.hdel("{gateway}:newest", "quote_update GONE")
-        transaction.xtrim("{gateway}:events", maxlen=1, approximate=False)
-        transaction.set("{gateway}:mark", "1000-7")
+            transaction.xadd("{gateway}:2:events", {"r": record}, id=f"1000-{seq}")
+        transaction.hdel("{gateway}:2:newest", "quote_update GONE")
+        transaction.xtrim("{gateway}:2:events", maxlen=1, approximate=False)
+        transaction.set("{gateway}:2:position", "1000-7")
         transaction.execute()
         await until(lambda: web.follower.loads == 2)
         assert web.hub.last_event_id == "1000-7"
@@ -211,7 +211,7 @@ async def test_who_falls_out_of_the_stream_reads_the_newest(
         chunk = await follower.read()
         assert chunk is not None
         assert chunk.startswith(b'event: gap\ndata: {"type":"gap","skipped":null,"reason":"backpl')
-        assert web.follower.figures().gaps == 1
+        assert web.follower.stats().gaps == 1
         follower.close()
 
 
@@ -220,14 +220,14 @@ async def test_nothing_is_lost_over_a_connection_that_breaks(
 ) -> None:
     """Also not what was replaced meanwhile, as long as the stream has it."""
     await feed.begin()
-    await feed.publish(make_status(), make_quote("SPY", 1), Complete())
+    await feed.publish(make_status(), make_quote("SPY", 1), EpochComplete())
     async with open_web(valkey.url) as web:
         await until(web.is_fresh)
         follower = web.hub.subscribe(ALL)
         quotes = [make_quote("SPY", number) for number in range(2, 1800)]
         with running_pause(valkey):
             publishing = asyncio.create_task(feed.publish(*quotes))
-            await until(lambda: not web.follower.figures().is_reachable)
+            await until(lambda: not web.follower.stats().is_reachable)
         await publishing
         seen = b""
         async with asyncio.timeout(scaled(5)):
@@ -236,7 +236,7 @@ async def test_nothing_is_lost_over_a_connection_that_breaks(
         prices = [int(each) for each in re.findall(rb'"stale":false,"last":(\d+)', seen)]
         assert set(range(2, 1800)) <= set(prices)
         assert b"event: gap" not in seen
-        assert web.follower.figures().loads == 2
+        assert web.follower.stats().loads == 2
         follower.close()
 
 
@@ -245,13 +245,13 @@ async def test_what_was_missed_is_no_sign_of_life(valkey: Valkey, feed: Publishi
     with closing(Forwarder()) as address:
         address.lead_to(valkey.port)
         await feed.begin()
-        await feed.publish(make_status(), make_quote("SPY", 1), Complete())
+        await feed.publish(make_status(), make_quote("SPY", 1), EpochComplete())
         async with open_web(address.url) as web:
             await until(web.is_fresh)
             address.lead_to(None)
             await until(lambda: web.status().state == "stale")
             await feed.publish(make_quote("SPY", 2), make_quote("SPY", 3))
-            valkey.redis.delete("{gateway}:lease")
+            valkey.redis.delete("{gateway}:2:lease")
             address.lead_to(valkey.port)
             await until(lambda: web.follower.loads == 2)
             assert web.last() == 3
@@ -272,12 +272,12 @@ async def test_a_server_that_comes_back_empty_leaves_the_last_values(
         valkey.start()
         await until(lambda: "silent" in (web.status().reason or ""))
         assert (web.last(), web.quote().stale) == (1, True)  # type: ignore[union-attr]
-        await until(lambda: valkey.redis.hlen("{gateway}:wanted") == 1)
+        await until(lambda: valkey.redis.hlen("{gateway}:2:demand") == 1)
         # The server's clock is behind: a lower epoch than the one seen is not believed.
         await feed.begin(500)
         await feed.publish(make_quote("SPY", 7))
         await feed.begin(1500)
-        await feed.publish(make_status(), make_quote("SPY", 8), Complete())
+        await feed.publish(make_status(), make_quote("SPY", 8), EpochComplete())
         await until(web.is_fresh)
         assert web.last() == 8
 
@@ -302,8 +302,8 @@ async def test_without_a_server_it_says_why_and_goes_on_trying() -> None:
 
 async def test_what_was_wanted_is_taken_back_at_the_end(valkey: Valkey) -> None:
     async with open_web(valkey.url, symbols=("SPY",)):
-        await until(lambda: valkey.redis.hlen("{gateway}:wanted") == 1)
-    assert valkey.redis.hlen("{gateway}:wanted") == 0
+        await until(lambda: valkey.redis.hlen("{gateway}:2:demand") == 1)
+    assert valkey.redis.hlen("{gateway}:2:demand") == 0
 
 
 async def test_the_loop_turns_while_the_server_hangs(valkey: Valkey, feed: Publishing) -> None:
@@ -333,50 +333,31 @@ async def test_the_figures_tell_who_publishes_and_how_late(
     await feed.begin()
     await feed.publish(make_status(), make_quote("SPY", 1), make_quote("SPY", 2))
     async with open_web(valkey.url) as web:
-        await until(lambda: web.follower.figures().holder == "test")
-        figures = web.follower.figures()
+        await until(lambda: web.follower.stats().holder == "test")
+        figures = web.follower.stats()
         assert (figures.epoch, figures.loads, figures.read) == (1000, 1, 0)
         assert (figures.is_reachable, figures.fenced, figures.leader) == (True, 0, None)
         assert 0 <= (figures.lease_age_s or 0) < 5
-        await until(lambda: web.follower.figures().lag_s is not None)
-        assert 0 < (web.follower.figures().lag_s or 0) < scaled(1)
+        await until(lambda: web.follower.stats().lag_s is not None)
+        assert 0 < (web.follower.stats().lag_s or 0) < scaled(1)
         await feed.publish(make_quote("SPY", 3))
-        await until(lambda: web.follower.figures().read == 1)
+        await until(lambda: web.follower.stats().read == 1)
         # What it seeks does not come, as if it could not keep up: the lag grows.
-        valkey.redis.set("{gateway}:mark", "1000-99")
-        await until(lambda: (web.follower.figures().lag_s or 0) > 1)
-        valkey.redis.set("{gateway}:mark", "1000-4")
+        valkey.redis.set("{gateway}:2:position", "1000-99")
+        await until(lambda: (web.follower.stats().lag_s or 0) > 1)
+        valkey.redis.set("{gateway}:2:position", "1000-4")
         with pytest.raises(LeaseLost):
-            await feed.backplane.publish("nobody:1", 1, feed.mark, [make_quote()] * 3)
-        await until(lambda: web.follower.figures().fenced == 3)
+            await feed.backplane.publish("nobody:1", 1, feed.position, [make_quote()] * 3)
+        await until(lambda: web.follower.stats().fenced == 3)
         valkey.pause()
         try:
-            await until(lambda: not web.follower.figures().is_reachable)
-            await until(lambda: web.follower.figures().holder is None)
+            await until(lambda: not web.follower.stats().is_reachable)
+            await until(lambda: web.follower.stats().holder is None)
         finally:
             valkey.go_on()
-        await until(lambda: web.follower.figures().reconnects == 1)
+        await until(lambda: web.follower.stats().reconnects == 1)
         await feed.begin(2000)
         await feed.publish(make_quote("SPY", 4))
-        await until(lambda: (web.follower.figures().lag_s or 9) < scaled(1))
+        await until(lambda: (web.follower.stats().lag_s or 9) < scaled(1))
         told = web.follower.report()["backplane"]
         assert (told["trouble"], told["reconnects"], told["holder"]) == (None, 1, "test")
-
-
-def test_what_a_replica_publishes_itself_has_no_id() -> None:
-    hub = Hub(epoch="unused", is_replica=True)
-    hub.publish(make_status())
-    assert opening(hub, ALL, "0-0")[0] == "snapshot"
-    assert hub.last_event_id == "0-0"
-    hub.replicate(make_quote("SPY", 1), ("7", 1))
-    hub.publish(Heartbeat(timestamp=1))
-    hub.mark_stale()
-    assert (hub.epoch, hub.last_event_id) == ("7", "7-1")
-    assert ids(hub.snapshot(ALL)) == []
-    assert not hub.replicate(make_quote("SPY", 0), ("6", 9))
-    assert not hub.replicate(make_quote("SPY", 0), ("7", 1))
-    assert hub.replicate(make_quote("SPY", 2), ("10", 1))
-    assert ids(hub.snapshot(ALL)) == ["10-1"]
-    assert opening(hub, ALL, "7-1")[0] == "snapshot"
-    hub.know_history(["7"], ("7", 0))
-    assert opening(hub, ALL, "7-1")[0] == "resume"

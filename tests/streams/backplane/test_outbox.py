@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.streams.backplane.outbox import Complete, Forget, Outbox
+from gateway.streams.backplane.outbox import EpochComplete, Outbox, Tombstone
 from gateway.streams.publisher import publish_stale
 from gateway.streams.records import QuoteUpdate, Record, Status
 from gateway.streams.topics import Topic, balance_topic, market_topic
@@ -11,7 +11,7 @@ from tests.streams.samples import AT, make_balance, make_quote, make_status, mak
 
 
 def take_all(outbox: Outbox) -> list[object]:
-    return list(outbox.take(10**6))
+    return list(outbox.drain(10**6))
 
 
 def test_what_is_published_waits_in_order() -> None:
@@ -19,7 +19,7 @@ def test_what_is_published_waits_in_order() -> None:
     records: list[Record] = [make_status(), make_quote("SPY", 1), make_quote("SPY", 2)]
     for record in records:
         outbox.publish(record)
-    assert outbox.take(1) == records[:1]
+    assert outbox.drain(1) == records[:1]
     assert outbox.pending == 2
     assert take_all(outbox) == records[1:]
     assert outbox.latest(market_topic("quote_update", "SPY")) is records[2]
@@ -33,7 +33,7 @@ def test_forgetting_stands_where_it_happened() -> None:
     outbox.publish(make_quote("SPY", 2))
     assert take_all(outbox) == [
         make_quote("SPY", 1),
-        Forget((market_topic("quote_update", "SPY"),)),
+        Tombstone((market_topic("quote_update", "SPY"),)),
         make_quote("SPY", 2),
     ]
     outbox.forget(["QQQ"])
@@ -53,16 +53,16 @@ def test_merging_keeps_the_newest_of_each_key_in_order(steps: list[tuple[str, bo
             count += 1
             outbox.publish(make_quote(symbol, count))
     prices = []
-    for change in outbox.take(10**6):
-        if isinstance(change, Forget):
-            for key in change.keys:
+    for change in outbox.drain(10**6):
+        if isinstance(change, Tombstone):
+            for key in change.topics:
                 seen.pop(key, None)
         else:
             assert isinstance(change, QuoteUpdate)
             assert change.last is not None
             seen[change.topic] = change
             prices.append(int(change.last))
-    assert seen == {key: outbox.latest(key) for key in outbox.keys}
+    assert seen == {key: outbox.latest(key) for key in outbox.topics}
     assert prices == sorted(prices)
     assert len(prices) + outbox.conflated == count
 
@@ -97,9 +97,9 @@ def test_an_epoch_begins_with_everything_statuses_first() -> None:
     outbox = Outbox()
     outbox.publish(make_quote("SPY", 1))
     outbox.publish(make_status())
-    outbox.take(1)
+    outbox.drain(1)
     outbox.restart()
-    assert take_all(outbox) == [make_status(), make_quote("SPY", 1), Complete()]
+    assert take_all(outbox) == [make_status(), make_quote("SPY", 1), EpochComplete()]
 
 
 def test_what_waits_when_an_epoch_begins_is_merged_too_and_counted() -> None:
@@ -107,9 +107,9 @@ def test_what_waits_when_an_epoch_begins_is_merged_too_and_counted() -> None:
     for number in range(3):
         outbox.publish(make_quote("SPY", number))
         outbox.publish(make_quote("QQQ", number))
-    outbox.take(1)
+    outbox.drain(1)
     outbox.restart()
-    assert take_all(outbox) == [make_quote("SPY", 2), make_quote("QQQ", 2), Complete()]
+    assert take_all(outbox) == [make_quote("SPY", 2), make_quote("QQQ", 2), EpochComplete()]
     assert outbox.conflated == 3
 
 
@@ -122,10 +122,10 @@ def test_market_data_is_inherited_stale_and_only_where_nothing_newer_is_known() 
     )
     outbox.restart()
     assert take_all(outbox) == [
-        Forget((market_topic("trade_update", "OLD"),)),
+        Tombstone((market_topic("trade_update", "OLD"),)),
         make_quote("SPY", 9),
         make_quote("QQQ", 2, stale=True),
-        Complete(),
+        EpochComplete(),
     ]
 
 
@@ -134,9 +134,9 @@ def test_balances_of_others_go_when_all_own_ones_are_known() -> None:
     outbox.inherit([make_balance("A"), make_balance("B")], ())
     outbox.publish(make_balance("A", 2))
     outbox.publish(Status(upstream="accounts", state="degraded", since=AT, reason="polling"))
-    assert not [each for each in take_all(outbox) if isinstance(each, Forget)]
+    assert not [each for each in take_all(outbox) if isinstance(each, Tombstone)]
     outbox.publish(make_status("accounts"))
-    assert take_all(outbox)[-1] == Forget((balance_topic("B"),))
+    assert take_all(outbox)[-1] == Tombstone((balance_topic("B"),))
     # A successor that was warm before it took over knew its accounts already.
     outbox.inherit([make_balance("A"), make_balance("C")], ())
-    assert take_all(outbox) == [Forget((balance_topic("C"),))]
+    assert take_all(outbox) == [Tombstone((balance_topic("C"),))]

@@ -1,4 +1,4 @@
-"""The backplane against a real server: fencing, epochs, wishes, and what is wrong with a server."""
+"""The backplane against a real server: fencing, epochs, demand, and what is wrong with a server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from gateway.errors import BackplaneError, LeaseLost
-from gateway.streams.backplane.codec import Wish, make_holder
-from gateway.streams.backplane.outbox import Complete, Forget
+from gateway.streams.backplane.codec import ProcessDemand, make_holder
+from gateway.streams.backplane.outbox import EpochComplete, Tombstone
 from gateway.streams.backplane.scripts import MAX_ENTRIES, MAX_FAILING
 from gateway.streams.backplane.server import Backplane
-from gateway.streams.hub.position import Origin, order_of
+from gateway.streams.hub.position import BEGINNING, StreamPosition
 from gateway.streams.records import Record
 from gateway.streams.topics import market_topic
 from tests.streams.samples import make_balance, make_quote, make_status
@@ -47,15 +47,17 @@ async def acquire(
     *,
     now_ms: int = 1000,
     floor: int = 0,
-    take: bool = False,
+    accept: bool = False,
     lease_s: float = LEASE_S,
 ) -> tuple[str, str]:
     return await backplane.acquire(
-        holder, lease_s, now_ms, floor=floor, take=take, stand_by_s=LEASE_S
+        holder, lease_s, now_ms, floor=floor, accept=accept, stand_by_s=LEASE_S
     )
 
 
-async def read_all(backplane: Backplane, after: Origin = ("0", 0)) -> list[tuple[Origin, object]]:
+async def read_all(
+    backplane: Backplane, after: StreamPosition = BEGINNING
+) -> list[tuple[StreamPosition, object]]:
     return list(await backplane.read_after(after))
 
 
@@ -66,41 +68,43 @@ async def test_records_come_out_as_they_went_in(backplane: Backplane) -> None:
         make_quote("SPY", "450.2500", bid=None, stale=True),
         make_balance("5WX00001", "100000.00"),
     ]
-    mark, _ = await backplane.publish(ONE, LEASE_S, ("1000", 0), records)
-    assert mark == ("1000", 3)
+    position, _ = await backplane.publish(ONE, LEASE_S, StreamPosition("1000", 0), records)
+    assert position == ("1000", 3)
     assert await read_all(backplane) == [
         (("1000", seq), record) for seq, record in enumerate(records, 1)
     ]
-    newest = await backplane.read_newest()
-    assert newest.records == [(("1000", seq), record) for seq, record in enumerate(records, 1)]
-    assert (newest.mark, newest.provable_from) == (mark, ("1000", 0))
-    assert (newest.epochs, newest.is_complete) == (["1000"], False)
-    assert newest.silent_s is None
+    snapshot = await backplane.read_snapshot()
+    assert snapshot.records == [(("1000", seq), record) for seq, record in enumerate(records, 1)]
+    assert (snapshot.position, snapshot.recoverable_from) == (position, ("1000", 0))
+    assert (snapshot.epochs, snapshot.is_complete) == (["1000"], False)
+    assert snapshot.silent_s is None
 
 
 async def test_the_newest_of_each_key_is_kept_apart(backplane: Backplane) -> None:
     await acquire(backplane)
     quotes = [make_quote("SPY", 1), make_quote("QQQ", 2), make_quote("SPY", 3)]
-    mark, _ = await backplane.publish(ONE, LEASE_S, ("1000", 0), quotes)
-    newest = await backplane.read_newest()
-    assert newest.records == [(("1000", 2), quotes[1]), (("1000", 3), quotes[2])]
-    keys = (market_topic("quote_update", "SPY"), market_topic("quote_update", "NONE"))
-    mark, _ = await backplane.publish(ONE, LEASE_S, mark, [Forget(keys), Complete()])
-    newest = await backplane.read_newest()
-    assert newest.records == [(("1000", 2), quotes[1])]
-    assert (newest.provable_from, newest.is_complete) == (("1000", 4), True)
-    assert newest.silent_s is not None
-    assert newest.silent_s < 1
-    assert (await read_all(backplane, ("1000", 3))) == [
-        (("1000", 4), Forget(keys)),
-        (("1000", 5), Complete()),
+    position, _ = await backplane.publish(ONE, LEASE_S, StreamPosition("1000", 0), quotes)
+    snapshot = await backplane.read_snapshot()
+    assert snapshot.records == [(("1000", 2), quotes[1]), (("1000", 3), quotes[2])]
+    topics = (market_topic("quote_update", "SPY"), market_topic("quote_update", "NONE"))
+    position, _ = await backplane.publish(
+        ONE, LEASE_S, position, [Tombstone(topics), EpochComplete()]
+    )
+    snapshot = await backplane.read_snapshot()
+    assert snapshot.records == [(("1000", 2), quotes[1])]
+    assert (snapshot.recoverable_from, snapshot.is_complete) == (("1000", 4), True)
+    assert snapshot.silent_s is not None
+    assert snapshot.silent_s < 1
+    assert (await read_all(backplane, StreamPosition("1000", 3))) == [
+        (("1000", 4), Tombstone(topics)),
+        (("1000", 5), EpochComplete()),
     ]
 
 
 async def test_without_news_there_is_a_sign_of_life(backplane: Backplane) -> None:
     await acquire(backplane)
-    mark, _ = await backplane.publish(ONE, LEASE_S, ("1000", 0), [])
-    assert await read_all(backplane) == [(mark, None)]
+    position, _ = await backplane.publish(ONE, LEASE_S, StreamPosition("1000", 0), [])
+    assert await read_all(backplane) == [(position, None)]
 
 
 async def test_one_holds_the_lease(backplane: Backplane) -> None:
@@ -115,30 +119,32 @@ async def test_one_holds_the_lease(backplane: Backplane) -> None:
 async def test_a_holder_that_slept_publishes_nothing(backplane: Backplane, valkey: Valkey) -> None:
     """Its lease ran out; whether another has it by now, or nobody: nothing gets in."""
     await acquire(backplane)
-    mark, _ = await backplane.publish(ONE, LEASE_S, ("1000", 0), [make_quote("SPY", 1)])
-    valkey.redis.delete("{gateway}:lease")
+    position, _ = await backplane.publish(
+        ONE, LEASE_S, StreamPosition("1000", 0), [make_quote("SPY", 1)]
+    )
+    valkey.redis.delete("{gateway}:2:lease")
     with pytest.raises(LeaseLost):
-        await backplane.publish(ONE, LEASE_S, mark, [make_quote("SPY", 2)])
+        await backplane.publish(ONE, LEASE_S, position, [make_quote("SPY", 2)])
     _, epoch = await acquire(backplane, TWO)
-    await backplane.publish(TWO, LEASE_S, (epoch, 0), [make_quote("SPY", 3)])
+    await backplane.publish(TWO, LEASE_S, StreamPosition(epoch, 0), [make_quote("SPY", 3)])
     with pytest.raises(LeaseLost):
-        await backplane.publish(ONE, LEASE_S, mark, [make_quote("SPY", 4)])
-    assert [each[0] for each in await read_all(backplane)] == [mark, (epoch, 1)]
-    assert (await backplane.read_newest()).records == [((epoch, 1), make_quote("SPY", 3))]
+        await backplane.publish(ONE, LEASE_S, position, [make_quote("SPY", 4)])
+    assert [each[0] for each in await read_all(backplane)] == [position, (epoch, 1)]
+    assert (await backplane.read_snapshot()).records == [((epoch, 1), make_quote("SPY", 3))]
 
 
 async def test_the_stream_itself_refuses_an_older_epoch(
     backplane: Backplane, valkey: Valkey
 ) -> None:
     await acquire(backplane, now_ms=5000)
-    await backplane.publish(ONE, LEASE_S, ("5000", 0), [make_quote()])
+    await backplane.publish(ONE, LEASE_S, StreamPosition("5000", 0), [make_quote()])
     with pytest.raises(Exception, match="equal or smaller"):
-        valkey.redis.xadd("{gateway}:events", {"r": "{}"}, id="4999-1")
+        valkey.redis.xadd("{gateway}:2:events", {"r": "{}"}, id="4999-1")
     # Somebody wrote to our keys: the script stops at the first record, before anything is done.
-    valkey.redis.set("{gateway}:mark", "4000-7")
+    valkey.redis.set("{gateway}:2:position", "4000-7")
     with pytest.raises(BackplaneError, match="refuses"):
-        await backplane.publish(ONE, LEASE_S, ("4000", 7), [make_quote("SPY", 9)])
-    assert (await backplane.read_newest()).records == [(("5000", 1), make_quote())]
+        await backplane.publish(ONE, LEASE_S, StreamPosition("4000", 7), [make_quote("SPY", 9)])
+    assert (await backplane.read_snapshot()).records == [(("5000", 1), make_quote())]
 
 
 async def test_what_the_server_has_lost_is_not_continued(
@@ -146,9 +152,11 @@ async def test_what_the_server_has_lost_is_not_continued(
 ) -> None:
     """As after a failover to a replica that was behind: the lease is there, the last batch not."""
     await acquire(backplane)
-    mark, _ = await backplane.publish(ONE, LEASE_S, ("1000", 0), [make_quote("SPY", 1)])
-    later, _ = await backplane.publish(ONE, LEASE_S, mark, [make_quote("SPY", 2)])
-    valkey.redis.set("{gateway}:mark", "1000-1")
+    position, _ = await backplane.publish(
+        ONE, LEASE_S, StreamPosition("1000", 0), [make_quote("SPY", 1)]
+    )
+    later, _ = await backplane.publish(ONE, LEASE_S, position, [make_quote("SPY", 2)])
+    valkey.redis.set("{gateway}:2:position", "1000-1")
     with pytest.raises(LeaseLost):
         await backplane.publish(ONE, LEASE_S, later, [make_quote("SPY", 3)])
 
@@ -159,8 +167,8 @@ async def test_epochs_rise_whatever_the_clock_says_and_whatever_is_lost(
     epochs = []
     for now_ms, floor in ((1000, 0), (1000, 0), (500, 0), (2000, 0)):
         epochs.append(int((await acquire(backplane, now_ms=now_ms, floor=floor))[1]))
-    await backplane.publish(ONE, LEASE_S, (str(epochs[-1]), 0), [make_quote()])
-    valkey.redis.delete("{gateway}:mark")
+    await backplane.publish(ONE, LEASE_S, StreamPosition(str(epochs[-1]), 0), [make_quote()])
+    valkey.redis.delete("{gateway}:2:position")
     epochs.append(int((await acquire(backplane, now_ms=100))[1]))
     valkey.redis.flushall()
     epochs.append(int((await acquire(backplane, now_ms=100, floor=epochs[-1]))[1]))
@@ -173,10 +181,10 @@ async def test_the_lease_runs_out_unless_it_is_renewed(
     backplane: Backplane, valkey: Valkey
 ) -> None:
     await acquire(backplane, lease_s=0.2)
-    await eventually(lambda: not valkey.redis.exists("{gateway}:lease"))
+    await eventually(lambda: not valkey.redis.exists("{gateway}:2:lease"))
     await acquire(backplane, lease_s=0.2)
-    await backplane.publish(ONE, LEASE_S, ("1001", 0), [])
-    assert 25_000 < int(valkey.redis.pttl("{gateway}:lease")) <= 30_000
+    await backplane.publish(ONE, LEASE_S, StreamPosition("1001", 0), [])
+    assert 25_000 < int(valkey.redis.pttl("{gateway}:2:lease")) <= 30_000
 
 
 async def test_a_holder_may_invite_who_stands_by(backplane: Backplane) -> None:
@@ -186,20 +194,20 @@ async def test_a_holder_may_invite_who_stands_by(backplane: Backplane) -> None:
     assert not await backplane.invite(TWO, LEASE_S)
     assert await backplane.invite(ONE, LEASE_S)
     assert (await acquire(backplane, TWO))[0] == "invited"
-    await backplane.publish(ONE, LEASE_S, ("1000", 0), [make_quote("SPY", 1)])
-    assert (await acquire(backplane, make_holder("three", 1), take=True))[0] == "held"
-    assert await acquire(backplane, TWO, take=True) == ("leading", "1001")
+    await backplane.publish(ONE, LEASE_S, StreamPosition("1000", 0), [make_quote("SPY", 1)])
+    assert (await acquire(backplane, make_holder("three", 1), accept=True))[0] == "held"
+    assert await acquire(backplane, TWO, accept=True) == ("leading", "1001")
     with pytest.raises(LeaseLost):
-        await backplane.publish(ONE, LEASE_S, ("1000", 1), [make_quote("SPY", 2)])
-    assert (await acquire(backplane, ONE, take=True))[0] == "held"
+        await backplane.publish(ONE, LEASE_S, StreamPosition("1000", 1), [make_quote("SPY", 2)])
+    assert (await acquire(backplane, ONE, accept=True))[0] == "held"
 
 
 async def test_the_stream_is_trimmed(backplane: Backplane, valkey: Valkey) -> None:
     await acquire(backplane)
-    mark: Origin = ("1000", 0)
+    position = StreamPosition("1000", 0)
     for _ in range(MAX_ENTRIES // 500 + 4):
-        mark, _ = await backplane.publish(ONE, LEASE_S, mark, [make_quote()] * 500)
-    length = int(valkey.redis.xlen("{gateway}:events"))
+        position, _ = await backplane.publish(ONE, LEASE_S, position, [make_quote()] * 500)
+    length = int(valkey.redis.xlen("{gateway}:2:events"))
     assert MAX_ENTRIES <= length < MAX_ENTRIES + 500
 
 
@@ -210,47 +218,49 @@ async def test_the_stream_is_bounded_in_bytes_too(
     monkeypatch.setattr("gateway.streams.backplane.server.MAX_STREAM_BYTES", 100_000)
     await acquire(backplane)
     before = Backplane(valkey.url)
-    await before.publish(ONE, LEASE_S, ("1000", 0), [make_quote()] * 50)
+    await before.publish(ONE, LEASE_S, StreamPosition("1000", 0), [make_quote()] * 50)
     await before.close()
     _, epoch = await acquire(backplane)
-    mark: Origin = (epoch, 0)
+    position = StreamPosition(epoch, 0)
     for number in range(60):
-        mark, _ = await backplane.publish(ONE, LEASE_S, mark, [make_quote("SPY", number)] * 10)
+        position, _ = await backplane.publish(
+            ONE, LEASE_S, position, [make_quote("SPY", number)] * 10
+        )
     entries = await read_all(backplane)
-    found: Any = valkey.redis.xrange("{gateway}:events")
+    found: Any = valkey.redis.xrange("{gateway}:2:events")
     size = sum(len(fields[b"r"]) for _, fields in found)
     assert 80_000 < size < 110_000
     assert entries[0][0][0] == epoch
-    assert entries[-1][0] == mark
+    assert entries[-1][0] == position
     many = [make_quote(f"S{number}", number) for number in range(1000)]
-    mark, _ = await backplane.publish(ONE, LEASE_S, mark, many)
-    mark, _ = await backplane.publish(ONE, LEASE_S, mark, [])
-    assert int(valkey.redis.xlen("{gateway}:events")) <= 1002
-    assert len((await backplane.read_newest()).records) == 1001
+    position, _ = await backplane.publish(ONE, LEASE_S, position, many)
+    position, _ = await backplane.publish(ONE, LEASE_S, position, [])
+    assert int(valkey.redis.xlen("{gateway}:2:events")) <= 1002
+    assert len((await backplane.read_snapshot()).records) == 1001
 
 
-async def test_wishes_are_united_and_run_out(backplane: Backplane, valkey: Valkey) -> None:
-    await backplane.want("one", Wish(7, ("QQQ", "SPY")), LEASE_S)
-    await backplane.want("two", Wish(9, ("SPY", "SPX")), 0.2)
-    assert await backplane.read_wanted() == (frozenset({"SPY", "QQQ", "SPX"}), 9)
+async def test_demands_are_united_and_run_out(backplane: Backplane, valkey: Valkey) -> None:
+    await backplane.write_demand("one", ProcessDemand(7, ("QQQ", "SPY")), LEASE_S)
+    await backplane.write_demand("two", ProcessDemand(9, ("SPY", "SPX")), 0.2)
+    assert await backplane.read_demand() == (frozenset({"SPY", "QQQ", "SPX"}), 9)
 
     async def is_over() -> bool:
-        return await backplane.read_wanted() == (frozenset({"SPY", "QQQ"}), 7)
+        return await backplane.read_demand() == (frozenset({"SPY", "QQQ"}), 7)
 
     await eventually(is_over)
-    await backplane.want_nothing("one")
-    assert await backplane.read_wanted() == (frozenset(), 0)
-    assert valkey.redis.hlen("{gateway}:wanted") == 0
+    await backplane.clear_demand("one")
+    assert await backplane.read_demand() == (frozenset(), 0)
+    assert valkey.redis.hlen("{gateway}:2:demand") == 0
 
 
-async def test_the_publisher_is_told_that_a_wish_has_changed(backplane: Backplane) -> None:
+async def test_the_publisher_is_told_that_demand_has_changed(backplane: Backplane) -> None:
     await acquire(backplane)
-    await backplane.want("one", Wish(0, ("SPY",)), LEASE_S)
-    mark, count = await backplane.publish(ONE, LEASE_S, ("1000", 0), [])
-    await backplane.want("one", Wish(0, ("SPY",)), LEASE_S)
-    mark, same = await backplane.publish(ONE, LEASE_S, mark, [])
-    await backplane.want("one", Wish(0, ("SPY", "QQQ")), LEASE_S)
-    _, other = await backplane.publish(ONE, LEASE_S, mark, [])
+    await backplane.write_demand("one", ProcessDemand(0, ("SPY",)), LEASE_S)
+    position, count = await backplane.publish(ONE, LEASE_S, StreamPosition("1000", 0), [])
+    await backplane.write_demand("one", ProcessDemand(0, ("SPY",)), LEASE_S)
+    position, same = await backplane.publish(ONE, LEASE_S, position, [])
+    await backplane.write_demand("one", ProcessDemand(0, ("SPY", "QQQ")), LEASE_S)
+    _, other = await backplane.publish(ONE, LEASE_S, position, [])
     assert count == same != other
 
 
@@ -305,26 +315,26 @@ async def test_what_cannot_be_read_is_counted_and_skipped(
 ) -> None:
     """A gateway of a later version may publish what this one does not know."""
     await acquire(backplane)
-    await backplane.publish(ONE, LEASE_S, ("1000", 0), [make_quote()])
-    valkey.redis.xadd("{gateway}:events", {"r": '{"type":"news_update"}'}, id="1000-2")
-    valkey.redis.xadd("{gateway}:events", {"z": "?"}, id="1000-3")
-    valkey.redis.xadd("{gateway}:events", {"f": "[1, 2]"}, id="1000-4")
-    valkey.redis.xadd("{gateway}:events", {"r": b"\xff"}, id="1000-5")
-    valkey.redis.hset("{gateway}:newest", "news_update SPY", '1000-2 {"type":"news_update"}')
+    await backplane.publish(ONE, LEASE_S, StreamPosition("1000", 0), [make_quote()])
+    valkey.redis.xadd("{gateway}:2:events", {"r": '{"type":"news_update"}'}, id="1000-2")
+    valkey.redis.xadd("{gateway}:2:events", {"z": "?"}, id="1000-3")
+    valkey.redis.xadd("{gateway}:2:events", {"f": "[1, 2]"}, id="1000-4")
+    valkey.redis.xadd("{gateway}:2:events", {"r": b"\xff"}, id="1000-5")
+    valkey.redis.hset("{gateway}:2:newest", "news_update SPY", '1000-2 {"type":"news_update"}')
     assert [change for _, change in await read_all(backplane)] == [make_quote(), *[None] * 4]
-    assert len((await backplane.read_newest()).records) == 1
+    assert len((await backplane.read_snapshot()).records) == 1
     assert backplane.unreadable == 4
     # Nor does anything else that stands there end a process.
-    valkey.redis.set("{gateway}:lease", b"\xff:soon")
-    valkey.redis.set("{gateway}:mark", "far away")
-    valkey.redis.set("{gateway}:report", b"[\xff")
-    await backplane.want("one", Wish(1, ("SPY",)), LEASE_S)
-    valkey.redis.hset("{gateway}:wanted", "two", f"{10**15} [nothing]")
-    assert (await backplane.read_newest()).mark == ("0", 0)
+    valkey.redis.set("{gateway}:2:lease", b"\xff:soon")
+    valkey.redis.set("{gateway}:2:position", "far away")
+    valkey.redis.set("{gateway}:2:report", b"[\xff")
+    await backplane.write_demand("one", ProcessDemand(1, ("SPY",)), LEASE_S)
+    valkey.redis.hset("{gateway}:2:demand", "two", f"{10**15} [nothing]")
+    assert (await backplane.read_snapshot()).position == ("0", 0)
     lease = await backplane.read_lease()
-    assert (lease.age_s, lease.mark) == (None, ("0", 0))
+    assert (lease.age_s, lease.position) == (None, ("0", 0))
     assert await backplane.read_report() is None
-    assert await backplane.read_wanted() == (frozenset({"SPY"}), 1)
+    assert await backplane.read_demand() == (frozenset({"SPY"}), 1)
 
 
 async def complain(backplane: Backplane) -> str:
@@ -342,7 +352,7 @@ async def test_a_cancellation_is_never_lost(backplane: Backplane) -> None:
     """At every step of a call; with a time-out of redis-py's own one in three was."""
     outcomes = set()
     for turns in range(60):
-        task = asyncio.create_task(backplane.read_wanted())
+        task = asyncio.create_task(backplane.read_demand())
         for _ in range(turns):
             await asyncio.sleep(0)
         was_cancelled = task.cancel()
@@ -372,10 +382,10 @@ async def test_a_server_that_is_restarted_is_reached_again(valkey: Valkey) -> No
     await acquire(backplane)
     valkey.kill()
     with pytest.raises(BackplaneError, match="cannot be reached"):
-        await backplane.publish(ONE, LEASE_S, ("1000", 0), [])
+        await backplane.publish(ONE, LEASE_S, StreamPosition("1000", 0), [])
     valkey.start()
     with pytest.raises(LeaseLost):
-        await backplane.publish(ONE, LEASE_S, ("1000", 0), [])
+        await backplane.publish(ONE, LEASE_S, StreamPosition("1000", 0), [])
     assert await acquire(backplane, floor=1000) == ("leading", "1001")
     await backplane.close()
 
@@ -418,6 +428,23 @@ async def test_a_server_without_memory(valkey: Valkey) -> None:
         assert await complain(backplane) == "REDIS_URL: the server is out of memory"
 
 
-def test_origins_are_ordered_as_numbers() -> None:
-    origins: list[Origin] = [("9", 10), ("10", 2), ("10", 11), ("100", 1)]
-    assert sorted({*origins}, key=order_of) == origins
+async def test_a_release_that_writes_another_format_is_not_mixed_with(
+    backplane: Backplane, valkey: Valkey
+) -> None:
+    """Neither reads what the other wrote; the later one says in one line what is in its way."""
+    refusal = "a gateway of another release publishes on this server"
+    valkey.redis.set("{gateway}:lease", "old/1/ab:5000", px=5000)
+    valkey.redis.hset("{gateway}:newest", "quote_update SPY", '1-1 {"type":"quote_update"}')
+    with pytest.raises(BackplaneError, match=refusal):
+        await backplane.check()
+    valkey.redis.delete("{gateway}:lease")
+    await backplane.check()
+    assert (await backplane.read_snapshot()).records == []
+    assert await acquire(backplane) == ("leading", "1000")
+    await backplane.check()
+    assert 0 < int(valkey.redis.pttl("{gateway}:format")) <= int(LEASE_S * 1000)
+    valkey.redis.set("{gateway}:format", "3")
+    with pytest.raises(BackplaneError, match=rf"{refusal} \(format 3 instead of 2\)"):
+        await backplane.check()
+    await backplane.release(ONE)
+    assert not valkey.redis.exists("{gateway}:format")

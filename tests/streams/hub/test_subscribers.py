@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.clock import Clock
 from gateway.streams.hub.hub import Hub, opening
 from gateway.streams.hub.subscribers import Pushed
 from gateway.streams.hub.subscription import Subscription, subscription_for
@@ -87,7 +88,7 @@ def test_order_no_doubles_and_the_newest_always(trial: Trial) -> None:
 def check_streams(steps: list[Step], history: int) -> None:
     """Do the steps; whoever is there at the end has everything once, in order."""
     now_s = 0.0
-    hub = Hub(epoch=EPOCH, history_events=history, clock=lambda: now_s)
+    hub = Hub(epoch=EPOCH, history_events=history, clock=Clock(monotonic_s=lambda: now_s))
     subscriptions = [subscription_for(symbols=[each]) for each in SYMBOLS]
     subscriptions.append(subscription_for())
     sinks: list[tuple[Subscription, Sink]] = []
@@ -159,7 +160,7 @@ def test_a_full_socket_holds_one_chunk_and_nobody_else_up() -> None:
 
 def test_a_slow_reader_is_told_of_what_it_missed() -> None:
     now_s = 0.0
-    hub = Hub(epoch=EPOCH, clock=lambda: now_s)
+    hub = Hub(epoch=EPOCH, clock=Clock(monotonic_s=lambda: now_s))
     sink = Sink(hub, Subscription())
     sink.is_full = True
     for price in range(1, 11):

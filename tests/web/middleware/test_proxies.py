@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.cookies import COOKIE
 from gateway.web.middleware.proxies import TrustProxies
 from tests.web.running import TOKEN, Running, get, make_protected, open_gateway, post
 
@@ -43,6 +43,7 @@ async def ask_lines(peer: str, proxies: str, lines: Sequence[tuple[str, str]]) -
         ({"For": "192.0.2.7:4711"}, ["192.0.2.7", "http"]),
         ({"For": "[2001:db8::7]:4711"}, ["2001:db8::7", "http"]),
         ({"For": "::ffff:192.0.2.7"}, ["192.0.2.7", "http"]),
+        ({"For": "fe80::1%eth0"}, ["fe80::1", "http"]),
         # What the client wrote itself stands first, and counts nothing.
         ({"For": "127.0.0.1, 192.0.2.7"}, ["192.0.2.7", "http"]),
         ({"For": "nonsense, 192.0.2.7"}, ["192.0.2.7", "http"]),

@@ -1,0 +1,59 @@
+"""What every publisher does with the newest record of each topic; pure."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable
+from operator import attrgetter
+
+import msgspec
+
+from gateway.streams.records import MARKET_TYPES, BalanceUpdate, MarketRecord, Record, Status
+from gateway.streams.topics import Topic, list_market_topics
+
+
+class LatestValues(ABC):
+    """The newest record of each topic. The hub and the outbox are the two that hold them."""
+
+    @abstractmethod
+    def publish(self, record: Record) -> int:
+        """Make the record the newest of its topic and return how many were published."""
+
+    @abstractmethod
+    def latest(self, topic: Topic) -> Record | None:
+        """Return the newest record of a topic."""
+
+    @abstractmethod
+    def records(self) -> Iterable[Record]:
+        """Iterate over the newest record of each topic."""
+
+    @abstractmethod
+    def forget_topics(self, topics: Iterable[Topic]) -> None:
+        """Drop the records of these topics; those that have none are ignored."""
+
+    def forget(self, symbols: Iterable[str]) -> None:
+        """Drop all market data of symbols that nobody follows any more, to bound memory."""
+        self.forget_topics(list_market_topics(MARKET_TYPES, symbols))
+
+    def mark_stale(self, stale: bool = True, symbols: Collection[str] | None = None) -> int:
+        """Publish market records again whose `stale` differs, and return how many.
+
+        Of all symbols, or only of these.
+        """
+        changed = [
+            record
+            for record in self.records()
+            if isinstance(record, MarketRecord)
+            and record.stale is not stale
+            and (symbols is None or record.symbol in symbols)
+        ]
+        for record in changed:
+            self.publish(msgspec.structs.replace(record, stale=stale))
+        return len(changed)
+
+    def statuses(self) -> list[Status]:
+        """Return the newest status of every upstream that has one."""
+        return [record for record in self.records() if isinstance(record, Status)]
+
+    def balances(self) -> list[BalanceUpdate]:
+        """Return the newest balance of every account, sorted by account number."""
+        found = [record for record in self.records() if isinstance(record, BalanceUpdate)]
+        return sorted(found, key=attrgetter("account"))
