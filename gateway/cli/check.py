@@ -2,9 +2,11 @@
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
 from gateway.addresses import is_loopback
+from gateway.clock import SYSTEM_CLOCK
 from gateway.errors import BackplaneError, ConfigurationError
 from gateway.settings import Settings, describe_suspicions, load_settings, variables
 from gateway.streams.symbols import split_symbols
@@ -34,7 +36,9 @@ def run() -> int:
 def check_settings() -> list[Result]:
     """One result for each variable; a secret's value is never in it."""
     try:
-        settings = load_settings().with_symbols(split_symbols)
+        settings = load_settings().with_symbols(
+            partial(split_symbols, today=SYSTEM_CLOCK.now().date())
+        )
         suspicions = describe_suspicions()
     except ConfigurationError as error:
         name, _, text = str(error).partition(": ")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,10 +75,13 @@ def only_given(**options: Any) -> dict[str, Any]:
 
 def load(**given: Any) -> "Settings":
     """Return the settings; what is surely not meant in the environment is said."""
+    from gateway.clock import SYSTEM_CLOCK
     from gateway.settings import describe_suspicions, load_settings
     from gateway.streams.symbols import split_symbols
 
-    settings = load_settings(**given).with_symbols(split_symbols)
+    settings = load_settings(**given).with_symbols(
+        partial(split_symbols, today=SYSTEM_CLOCK.now().date())
+    )
     for sentence in describe_suspicions():
         click.echo(f"gateway: {sentence}", err=True)
     return settings
