@@ -59,7 +59,7 @@ def make_protected(**overrides: Any) -> Settings:
 
 def make_quote(symbol: str = "SPY", last: str | None = "450.25", **values: Any) -> QuoteUpdate:
     """A quote with this last price, and nothing else known unless given."""
-    unknown = dict.fromkeys(QuoteUpdate.__struct_fields__)
+    unknown = dict.fromkeys({*QuoteUpdate.__struct_fields__} - {"refused"})
     price = None if last is None else Decimal(last)
     known = {"symbol": symbol, "last": price, "updated_at": format_time(START_MS)}
     return QuoteUpdate(**{**unknown, "source": "dxfeed_stream", "stale": False, **known, **values})

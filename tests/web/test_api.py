@@ -23,7 +23,7 @@ from tests.web.running import (
 
 ALL = (
     "type symbol last bid ask bid_size ask_size change change_pct open high low prev_close volume "
-    "market updated_at source stale"
+    "market extended_last extended_change last_at updated_at source stale"
 )
 
 
