@@ -327,6 +327,18 @@ async def test_a_symbol_without_data_says_so_after_a_while(world: World) -> None
     other.close()
 
 
+async def test_no_symbol_is_called_unknown_while_the_feed_has_a_fault(world: World) -> None:
+    world.hub.publish(make_status("connecting"))
+    viewer = world.open("NOPE")
+    world.now_s += OVERDUE_S + 1
+    world.tick()
+    assert b"nothing is known" not in await read(viewer)
+    world.hub.publish(make_status("live"))
+    world.tick()
+    assert b"nothing is known under this name" in await read(viewer)
+    viewer.close()
+
+
 async def test_private_records_never_get_into_shared_bytes(world: World) -> None:
     for account in ("111", "222"):
         world.hub.publish(make_balance(account))
