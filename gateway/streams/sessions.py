@@ -15,6 +15,7 @@ livestock are shut. CFE: rule 1202, VX from 18:00 to 17:00, on holidays to 11:30
 pause of two hours or more that has no published time.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,7 +24,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.streams.holidays import FRIDAY, MONDAY, ONE_DAY, SATURDAY, Occasion, occasion_of
-from gateway.streams.markets import Market, SessionState
+from gateway.streams.markets import Market, SessionState, market_of
 
 EXCHANGE_TIME = ZoneInfo("America/New_York")
 
@@ -33,6 +34,8 @@ LONGEST_GAP_DAYS = 7
 """No market rests longer between two trading days."""
 LONGEST_EVE_DAYS = 4
 """How long before its date a trading day may begin: crypto futures' Monday on Friday evening."""
+
+_OF_DATES = re.compile(r"\{=\d*(?:mo|[dw])\b")
 
 MIDNIGHT = time(0)
 WEEKENDS_SINCE = date(2026, 6, 1)
@@ -342,6 +345,18 @@ BY_RULE = Sessions()
 def date_at(at_ms: int) -> date:
     """Return the date in New York at this time."""
     return (datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(EXCHANGE_TIME)).date()
+
+
+def candle_day(series: str, time_ms: int) -> int:
+    """Return the day of a candle that begins then, as `day_number`; for `SPY{=5m}`, `SPY{=d}`.
+
+    Candles of days, weeks and months carry a date, at midnight UTC, which is no instant of any
+    market. Others belong to the trading day that has begun last.
+    """
+    if _OF_DATES.search(series):
+        return time_ms // 86_400_000
+    found = BY_RULE.latest_day(market_of(series), time_ms)
+    return day_number(date_at(time_ms) if found is None else found.day)
 
 
 def day_number(day: date) -> int:

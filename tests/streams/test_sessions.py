@@ -23,6 +23,7 @@ from gateway.streams.sessions import (
     Sessions,
     Span,
     TradingDay,
+    candle_day,
     date_at,
     day_number,
 )
@@ -350,3 +351,20 @@ def test_corrections_come_before_the_tables() -> None:
 def test_a_date_is_a_number_of_days() -> None:
     assert day_number(date(1970, 1, 1)) == 0
     assert day_number(date(2026, 11, 24)) * 86_400 == datetime(2026, 11, 24, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("series", "at", "day"),
+    [
+        ("SPY{=d}", "2026-11-24T00:00+00:00", "2026-11-24"),  # a date, in no zone
+        ("/ESZ26:XCME{=1d,tho=true}", "2026-11-24T00:00+00:00", "2026-11-24"),
+        ("SPY{=w}", "2026-11-23T00:00+00:00", "2026-11-23"),
+        ("SPY{=mo}", "2026-11-01T00:00+00:00", "2026-11-01"),
+        ("SPY{=5m}", "2026-11-24T15:00-05:00", "2026-11-24"),
+        ("/ESZ26:XCME{=5m}", "2026-11-24T18:00-05:00", "2026-11-25"),
+        ("BTC/USD:CXTALP{=1h}", "2026-11-24T23:00-05:00", "2026-11-24"),
+    ],
+)
+def test_the_day_of_a_candle(series: str, at: str, day: str) -> None:
+    time_ms = int(datetime.fromisoformat(at).timestamp() * 1000)
+    assert candle_day(series, time_ms) == day_number(date.fromisoformat(day))
