@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
-from gateway.pages.panel import Page, Panel, Region
+from gateway.pages.layout import Page
+from gateway.pages.panel import Panel, Region
 from gateway.pages.rendering.cache import (
     Accounts,
     FragmentElement,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from gateway.pages.authoring.builder import open_builder
 from gateway.pages.home import home_page
-from gateway.pages.layout import list_panels
-from gateway.pages.panel import Page, Panel
+from gateway.pages.layout import Page, list_panels
+from gateway.pages.panel import Panel
 from gateway.pages.panels.balance import BalancePanel
 from gateway.pages.panels.status import StatusPanel
 from gateway.pages.panels.watchlist import WatchlistPanel, watchlist
