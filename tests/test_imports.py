@@ -321,3 +321,45 @@ def test_purity_can_be_said_in_the_docstring() -> None:
     ]
     assert not parse("gateway.app", '"""What is pure. And more."""').is_pure
     assert not parse("gateway.app", "import time").is_pure
+
+
+KNOWN_CYCLES = {
+    frozenset(f"gateway.streams.hub.{name}" for name in ("subscribers", "subscription", "log")),
+}
+"""Those that are still to be cut; none may come back or join them."""
+
+
+def find_cycles(modules: list[Module]) -> set[frozenset[str]]:
+    """The groups of modules that import each other, by names that are defined where they stand."""
+    names = {module.name for module in modules}
+    imports = {
+        module.name: {
+            name if name in names else name.rpartition(".")[0] for name in find_imports(module)
+        }
+        & names - {module.name}
+        for module in modules
+    }
+    reached = {name: reach(name, imports) for name in names}
+    groups = {
+        frozenset(other for other in reached[name] if name in reached[other]) for name in names
+    }
+    return {group for group in groups if group}
+
+
+def reach(name: str, imports: dict[str, set[str]]) -> set[str]:
+    found, open_ = set[str](), [name]
+    while open_:
+        for other in imports[open_.pop()] - found:
+            found.add(other)
+            open_.append(other)
+    return found
+
+
+def test_nothing_imports_itself_in_a_circle() -> None:
+    assert find_cycles(HOUSE) <= KNOWN_CYCLES
+
+
+def test_a_circle_is_seen_under_type_checking_too() -> None:
+    later = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n from gateway.b import B"
+    house = [parse("gateway.a", later), parse("gateway.b", "from gateway.a import A")]
+    assert find_cycles(house) == {frozenset({"gateway.a", "gateway.b"})}

@@ -24,8 +24,7 @@ from gateway.pages.authoring.factory import (
 )
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_mistake
-from gateway.pages.layout import render_tree
-from gateway.pages.panel import Page
+from gateway.pages.layout import Page, render_tree
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.pages.rendering.cache import encode_message, render_partial
 from gateway.pages.rendering.live_page import LivePages, PageSubscriber

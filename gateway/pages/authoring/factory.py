@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.authoring.builder import PageError, open_builder
 from gateway.pages.authoring.paths import PagePath
-from gateway.pages.layout import list_panels
-from gateway.pages.panel import Page, Panel
+from gateway.pages.layout import Page, list_panels
+from gateway.pages.panel import Panel
 from gateway.pages.panels.status import StatusPanel
 from gateway.streams.records import MARKET_TYPES
 from gateway.streams.symbols import split_symbols

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
-from gateway.pages.panel import Page, Panel, Region
+from gateway.pages.layout import Page
+from gateway.pages.panel import Panel, Region
 from gateway.pages.rendering.cache import (
     Accounts,
     FragmentElement,
@@ -30,7 +31,8 @@ from gateway.pages.rendering.cache import (
 from gateway.pages.rendering.ticker import TICK_S, Ticker
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
-from gateway.streams.topics import Topic
+from gateway.streams.records import Status
+from gateway.streams.topics import Topic, status_topic
 
 LINGER_S = 2.0
 """A view without viewers keeps its place so long: a reload finds it warm."""
@@ -423,5 +425,8 @@ class LivePages:
         return known
 
     def _is_overdue(self, key: Topic) -> bool:
+        feed = self._hub.latest(status_topic("feed"))
+        if isinstance(feed, Status) and feed.state != "live" and feed.market != "closed":
+            return False  # while the feed has a fault, silence says nothing of a symbol
         since_s = self._wanted_since_s.get(key.subject)
         return since_s is not None and self._clock() - since_s >= OVERDUE_S

@@ -21,8 +21,7 @@ from gateway.pages import (
     watchlist,
 )
 from gateway.pages.authoring.factory import PageFactory, ParameterError, check_book, open_book
-from gateway.pages.layout import Group, Static
-from gateway.pages.panel import Page
+from gateway.pages.layout import Group, Page, Static
 
 
 def make(function: Callable[..., None], path: str = "/desk", **options: Any) -> PageFactory:

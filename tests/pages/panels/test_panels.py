@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from gateway.pages import PageError, balance, chart, greeks, metric, status, text, watchlist
 from gateway.pages.authoring.builder import open_builder
 from gateway.pages.layout import Static, list_panels
-from gateway.pages.panel import Panel
-from gateway.pages.panels.greeks import describe_option
+from gateway.pages.panel import Panel, RowChange
 from gateway.pages.panels.sparkline import MOST_POINTS, draw
 from gateway.pages.panels.table import write_change, write_price
+from gateway.pages.panels.watchlist import QuoteTable
 from gateway.pages.rendering.cache import Accounts
 from gateway.pages.rendering.formats import format_change, format_number
 from gateway.pages.rendering.live_page import LivePages
@@ -232,18 +232,6 @@ def test_greeks_that_are_not_there_yet() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("symbol", "words"),
-    [
-        (".SPXW261127P6000.5", ("SPXW", "27 Nov 26 6000.5 P")),
-        ("./ESZ26C6000:XCME", ("/ESZ26C6000:XCME", "")),
-        (".SPY261399C600", ("SPY261399C600", "")),
-    ],
-)
-def test_options_have_names(symbol: str, words: tuple[str, str]) -> None:
-    assert describe_option(symbol) == words
-
-
 def test_a_chart_is_its_history_and_the_newest_candle() -> None:
     now, history = place(lambda: chart("qqq", interval="1d", hours="all"))
     series = "QQQ{=d}"
@@ -317,3 +305,13 @@ def test_the_short_way_to_a_price_leads_to_the_same_text(
 ) -> None:
     assert write_price(value, decimals) == format_number(value, decimals)
     assert write_change(value, decimals) == format_change(value, decimals)
+
+
+def test_a_list_names_options_as_people_do_and_explains_unknown_names() -> None:
+    table = QuoteTable("list", [".SPX261218C6000", "MGC"], ["last"])
+    option, unknown = table.keys(())
+    name = table.row_cells(option, None, RowChange())[1]
+    assert name.startswith('SPX <span title=".SPX261218C6000">18 Dec 26 6000 C</span>')
+    note = table.row_cells(unknown, None, RowChange(is_overdue=True))[1]
+    assert "nothing is known under this name; did you mean /MGC" in note
+    assert "known" not in table.row_cells(unknown, None, RowChange())[1]
