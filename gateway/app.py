@@ -5,6 +5,7 @@ import logging
 import secrets
 import signal
 import string
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -19,15 +20,18 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from gateway.login_lock import hold_login
 from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_files
 from gateway.pages.rendering.templates import create_environment
-from gateway.settings import Settings, load_settings
+from gateway.redaction import reveal
+from gateway.settings import Settings, describe_suspicions, load_settings
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
-from gateway.streams.upstream.upstream import Upstream
+from gateway.streams.symbols import split_symbols
+from gateway.streams.upstream.upstream import create_upstream
 from gateway.web import api, health, heartbeat, metrics, page_stream, problem, snapshot
 from gateway.web.auth import forms
 from gateway.web.auth.authenticator import create_authenticator
@@ -82,7 +86,11 @@ def create_app(
         ConfigurationError: one line that names the variable.
         PageError: when pages that come from no file are described wrongly.
     """
-    settings = settings or load_settings()
+    if settings is None:
+        for sentence in describe_suspicions():
+            logger.warning("%s", sentence)
+        settings = load_settings()
+    settings = settings.with_symbols(split_symbols)
     library = create_library(settings.pages if pages is None else pages)
     additions = Additions(routes, middleware, lifespan)
     context = create_context(settings)
@@ -90,9 +98,19 @@ def create_app(
         url = settings.redis_url.get_secret_value()
         follower = create_follower(url, context)
         return build_app(context, follower.run, library, additions, create_peers(url))
-    upstream = Upstream(settings, context.hub, context.demand)
+    upstream = create_upstream(settings, context.hub, context.demand)
     context.report = upstream.report
-    return build_app(context, upstream.run, library, additions)
+
+    async def run() -> None:
+        with hold_login(settings) as is_alone:
+            if not is_alone:
+                logger.warning(
+                    "another process of this machine follows the same login; "
+                    "several processes need REDIS_URL and `gateway feed`"
+                )
+            await upstream.run()
+
+    return build_app(context, run, library, additions)
 
 
 def create_library(pages: Pages | None) -> Library:
@@ -161,8 +179,9 @@ def build_app(
 ) -> Starlette:
     """The web half around a context; `run_upstream` feeds its hub until cancelled.
 
-    `app.state.authenticator` knows the token. `app.state.on_crash` is called when
-    `run_upstream` ends by itself; at first it asks the process to stop.
+    `app.state.authenticator` knows the token; a server that tells a made one to a person sets
+    `app.state.is_announced`. `app.state.on_crash` is called when `run_upstream` ends by itself; at
+    first it asks the process to stop.
     """
     authenticator = create_authenticator(
         context.settings, peers, clock=context.clock, stats=context.logins
@@ -216,6 +235,9 @@ def build_app(
             ]
             await authenticator.sync_peers()
             logger.info("started, epoch %s", context.hub.epoch)
+            if authenticator.is_generated and not app.state.is_announced:
+                # No server of ours says it, and without it nobody could ever sign in.
+                reveal(sys.stderr, f"sign in once with /login{authenticator.login_fragment()}\n")
             try:
                 async with additions.lifespan(app) if additions.lifespan else nullcontext():
                     yield
@@ -238,6 +260,7 @@ def build_app(
     )
     app.state.context = context
     app.state.authenticator = authenticator
+    app.state.is_announced = False
     app.state.on_crash = lambda: signal.raise_signal(signal.SIGTERM)
     return app
 

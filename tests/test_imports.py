@@ -15,7 +15,7 @@ import pytest
 import gateway
 
 UPSTREAM = "gateway.streams.upstream"
-SDK_USERS = {f"{UPSTREAM}.{name}" for name in ("session", "market_data", "accounts", "normalize")}
+SDK_USERS = {f"{UPSTREAM}.{name}" for name in ("sdk", "normalize")}
 REDIS_USERS = {"gateway.streams.backplane.server"}
 
 # Each may import its own stage and earlier ones. What all stages speak of comes first; what puts
@@ -23,13 +23,16 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 STAGES = [
     {
         *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
-        "gateway.hostnames",
+        *("gateway.environment", "gateway.hostnames", "gateway.secret_files", "gateway.login_lock"),
         *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
         *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },
     {
         f"gateway.streams.{name}"
-        for name in ("records", "sse", "latest", "markets", "demand", "backoff", "publisher")
+        for name in (
+            *("records", "sse", "latest", "demand", "backoff", "publisher"),
+            *("markets", "holidays", "sessions"),
+        )
     },
     {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},
@@ -55,6 +58,7 @@ FORBIDDEN = [
     ("gateway.streams.hub", "gateway.streams.backplane", "the hub does not know of processes"),
     ("gateway.streams.backplane", UPSTREAM, "the backplane does not know the broker"),
     ("gateway.pages", "gateway.web", "pages are served by the web, and know nothing of it"),
+    ("gateway.settings", "gateway.streams", "settings know nothing of what they set"),
     ("gateway.web", UPSTREAM, "the halves meet in app.py and nowhere else"),
     ("gateway.pages", UPSTREAM, "the halves meet in app.py and nowhere else"),
 ]
@@ -145,12 +149,12 @@ def check_module(module: Module, pure: Set[str] = frozenset(PURE)) -> Iterator[s
     for name in find_imports(module):
         says = f"{module.name} imports {name}"
         if is_within(name, "tastytrade") and module.name not in SDK_USERS:
-            yield f"{says}: only session, feed, accounts and normalize know the SDK"
+            yield f"{says}: only `upstream.sdk` and `normalize` know the SDK"
         if is_within(name, "redis") and module.name not in REDIS_USERS:
             yield f"{says}: only the backplane knows Redis"
         if is_within(name, "gateway.simulator") and not (
             is_within(module.name, "gateway.simulator")
-            or is_within(module.name, "gateway.cli.root")
+            or is_within(module.name, "gateway.cli.simulator")
         ):
             yield f"{says}: only the command line starts the simulator"
         for importer, imported, why in FORBIDDEN:
@@ -212,6 +216,7 @@ def test_packages_import_nothing() -> None:
     ("name", "source", "complaint"),
     [
         ("gateway.app", "import tastytrade", "know the SDK"),
+        ("gateway.streams.upstream.session", "from tastytrade import Session", "know the SDK"),
         ("gateway.cli.root", "from tastytrade import Session", "know the SDK"),
         ("gateway.streams.hub.hub", "def f():\n import tastytrade.dxfeed", "know the SDK"),
         ("gateway.simulator.rest", "from tastytrade.order import Leg", "know the SDK"),
@@ -273,7 +278,7 @@ def test_a_breach_is_seen(name: str, source: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("gateway.streams.upstream.market_data", "from tastytrade import DXLinkStreamer"),
+        ("gateway.streams.upstream.sdk", "from tastytrade import DXLinkStreamer"),
         (
             "gateway.streams.upstream.market_data",
             "from .normalize import to_quote\nfrom .session import open_session",
@@ -297,7 +302,7 @@ def test_a_breach_is_seen(name: str, source: str, complaint: str) -> None:
             "from gateway.streams.upstream.market_data import Feed\nfrom gateway.web import live",
         ),
         (
-            "gateway.cli.root",
+            "gateway.cli.simulator",
             "from gateway.simulator.app import run\nfrom gateway.app import create_app",
         ),
         ("gateway.simulator.app", "from . import market, rest\nimport gateway"),

@@ -59,7 +59,7 @@ class _Holding:
 
 
 class Demand:
-    """Counts who wants what. `on_change` is called after each change of the wanted set.
+    """Counts who wants what. All `listeners` are called after each change of the wanted set.
 
     Bounded by `max_symbols` and MAX_CANDLES. The owner (None) may fill all of it, and a tenth is
     kept free for him; everybody else has a share of `max_symbols_per_viewer`. Where room is
@@ -80,7 +80,7 @@ class Demand:
         self.always = frozenset(always)
         self.max_symbols = max_symbols
         self.linger_s = linger_s
-        self.on_change: Callable[[], None] = lambda: None
+        self.listeners: list[Callable[[], None]] = []
         self.is_known: Callable[[str], bool] = lambda symbol: True
         self._now_s = now_s
         self._limits = (
@@ -143,7 +143,7 @@ class Demand:
                 held.since_s = now_s
             self._lingering.pop(symbol, None)
         if self.wanted != before:
-            self.on_change()
+            self._notify()
 
     def _make_room(
         self, limit: _Limit, symbols: frozenset[str], viewer: str | None, wanted: frozenset[str]
@@ -228,7 +228,11 @@ class Demand:
         self._restore()
         # A symbol that begins to linger is no change, but whoever expires it needs to know when.
         if self.wanted != before or not self._lingering.keys().isdisjoint(symbols):
-            self.on_change()
+            self._notify()
+
+    def _notify(self) -> None:
+        for listener in tuple(self.listeners):
+            listener()
 
     def _restore(self) -> None:
         """Follow what waits again, as far as there is room that nobody has to leave."""

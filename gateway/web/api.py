@@ -41,6 +41,7 @@ async def _events(context: Context, request: Request) -> Response:
         max_symbols=context.settings.max_symbols_per_stream,
         last_event_id=request.headers.get("last-event-id"),
         granted=accounts_of(request),
+        today=context.clock.now().date(),
     )
     hub = context.hub
     if hub.closing is not None:

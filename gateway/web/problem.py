@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from starlette.datastructures import Headers
@@ -55,6 +56,18 @@ def local_path(scope: Scope) -> str:
     path, root_path = str(scope["path"]), root_path_of(scope)
     if root_path and (path == root_path or path.startswith(f"{root_path}/")):
         path = path[len(root_path) :]
+    return path or "/"
+
+
+def local_raw_path(scope: Scope) -> str:
+    """Return the local path as it was sent: `%2F` in it is part of a name, `/` is not."""
+    raw = scope.get("raw_path")
+    if not isinstance(raw, bytes):
+        return quote(local_path(scope))
+    path, root_path = raw.partition(b"?")[0].decode("latin-1"), root_path_of(scope)
+    for prefix in (root_path, quote(root_path)):
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            return path[len(prefix) :] or "/"
     return path or "/"
 
 

@@ -9,6 +9,7 @@ than was asked for.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 from gateway.streams.hub.subscription import Subscription, subscription_for
@@ -59,8 +60,11 @@ def parse_query(
     max_symbols: int,
     last_event_id: str | None = None,
     granted: frozenset[str] | None,
+    today: date | None = None,
 ) -> Query:
     """Return the checked query; `last_event_id` is the header's, which wins over the parameter.
+
+    `today` completes the year of a future such as `/ESZ6`.
 
     Of the accounts only those that are `granted` (None: all) are left, without a word: an account
     of somebody else is like one that does not exist. Of several ids the last one counts, because
@@ -84,7 +88,7 @@ def parse_query(
         else:
             given[name] = value
     types = _parse_types(given["types"]) if "types" in given else DEFAULT_TYPES
-    symbols, symbols_parameter = _parse_symbols(given.get("symbols"), single_symbols)
+    symbols, symbols_parameter = _parse_symbols(given.get("symbols"), single_symbols, today)
     if symbols is not None and len(symbols) > max_symbols:
         raise bad_parameter(symbols_parameter, f"one stream follows at most {max_symbols} symbols")
     accounts = _parse_accounts(given["accounts"]) if "accounts" in given else None
@@ -166,19 +170,21 @@ def _parse_types(text: str) -> frozenset[str]:
     return types
 
 
-def _parse_symbols(listed: str | None, single: list[str]) -> tuple[frozenset[str] | None, str]:
+def _parse_symbols(
+    listed: str | None, single: list[str], today: date | None
+) -> tuple[frozenset[str] | None, str]:
     """Return the symbols of both parameters, None for neither, and the name to complain about."""
     symbols: set[str] = set()
     parameter = "symbols"
     try:
         if listed is not None:
-            found = split_symbols(listed)
+            found = split_symbols(listed, today)
             if not found:
                 raise ValueError("it names no symbol")
             symbols.update(found)
         if single:
             parameter = "symbol"
-            symbols.update(map(parse_symbol, single))
+            symbols.update(parse_symbol(each, today) for each in single)
     except ValueError as error:
         raise bad_parameter(parameter, str(error)) from None
     return frozenset(symbols) or None, parameter

@@ -103,6 +103,7 @@ async def _snapshot(state: AppState, request: Request) -> Response:
         known=FILTERS,
         max_symbols=state.settings.max_symbols_per_stream,
         granted=accounts_of(request),
+        today=state.clock.now().date(),
     )
     missing: list[str] = []
     if query.symbols and request.method != "HEAD":

@@ -36,7 +36,7 @@ class Watcher:
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
     with open_simulator("--rate", "5") as simulator:
-        simulator.control_sync("account", push_s=0.1)
+        simulator.control_sync("account", push_s=0.1, push_marks=True)
         yield simulator
 
 

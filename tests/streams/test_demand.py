@@ -25,7 +25,7 @@ class InterestMachine(RuleBasedStateMachine):
             ALWAYS, max_symbols=MAX_SYMBOLS, linger_s=LINGER_S, now_s=lambda: self.now_s
         )
         self.seen = self.demand.wanted
-        self.demand.on_change = self.note
+        self.demand.listeners.append(self.note)
         self.held: list[tuple[frozenset[str], ExitStack]] = []
         self.released_s: dict[str, float] = {}
 

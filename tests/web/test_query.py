@@ -1,5 +1,6 @@
 """The query of streams and documents: understood, ignored or refused by name."""
 
+from datetime import date
 from typing import Any
 
 import httpx
@@ -19,10 +20,10 @@ from tests.web.running import Running, get, parse_frames
         ("symbol=", "symbol"),
         ("symbols=", "symbols"),
         ("symbols=,", "symbols"),
-        ("symbols=SP%20%3CY", "symbols"),
+        ("symbols=SPY%20600C", "symbols"),
         ("symbols=SPY&symbols=QQQ", "symbols"),
         ("symbols=" + "A" * 65, "symbols"),
-        ("symbols=SPY%0D%0Adata:%00x", "symbols"),
+        ("symbols=SPY%0D%0Adata:%3Cx", "symbols"),
         ("symbols=SPY&symbol=%3Cb%3E", "symbol"),
         ("types=", "types"),
         ("types=quote_update,", "types"),
@@ -174,3 +175,9 @@ def test_one_mistake_in_a_name_is_seen(name: str, data: st.DataObject) -> None:
     wrong = name[:index] + letter + name[index + 1 :]
     known = wrong in STREAM_PARAMETERS or is_id_name(wrong)
     assert known or find_meant(wrong) is not None
+
+
+def test_symbols_are_taken_as_brokers_write_them() -> None:
+    items = [("symbols", "SPY   261218C00600000,BRK.B"), ("symbol", "/ESZ6")]
+    query = parse_query(items, max_symbols=9, granted=None, today=date(2026, 11, 28))
+    assert sorted(query.symbols or ()) == [".SPY261218C600", "/ESZ26:XCME", "BRK/B"]

@@ -63,14 +63,11 @@ def test_a_symbol_that_nobody_follows_is_followed_and_waited_for(fresh: Running)
     demand = fresh.context.demand
 
     def answer() -> None:
-        before = demand.on_change
-
         def publish() -> None:
-            before()
             if "META" in demand.wanted and demand.count("META"):
                 fresh.context.hub.publish(make_quote("META", "600.00"))
 
-        demand.on_change = publish
+        demand.listeners.append(publish)
 
     fresh.call(answer)
     document = get(f"{fresh.url}/api/snapshot?symbols=meta").json()

@@ -22,6 +22,7 @@ from gateway.pages.rendering.templates import create_environment
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import CandleHistory, CandleUpdate, GreeksUpdate, Record
+from gateway.streams.sessions import date_at, trading_day_by_rule
 from gateway.streams.topics import market_topic
 from tests.pages.reading import Node, make_balance, make_quote, make_status, parse_html
 
@@ -144,8 +145,8 @@ def test_a_line_is_drawn(prices: list[str], base: Decimal | None, direction: str
 
 def test_a_line_grows_through_the_session_and_is_bounded() -> None:
     half = [(OPENING_MS + index * 60_000, Decimal(index)) for index in range(196)]
-    points = draw(half, None)["points"].split()
-    assert points[-1].startswith("50,")
+    points = draw(half, None, trading_day_by_rule("stocks", date_at(OPENING_MS)))["points"].split()
+    assert points[-1].startswith("50.6,"), "195 of 385 minutes, after which the last candle begins"
     assert len(points) <= MOST_POINTS + 1
     around_the_clock = [(each - 3_600_000, price) for each, price in half]
     assert draw(around_the_clock, None)["points"].split()[-1].startswith("100,")
@@ -249,7 +250,7 @@ def test_a_chart_is_its_history_and_the_newest_candle() -> None:
     assert history.keys(()) == (market_topic("candle_history", series),)
     known = make_history(series, ["450.25", None], 86_400_000)
     assert render(history, known).words == (
-        "[[86400,86700],[450.25,null],[450.25,null],[450.25,null],[450.25,null],[450.25,null]]"
+        "[[86400,86700],[450.25,null],[450.25,null],[450.25,null],[450.25,null],[450.25,null],[1,1]]"
     )
     newest = make_candle(series, "450.25", 600_000, open=Decimal("451.5"), high=None)
     shown = render(now, known, newest)
@@ -257,7 +258,7 @@ def test_a_chart_is_its_history_and_the_newest_candle() -> None:
     assert [(each.children[0].words, each.text.strip()) for each in figures.children] == [
         *(("O", "451.50"), ("H", "–"), ("L", "450.25"), ("C", "450.25"), ("V", "–")),
     ]
-    assert figures.attributes["value"] == "[600,451.5,null,450.25,450.25,null,2]"
+    assert figures.attributes["value"] == "[600,451.5,null,450.25,450.25,null,2,0]"
 
 
 def test_a_chart_without_candles_says_so() -> None:
