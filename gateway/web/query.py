@@ -122,15 +122,18 @@ def find_meant(name: str, known: frozenset[str] = STREAM_PARAMETERS) -> str | No
         return None
     if written in OTHER_WORDS and OTHER_WORDS[written] in known:
         return OTHER_WORDS[written]
+    found: list[tuple[int, str]] = []
     for ours in sorted(known):
         right = _normalize(ours)
         if written == right or (len(written) >= MIN_PREFIX and right.startswith(written)):
-            return ours
+            found.append((0, ours))
+            continue
         # The first letter is rarely wrong, and `date` or `state` are nobody's `rate` or `types`.
         mistakes = 1 if len(right) < 6 else 2
-        if written[0] == right[0] and _count_mistakes(written, right) <= mistakes:
-            return ours
-    return None
+        count = _count_mistakes(written, right)
+        if written[0] == right[0] and count <= mistakes:
+            found.append((count, ours))
+    return min(found)[1] if found else None
 
 
 def _refuse_misspelling(name: str, known: frozenset[str]) -> None:

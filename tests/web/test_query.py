@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.streams.records import DATA_TYPES, DEFAULT_TYPES
 from gateway.web.problem import Problem
-from gateway.web.query import MAX_ACCOUNTS, parse_query
-from tests.web.running import Running, get
+from gateway.web.query import MAX_ACCOUNTS, STREAM_PARAMETERS, find_meant, is_id_name, parse_query
+from tests.web.running import Running, get, parse_frames
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,7 @@ def test_a_wrong_parameter_is_named(running: Running, query: str, parameter: str
     [
         ("symbols=" + ",".join(f"A{each}" for each in range(500)), 500),
         ("symbols=SPY,SPY,spy", 1),
+        ("symbols=SPY%20QQQ", 2),
         ("symbols=spy%7B=5m,tho=true%7D,QQQ", 2),
         ("symbols=SPY&symbol=QQQ&symbol=IWM", 3),
         ("rate=0.01", None),
@@ -126,6 +127,54 @@ def test_any_query_is_understood_or_refused(items: list[tuple[str, str]]) -> Non
         assert problem.status_code == 400
         assert problem.parameter
         assert problem.detail.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lastEventId", "last-event-id", "Last-Event-ID", "lastEventID", "LASTEVENTID"),
+        *("last_event_id", "evs_last_event_id", "evs-last-event-id", "lasteventid"),
+    ],
+)
+def test_replacements_of_event_source_carry_the_id_by_their_own_names(
+    running: Running, name: str
+) -> None:
+    """As the usual ones do: the id is added to the address again at every reconnection."""
+    last_event_id = running.context.hub.last_event_id
+    query = f"snapshot=only&{name}=&last_event_id=other-1&{name}={last_event_id}"
+    frames = parse_frames(get(f"{running.url}/events?{query}").content)
+    assert frames[1].data["mode"] == "resume"
+    assert get(f"{running.url}/api/snapshot?{name}={last_event_id}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("_", "cb", "t", "ts", "v", "r", "rnd", "rand", "nocache", "no-cache", "cachebuster"),
+        *("time", "timestamp", "date", "state", "session", "sid", "nonce", "x", "%3Cscript%3E"),
+        *("utm_source", "utm_medium", "fbclid", "gclid", "msclkid", "token", "access_token"),
+        *("key", "api_key", "evs_preamble", "padding", "heartbeatTimeout", "X-Amz-Date", "ref"),
+    ],
+)
+def test_what_nobody_meant_for_us_is_ignored(running: Running, name: str) -> None:
+    for path in ("/events?snapshot=only&", "/api/snapshot?"):
+        answer = get(f"{running.url}{path}{name}=hush-hush-hush")
+        assert answer.status_code == 200
+        assert "hush-hush-hush" not in answer.text
+
+
+def test_a_misspelt_name_is_told_the_right_one(running: Running) -> None:
+    problem = get(f"{running.url}/events?sybmols=SPY").json()
+    assert problem["detail"] == "sybmols: there is no such parameter; did you mean symbols?"
+
+
+@given(st.sampled_from(sorted(STREAM_PARAMETERS)), st.data())
+def test_one_mistake_in_a_name_is_seen(name: str, data: st.DataObject) -> None:
+    index = data.draw(st.integers(1, len(name) - 1))
+    letter = data.draw(st.sampled_from(["", "x", name[index] * 2]))
+    wrong = name[:index] + letter + name[index + 1 :]
+    known = wrong in STREAM_PARAMETERS or is_id_name(wrong)
+    assert known or find_meant(wrong) is not None
 
 
 def test_symbols_are_taken_as_brokers_write_them() -> None:

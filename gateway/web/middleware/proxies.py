@@ -83,7 +83,7 @@ class TrustProxies:
         Raises:
             ValueError: when what stands there is not an address.
         """
-        if not values:
+        if not any(values):  # a proxy that takes the header away may leave it empty
             return None
         for part in reversed(",".join(values).split(",")):
             address = str(_parse(part.strip()))

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.web.auth.cookies import COOKIE
-from gateway.web.auth.forms import MAX_FORM_BYTES, safe_target
+from gateway.web.auth.forms import MAX_FORM_BYTES, find_scheme_mistake, safe_target
 from gateway.web.auth.throttle import Throttle
 from tests.web.running import (
     TOKEN,
@@ -118,3 +118,32 @@ def test_a_login_never_leads_elsewhere(target: str) -> None:
 @pytest.mark.parametrize("target", ["/", "/?a=b%20c", "/live/home?symbols=SPY,QQQ"])
 def test_a_login_leads_back(target: str) -> None:
     assert safe_target(target) == target
+
+
+def test_who_is_signed_in_needs_no_form(fresh: Running) -> None:
+    cookie = {"Cookie": f"{COOKIE}={log_in(fresh).cookies[COOKIE]}"}
+    answer = get(f"{fresh.url}/login?next=/status", headers=cookie)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/status")
+    answer = get(f"{fresh.url}/login?next=//evil.example", headers=cookie)
+    assert answer.headers["location"] == "/"
+    wrong = {"Cookie": f"{COOKIE}=2.owner.x.1.1.x"}
+    assert get(f"{fresh.url}/login", headers=wrong).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("scheme", "origin", "is_mistake"),
+    [
+        ("https", "http://gw.test", True),
+        ("https", "https://gw.test", False),
+        ("http", "http://gw.test", False),
+        ("http", "https://gw.test", False),
+        ("https", None, False),
+    ],
+)
+def test_browser_and_proxy_must_agree_about_tls(
+    scheme: str, origin: str | None, is_mistake: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cookie for https that is set over http is dropped, without a word."""
+    assert (find_scheme_mistake({"scheme": scheme}, origin) is not None) is is_mistake
+    is_weak = (scheme, origin) == ("http", "https://gw.test")
+    assert ("GATEWAY_TRUSTED_PROXIES" in caplog.text) is is_weak

@@ -10,7 +10,7 @@ from gateway.web.auth.cookies import COOKIE
 from gateway.web.auth.viewers import OWNER
 from gateway.web.middleware.sites import is_foreign, is_same_host
 from tests.web.middleware.asking import ask_app
-from tests.web.running import TOKEN, idle, make_protected
+from tests.web.running import HTML, TOKEN, Running, idle, make_protected, post
 
 
 @pytest.mark.fault(25)
@@ -77,3 +77,33 @@ def test_a_link_from_elsewhere_is_welcome(
 )
 def test_origins(origin: str, host: str, expected: bool) -> None:
     assert is_same_host(origin, host) is expected
+
+
+def test_a_login_behind_a_proxy_that_changes_the_host_says_what_to_set(
+    protected: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {**HTML, "Origin": "https://gw.test:8510", "Sec-Fetch-Site": "same-origin"}
+    before = protected.context.logins.foreign
+    for _ in range(2):
+        answer = post(f"{protected.url}/login", data={"token": TOKEN}, headers=headers)
+        assert answer.status_code == 403
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "GATEWAY_ALLOWED_HOSTS" in answer.text
+        assert "gw.test" not in answer.text
+        assert "set-cookie" not in answer.headers
+    said = [each.getMessage() for each in caplog.records if "Origin" in each.getMessage()]
+    assert len(said) == 1
+    assert "https://gw.test:8510" in said[0]
+    assert "GATEWAY_ALLOWED_HOSTS" in said[0]
+    assert TOKEN not in caplog.text
+    assert protected.context.logins.foreign == before + 2
+    program = {"Origin": "https://gw.test:8510"}
+    answer = post(f"{protected.url}/watchlist", data={"add": "SPY"}, headers=program)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_another_site_is_told_nothing_of_settings(protected: Running) -> None:
+    headers = {**HTML, "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    answer = post(f"{protected.url}/login", data={"token": TOKEN}, headers=headers)
+    assert answer.status_code == 403
+    assert "GATEWAY" not in answer.text
