@@ -17,6 +17,7 @@ HEAD_ONLY = frozenset(
         "gateway.web.middleware.require_viewer",
         "gateway.web.middleware.security_headers",
         "starlette._exception_handler",
+        "starlette.middleware.body_limit",
         "starlette.middleware.errors",
     }
 )
