@@ -21,7 +21,7 @@ from gateway.errors import ConfigurationError
 from gateway.server.http_protocol import Connection, Limits
 from gateway.settings import Settings
 from gateway.web.auth.authenticator import Authenticator
-from gateway.web.sse.push import KeepRawSend
+from gateway.web.sse.direct import KeepRawSend
 
 logger = logging.getLogger(__name__)
 
@@ -211,8 +211,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Unlike uvicorn's own, which raises the signal again at the end: an orderly end is no
-        # death by signal. sse-starlette replaces uvicorn's own to set a flag for all servers of
-        # the process; it finds ours by `should_exit` alone.
+        # death by signal.
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True

@@ -1,7 +1,7 @@
 """`GET /events` and `GET /api/snapshot`: what a `curl -N` and a program see of the hub."""
 
 import re
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.streams.demand import TooManySymbols
 from gateway.streams.hub.hub import Hub, opening
 from gateway.streams.hub.position import Entry, count_data
+from gateway.streams.hub.sink import Attach
 from gateway.streams.hub.subscription import Subscription, subscription_for
 from gateway.streams.records import (
     DATA_TYPES,
@@ -26,18 +27,12 @@ from gateway.streams.records import (
     SnapshotEnd,
     Status,
 )
-from gateway.streams.sse import encode_frame, encode_retry
+from gateway.streams.sse import encode_frame
 from gateway.streams.symbols import parse_symbol, split_symbols
 from gateway.web.auth.authenticator import accounts_of
 from gateway.web.problem import Problem
-from gateway.web.sse.push import RAW_SEND, Attach, PushedStream
-from gateway.web.sse.stream import (
-    FULL_RETRY_MS,
-    EventStream,
-    choose_retry_ms,
-    encode_bye,
-    has_room,
-)
+from gateway.web.sse.response import EventStream, has_room
+from gateway.web.sse.retry import FULL_RETRY_MS, choose_retry_ms, encode_bye
 from gateway.web.state import Context
 
 Snapshot = Literal["true", "false", "only"]
@@ -192,70 +187,51 @@ async def _events(context: Context, request: Request) -> Response:
     )
     hub = context.hub
     if hub.closing is not None:
-        return EventStream(context, _refuse(context, encode_bye(hub.closing)), counted=False)
+        return _refuse(context, encode_bye(hub.closing))
     if not has_room(context, request.scope):
         context.streams_refused += 1
-        bye = encode_bye("full", FULL_RETRY_MS)
-        return EventStream(context, _refuse(context, bye), counted=False)
-    held = ExitStack()
+        return _refuse(context, encode_bye("full", FULL_RETRY_MS))
+    acquired = ExitStack()
     if query.symbols and query.snapshot != "only" and request.method != "HEAD":
         try:
-            held.enter_context(context.demand.acquire(query.symbols))
+            acquired.enter_context(context.demand.acquire(query.symbols))
         except TooManySymbols as error:
             raise _bad(query.symbols_parameter, str(error)) from None
-    if RAW_SEND in request.scope and query.rate is None and query.snapshot != "only":
-        return PushedStream(context, partial(_begin, context, query), on_close=held.close)
-    return EventStream(context, _stream(context, query), on_close=held.close)
+    return EventStream(context, partial(_begin, context, query), on_close=acquired.close)
 
 
-def _hello(context: Context, mode: Literal["snapshot", "resume", "live"]) -> bytes:
+def _refuse(context: Context, bye: bytes) -> Response:
+    """Return a stream that says why it ends: after an error status EventSource never comes back."""
+    statuses = b"".join(map(encode_frame, context.hub.statuses()))
+    first = _encode_hello(context, "live") + statuses + bye
+    return EventStream(context, lambda: (first, None), is_counted=False)
+
+
+def _encode_hello(
+    context: Context, mode: Literal["snapshot", "resume", "live"], retry_ms: int | None = None
+) -> bytes:
     heartbeat_s = context.settings.heartbeat_s
-    return encode_frame(Hello(epoch=context.hub.epoch, mode=mode, heartbeat_s=heartbeat_s))
+    hello = Hello(epoch=context.hub.epoch, mode=mode, heartbeat_s=heartbeat_s)
+    return encode_frame(hello, retry_ms=retry_ms)
 
 
-async def _refuse(context: Context, bye: bytes) -> AsyncGenerator[bytes, None]:
-    """A stream that says why it ends: EventSource would never come back after an error status."""
-    statuses = map(encode_frame, context.hub.statuses())
-    yield b"".join([_hello(context, "live"), *statuses, bye])
-
-
-def _open(context: Context, query: Query) -> tuple[bytes, int]:
-    """Everything that a stream begins with, and the cursor behind it."""
-    hub = context.hub
+def _begin(context: Context, query: Query) -> tuple[bytes, Attach | None]:
+    """Return what a stream begins with, and how it joins the hub if it goes on."""
+    hub, retry_ms = context.hub, choose_retry_ms()
     mode, entries, cursor = opening(hub, query.subscription, query.last_event_id)
-    frames = [encode_retry(choose_retry_ms())]
     if query.snapshot == "false" and mode == "snapshot":
-        frames.append(_hello(context, "live"))
+        frames = [_encode_hello(context, "live", retry_ms)]
         frames += [each.frame for each in entries if isinstance(each.record, Status)]
         if query.last_event_id is not None:
             frames.append(encode_frame(Gap(skipped=None, reason="resume")))
     else:
-        frames.append(_hello(context, mode))
+        frames = [_encode_hello(context, mode, retry_ms)]
         frames += [each.frame for each in entries]
         frames.append(encode_frame(SnapshotEnd(count=count_data(entries), mode=mode)))
-    return b"".join(frames), cursor
-
-
-def _begin(context: Context, query: Query) -> tuple[bytes, Attach]:
-    """What a pushed stream begins with, and how it joins the hub."""
-    beginning, cursor = _open(context, query)
-    return beginning, partial(context.hub.push, query.subscription, after=cursor)
-
-
-async def _stream(context: Context, query: Query) -> AsyncGenerator[bytes, None]:
-    hub = context.hub
-    beginning, cursor = _open(context, query)
-    if query.snapshot == "only":
-        yield beginning
-        return
-    subscriber = hub.subscribe(query.subscription, after=cursor, rate=query.rate)
-    try:
-        yield beginning
-        while (chunk := await subscriber.read()) is not None:
-            yield chunk
-        yield encode_bye(hub.closing or "shutdown")
-    finally:
-        subscriber.close()
+    attach: Attach = lambda sink: hub.subscribe(  # noqa: E731 - of this cursor
+        query.subscription, sink, after=cursor, rate=query.rate
+    )
+    return b"".join(frames), None if query.snapshot == "only" else attach
 
 
 async def _snapshot(context: Context, request: Request) -> Response:

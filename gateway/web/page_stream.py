@@ -4,8 +4,7 @@ check, call, render."""
 import asyncio
 import json
 import logging
-import random
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -29,15 +28,14 @@ from gateway.pages.layout import render_tree
 from gateway.pages.panel import Page
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.pages.rendering.cache import encode_message, render_partial
-from gateway.pages.rendering.live_page import LivePages, PageSubscriber
+from gateway.pages.rendering.live_page import LivePages
 from gateway.streams.demand import TooManySymbols
-from gateway.streams.records import Bye
-from gateway.streams.sse import encode_frame
+from gateway.streams.hub.sink import Attach, Sink, Source
 from gateway.web import watchlist
 from gateway.web.auth.authenticator import accounts_of
 from gateway.web.problem import Problem, local_path, root_path_of
-from gateway.web.sse.push import RAW_SEND, Attach, Handle, PushedStream
-from gateway.web.sse.stream import FULL_RETRY_MS, EventStream, has_room
+from gateway.web.sse.response import EventStream, has_room
+from gateway.web.sse.retry import FULL_RETRY_MS, Spread, encode_bye
 from gateway.web.state import Context
 
 logger = logging.getLogger(__name__)
@@ -45,7 +43,7 @@ logger = logging.getLogger(__name__)
 RETRY_MS = 250
 """How soon hx-sse tries again when a connection breaks, doubling from there."""
 
-BYE_RETRY_MS = (250, 1500)
+BYE_RETRY_MS: Spread = (250, 1500)
 """The same when the server says goodbye: spread, and still back within seconds."""
 
 PRIVATE = {"Cache-Control": "no-store"}
@@ -113,20 +111,25 @@ class Live:
         page = await self._find_view(request)
         context = self._context
         if context.hub.closing is not None:
-            return EventStream(context, _refuse(context.hub.closing), counted=False)
+            return self._refuse(context.hub.closing)
         if not has_room(context, request.scope):
             context.streams_refused += 1
-            reason = "This gateway has no room for another live page at the moment."
-            return EventStream(context, _refuse("full", reason), counted=False)
-        if RAW_SEND not in request.scope or request.method == "HEAD":
-            return EventStream(context, self._stream(request, page))
+            return self._refuse(
+                "full", "This gateway has no room for another live page at the moment."
+            )
+        if request.method == "HEAD":
+            return self._refuse("head")  # of which only the head is sent
         try:
-            followed = Followed(self, request, page)
+            stream = PageStream(self, request, page)
         except TooManySymbols as error:
-            return EventStream(context, _refuse_symbols(error), counted=False)
-        return PushedStream(
-            context, followed.begin, on_close=followed.close, say_bye=_encode_last_bye
-        )
+            return self._refuse("full", _explain(error))
+        return EventStream(context, stream.begin, on_close=stream.close, bye_retry_ms=BYE_RETRY_MS)
+
+    def _refuse(self, reason: str, notice: str = "") -> Response:
+        """Return a stream that says why it ends, and ends."""
+        first = _encode_notice(notice, RETRY_MS) if notice else b""
+        first += encode_bye(reason, FULL_RETRY_MS if reason == "full" else BYE_RETRY_MS)
+        return EventStream(self._context, lambda: (first, None), is_counted=False)
 
     async def _find_view(self, request: Request) -> Page:
         factory = self._library.get(request.path_params["view"])
@@ -313,26 +316,6 @@ class Live:
         query = f"{page.query}&{version}" if page.query else version
         return f"{root_path_of(request.scope)}/live/{page.name}?{query}"
 
-    async def _stream(self, request: Request, page: Page) -> AsyncGenerator[bytes, None]:
-        hub, accounts = self._context.hub, accounts_of(request)
-        beginning = self.begin(request, page)
-        while hub.closing is None:
-            try:
-                viewer: PageSubscriber = self.views.open(page, accounts)
-            except TooManySymbols as error:
-                async for refusal in _refuse_symbols(error):
-                    yield refusal
-                return
-            try:
-                yield beginning
-                while (chunk := await viewer.read()) is not None:
-                    yield chunk
-            finally:
-                viewer.close()
-            if hub.closing is None:  # the pages were read anew
-                page, beginning = await self.follow(request, page)
-        yield _encode_bye(hub.closing, BYE_RETRY_MS)
-
     def begin(self, request: Request, page: Page) -> bytes:
         """What a stream begins with, before the values."""
         # Whatever an earlier stream of this page had to say is over.
@@ -355,65 +338,54 @@ class Live:
         return new, _encode_notice("", RETRY_MS) + encode_message(self._render_anew(request, new))
 
 
-class Followed:
-    """A stream that its view writes to, and the next view when the pages were read anew."""
+class PageStream:
+    """The source of a page's stream: the page as it is now, and the next when its file changes."""
 
     def __init__(self, live: Live, request: Request, page: Page) -> None:
         """Raises: TooManySymbols, as `LivePages.open` does."""
         self._live = live
         self._request = request
         self._page = page
-        self._viewer = live.views.open(page, accounts_of(request))
+        self._subscriber = live.views.open(page, accounts_of(request))
         self._following: asyncio.Task[None] | None = None
+        self._refusal: str | None = None
 
     def begin(self) -> tuple[bytes, Attach]:
-        """The first bytes, and how to have more."""
+        """Return the first bytes, and how to join the page."""
         return self._live.begin(self._request, self._page), self._attach
 
-    def resume(self) -> None:
-        """Hand over what was missed."""
-        self._viewer.push(self._take, self._leave)
+    def resume_writing(self) -> None:
+        """Write what was missed while the sink was full."""
+        if self._refusal is not None:
+            self._sink.close(self._refusal)
+        else:
+            self._subscriber.write_to(self._sink, self._on_retired)
 
     def close(self) -> None:
-        """Leave the view; may be called twice."""
+        """Leave the page; may be called twice."""
         if self._following is not None:
             self._following.cancel()
-        self._viewer.close()
+        self._subscriber.close()
 
-    def _attach(self, take: Callable[[bytes], bool], end: Callable[[], None]) -> Handle:
-        self._take, self._end = take, end
-        self.resume()
+    def _attach(self, sink: Sink) -> Source:
+        self._sink = sink
+        self.resume_writing()
         return self
 
-    def _leave(self) -> None:
-        if self._live.is_closing:
-            self._end()
-            return
-        self._viewer.close()
-        self._following = asyncio.get_running_loop().create_task(self._follow(), name="next page")
+    def _on_retired(self) -> None:
+        self._subscriber.close()
+        loop = asyncio.get_running_loop()
+        self._following = loop.create_task(self._follow(), name="next page")
 
     async def _follow(self) -> None:
-        self._page, beginning = await self._live.follow(self._request, self._page)
+        self._page, first = await self._live.follow(self._request, self._page)
         try:
-            self._viewer = self._live.views.open(self._page, accounts_of(self._request))
+            self._subscriber = self._live.views.open(self._page, accounts_of(self._request))
         except TooManySymbols as error:
-            if self._take(_encode_notice(_explain(error), RETRY_MS)):
-                self._end()
-            return
-        if self._take(beginning):
-            self.resume()
-
-
-async def _refuse(reason: str, notice: str = "") -> AsyncGenerator[bytes, None]:
-    """A stream that says why it ends, and ends."""
-    if notice:
-        yield _encode_notice(notice, RETRY_MS)
-    yield _encode_bye(reason, FULL_RETRY_MS if reason == "full" else BYE_RETRY_MS)
-
-
-async def _refuse_symbols(error: TooManySymbols) -> AsyncGenerator[bytes, None]:
-    async for refusal in _refuse("full", _explain(error)):
-        yield refusal
+            self._refusal = "full"
+            first = _encode_notice(_explain(error), RETRY_MS)
+        if self._sink.write(first):
+            self.resume_writing()
 
 
 def _explain(error: TooManySymbols) -> str:
@@ -423,15 +395,6 @@ def _explain(error: TooManySymbols) -> str:
 def _encode_notice(text: str, retry_ms: int) -> bytes:
     # htmx 4.0.1 ignores a `retry:` that stands alone, and keeps one for all later connections.
     return b"retry: %d\n" % retry_ms + encode_message(render_partial("notice", str(escape(text))))
-
-
-def _encode_bye(reason: str, spread_ms: tuple[int, int]) -> bytes:
-    retry_ms = random.randint(*spread_ms)
-    return b"retry: %d\n" % retry_ms + encode_frame(Bye(reason=reason, retry_ms=retry_ms))
-
-
-def _encode_last_bye(reason: str) -> bytes:
-    return _encode_bye(reason, BYE_RETRY_MS)
 
 
 def _sentence(text: str) -> str:

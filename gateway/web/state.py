@@ -32,6 +32,7 @@ class Context:
     streams: int = 0
     streams_opened: int = 0
     streams_evicted: int = 0
+    streams_cut: int = 0
     streams_refused: int = 0
     loop_lag_s: float = 0.0
 

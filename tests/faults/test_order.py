@@ -16,7 +16,7 @@ from gateway.clock import Clock
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.hub.hub import Hub, opening
 from gateway.streams.hub.position import BEGINNING, StreamPosition, parse_event_id
-from gateway.streams.hub.subscribers import Pushed
+from gateway.streams.hub.subscribers import Subscriber
 from gateway.streams.hub.subscription import subscription_for
 from gateway.streams.records import QuoteUpdate, Record
 from tests.faults.trial import Trial
@@ -47,7 +47,7 @@ class Client:
     last_event_id: str = ""
     is_full: bool = False
     is_writing: bool = False
-    pushed: Pushed | None = None
+    subscriber: Subscriber | None = None
     mode: str = "snapshot"
     ids: list[tuple[int, int]] = field(default_factory=list)
     """Of this connection."""
@@ -69,9 +69,12 @@ class Client:
             self.proved = {}
         self.prices = dict(self.proved)
         self.look(b"".join(entry.frame for entry in entries))
-        self.pushed = hub.push(ALL, self.take, lambda: None, after=cursor)
+        self.subscriber = hub.subscribe(ALL, self, after=cursor)
 
-    def take(self, chunk: bytes) -> bool:
+    def close(self, reason: str) -> None:
+        """Nothing to do: the hubs are never closed."""
+
+    def write(self, chunk: bytes) -> bool:
         assert not self.is_writing
         self.look(chunk)
         self.is_writing = self.is_full
@@ -79,14 +82,14 @@ class Client:
 
     def drain(self) -> None:
         self.is_full = False
-        if self.is_writing and self.pushed is not None:
+        if self.is_writing and self.subscriber is not None:
             self.is_writing = False
-            self.pushed.resume()
+            self.subscriber.resume_writing()
 
     def leave(self) -> None:
-        if self.pushed is not None:
-            self.pushed.close()
-            self.pushed = None
+        if self.subscriber is not None:
+            self.subscriber.close()
+            self.subscriber = None
 
     def look(self, chunk: bytes) -> None:
         for event in self.parser.feed(chunk):
@@ -169,7 +172,7 @@ class World:
 
     def join(self, one: int, two: int) -> None:
         """A client comes, or one that had left comes back."""
-        gone = [each for each in self.clients if each.pushed is None]
+        gone = [each for each in self.clients if each.subscriber is None]
         client = gone[two % len(gone)] if gone else Client(self.hubs[0])
         if client not in self.clients:
             self.clients.append(client)
@@ -198,7 +201,7 @@ class World:
             hub.flush()
         last = {symbol: int(quote.last or 0) for symbol, quote in self.newest.items()}
         for client in self.clients:
-            if client.pushed is not None:
+            if client.subscriber is not None:
                 client.drain()
                 assert client.prices == last
             client.leave()

@@ -32,9 +32,9 @@ from gateway.streams.records import (
     encode,
     format_time,
 )
-from gateway.streams.sse import encode_frame, encode_retry
+from gateway.streams.sse import encode_frame
 from gateway.streams.topics import NOBODY, Topic, balance_topic, market_topic, status_topic
-from tests.sse import Event, Parser, parse
+from tests.sse import Parser, parse
 from tests.streams.samples import make_balance, make_quote, make_status, make_trade
 
 HOSTILE = st.text(st.characters(exclude_categories=["Cs"])) | st.text(
@@ -152,12 +152,12 @@ def test_records_cannot_be_changed() -> None:
     assert msgspec.structs.replace(record, stale=True).stale
 
 
-def test_retry_dispatches_nothing() -> None:
+def test_a_reconnection_time_travels_in_the_block_of_an_event() -> None:
+    frame = encode_frame(Hello(epoch="k3f9", mode="live", heartbeat_s=15), retry_ms=3417)
+    assert frame.startswith(b"retry: 3417\nevent: hello\ndata: {")
     parser = Parser()
-    assert parser.feed(encode_retry(3417)) == []
-    assert parser.retry == 3417
-    assert parser.is_between_events
-    assert parse(encode_retry(5) + b"data: x\n\n") == [Event("message", "x", None, 5)]
+    (event,) = parser.feed(frame)
+    assert (event.event, event.retry, parser.retry) == ("hello", 3417, 3417)
 
 
 @given(

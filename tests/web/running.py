@@ -163,16 +163,16 @@ def open_gateway(
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event as a browser would dispatch it, or a bare `retry:`."""
+    """One event as a browser would dispatch it, and the `retry:` in its block."""
 
-    event: str | None
+    event: str
     id: str | None
     retry: int | None
     data: Any
 
     @property
     def kind(self) -> str:
-        return str(self.event)
+        return self.event
 
 
 def parse_frames(stream: bytes) -> list[Frame]:
@@ -193,12 +193,10 @@ def _parse_block(block: str) -> Frame:
         assert name in {"event", "id", "retry", "data"}, line
         assert name not in fields, line
         fields[name] = value
-    if "data" not in fields:
-        assert fields.keys() == {"retry"}
-        return Frame(None, None, int(fields["retry"]), None)
     data = json.loads(fields["data"], parse_float=Decimal, parse_constant=_refuse_constant)
     assert data["type"] == fields["event"]
-    return Frame(fields["event"], fields.get("id"), None, data)
+    retry = int(fields["retry"]) if "retry" in fields else None
+    return Frame(fields["event"], fields.get("id"), retry, data)
 
 
 def _refuse_constant(name: str) -> None:

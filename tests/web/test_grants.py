@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.streams.hub.hub import Hub, opening
-from gateway.streams.hub.subscribers import Pushed
+from gateway.streams.hub.subscribers import Subscriber
 from gateway.web.api import parse_query
 from gateway.web.auth.authenticator import (
     ACCESS_CHANGED,
@@ -53,13 +53,24 @@ class Stream:
 
     granted: frozenset[str] | None
     accounts_seen: set[str]
-    pushed: Pushed | None = None
+    subscriber: Subscriber | None = None
     is_blocked: bool = False
     is_over: bool = False
 
 
 def accounts_in(chunk: bytes) -> set[str]:
     return {each.decode() for each in re.findall(rb'"account":"(\w+)"', chunk)}
+
+
+class Sink:
+    """Passes on what it is written, and that it is closed."""
+
+    def __init__(self, write: Callable[[bytes], bool], end: Callable[[], None]) -> None:
+        self.write = write
+        self._end = end
+
+    def close(self, reason: str) -> None:
+        self._end()
 
 
 class Play:
@@ -104,14 +115,14 @@ class Play:
 
         def end() -> None:
             stream.is_over = True
-            if stream.pushed is not None:
-                stream.pushed.close()
+            if stream.subscriber is not None:
+                stream.subscriber.close()
             release()
 
         _, entries, cursor = opening(self.hub, query.subscription, last_event_id)
         self.look(stream, b"".join(entry.frame for entry in entries))
-        take: Callable[[bytes], bool] = lambda chunk: self.look(stream, chunk)  # noqa: E731
-        stream.pushed = self.hub.push(query.subscription, take, end, after=cursor)
+        sink = Sink(lambda chunk: self.look(stream, chunk), end)
+        stream.subscriber = self.hub.subscribe(query.subscription, sink, after=cursor)
 
     def resume(self, one: int, two: int) -> None:
         self.open(one, two, f"e-{two}")
@@ -128,14 +139,14 @@ class Play:
         if self.streams:
             stream = self.streams[one % len(self.streams)]
             stream.is_blocked = not stream.is_blocked
-            if not stream.is_blocked and not stream.is_over and stream.pushed is not None:
-                stream.pushed.resume()
+            if not stream.is_blocked and not stream.is_over and stream.subscriber is not None:
+                stream.subscriber.resume_writing()
 
     def close(self, one: int, two: int) -> None:
         if self.streams:
             stream = self.streams.pop(one % len(self.streams))
-            if stream.pushed is not None:
-                stream.pushed.close()
+            if stream.subscriber is not None:
+                stream.subscriber.close()
 
     def look(self, stream: Stream, chunk: bytes) -> bool:
         assert not stream.is_over, "a frame after the end"

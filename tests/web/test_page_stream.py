@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from gateway.web.sse import push
+from gateway.web.sse import direct
 from gateway.web.watchlist import COOKIE
 from tests.pages.reading import Message, Node, parse_html, parse_messages, parse_partials
 from tests.waiting import eventually_sync, scaled
@@ -191,7 +191,6 @@ def test_streams_leave_nothing_behind(fresh: Running) -> None:
     with Stream(fresh, "/live/home?symbols=SPY") as stream:
         stream.read_until("SPY")
     eventually_sync(lambda: fresh.context.streams == 0)
-    # A first stream starts the watcher of sse-starlette, which stays.
     tasks = eventually_sync(fresh.count_tasks)
     for _ in range(20):
         with Stream(fresh, "/live/home?symbols=SPY") as stream:
@@ -210,11 +209,12 @@ def test_streams_are_written_to_without_a_task_each(fresh: Running) -> None:
             assert fresh.count_tasks() == tasks + 1, "uvicorn's, for the request"
 
 
-@pytest.mark.parametrize("is_supported", [True, False])
-def test_both_ways_of_writing_say_the_same(
-    monkeypatch: pytest.MonkeyPatch, is_supported: bool
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_both_ways_to_the_server_say_the_same(
+    monkeypatch: pytest.MonkeyPatch, is_direct: bool
 ) -> None:
-    monkeypatch.setattr(push, "IS_SUPPORTED", is_supported)
+    if not is_direct:
+        monkeypatch.setattr(direct, "HEAD_ONLY", frozenset())
     with open_gateway() as gateway:
         stream = Stream(gateway, "/live/home?symbols=SPY")
         stream.read_until("waiting…")

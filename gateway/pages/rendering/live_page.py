@@ -30,6 +30,7 @@ from gateway.pages.rendering.cache import (
 from gateway.pages.rendering.ticker import TICK_S, Ticker
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
+from gateway.streams.hub.sink import Sink
 from gateway.streams.topics import Topic
 
 LINGER_S = 2.0
@@ -128,19 +129,18 @@ class LivePage:
         """Whether its page was described anew, and every viewer is to open that one."""
         self.hold = hold
         self.shared = Channel([each for each in page.panels if not each.is_private], sources)
-        self.pushed: dict[PageSubscriber, None] = {}
-        """Those who are written to and have taken everything so far; a dict for its order."""
+        self.ready: dict[PageSubscriber, None] = {}
+        """Those whose sink can take more and who have everything so far; a dict for its order."""
         self._private_panels = [each for each in page.panels if each.is_private]
         self._private: dict[Accounts, _Private] = {}
         self._sources = sources
         self._views = views
-        self._changed = asyncio.Event()
         self._closer: asyncio.TimerHandle | None = None
 
     @property
-    def is_closing(self) -> bool:
-        """Whether the hub closes or the page is another now, and every viewer is to leave."""
-        return self.is_retired or self._sources.hub.closing is not None
+    def closing(self) -> str | None:
+        """Why the hub closes; None while it does not."""
+        return self._sources.hub.closing
 
     def join(self, accounts: Accounts) -> "PageSubscriber":
         """A viewer who is behind everything; close it when done."""
@@ -174,15 +174,10 @@ class LivePage:
             self._closer = None
 
     def retire(self) -> None:
-        """End every viewer's reading."""
+        """Send every subscriber on to the page that takes this one's place."""
         self.is_retired = True
-        self._changed.set()
-        for viewer in list(self.pushed):
-            viewer.resume()
-
-    async def wait(self) -> None:
-        """Return after the next tick that changed something, or when the view closes."""
-        await self._changed.wait()
+        for subscriber in list(self.ready):
+            subscriber.resume_writing()
 
     def work(self, tick: int) -> Iterator[None]:
         """Render what changed and tell the viewers, with pauses."""
@@ -193,42 +188,75 @@ class LivePage:
             for private in list(self._private.values()):
                 yield from private.channel.work(tick, self._views.accounts(private.accounts))
         yield
-        if self.is_closing or before != [each.seq for each in channels]:
-            self._changed.set()
-            self._changed = asyncio.Event()
-            yield from self._push()
+        if self.closing is not None or self.is_retired or before != [each.seq for each in channels]:
+            yield from self._deliver()
 
-    def _push(self) -> Iterator[None]:
+    def _deliver(self) -> Iterator[None]:
         chunks: Chunks = {}
-        # A copy: who takes a chunk may leave, and who cannot take another is set aside.
-        for number, viewer in enumerate(list(self.pushed)):
-            viewer.hand_over(chunks)
+        # A copy: a sink may close its subscriber, and a full one is set aside.
+        for number, subscriber in enumerate(list(self.ready)):
+            subscriber.deliver(chunks)
             if number % VIEWERS_AT_A_TIME == VIEWERS_AT_A_TIME - 1:
                 chunks.clear()  # there may be a newer message after a pause
                 yield
 
 
 class PageSubscriber:
-    """One open stream of a view: two cursors. It is read from, or written to after `push`."""
+    """One open stream of a page: two cursors, and the sink that `write_to` names.
+
+    It is among the page's `ready` while the sink can take more.
+    """
 
     def __init__(self, view: LivePage, private: _Private) -> None:
         self._view = view
         self._private = private
         self._cursors = (-1, -1)
-        self._take: Callable[[bytes], bool] = lambda chunk: False
-        self._end: Callable[[], None] = lambda: None
+        self._sink: Sink | None = None
+        self._on_retired: Callable[[], None] = lambda: None
         self.closed = False
 
-    async def read(self) -> bytes | None:
-        """What brings this viewer up to date, never empty; None when the hub or the view closes."""
-        while not self._view.is_closing:
-            if chunk := self.take({}):
-                return chunk
-            await self._view.wait()
-        return None
+    def show_everything(self) -> str:
+        """Return the partials of all that this viewer may see, for a request that ends."""
+        return self._view.shared.show_everything() + self._private.channel.show_everything()
 
-    def take(self, chunks: "Chunks") -> bytes:
-        """What brings this viewer up to date, empty if it is; `chunks` keeps it for the next."""
+    def write_to(self, sink: Sink, on_retired: Callable[[], None]) -> None:
+        """Write everything to a sink, and from then on what changes.
+
+        `on_retired` is called when another page takes this one's place; nothing more is written.
+        """
+        self._sink, self._on_retired = sink, on_retired
+        self.resume_writing()
+
+    def resume_writing(self) -> None:
+        """Write what was missed while the sink was full, then wait for the next tick."""
+        if not self.closed:
+            self._view.ready[self] = None
+            self.deliver({})
+
+    def deliver(self, chunks: "Chunks") -> None:
+        """Write what is new, or end; `chunks` keeps what was made for the next."""
+        view, sink = self._view, self._sink
+        if sink is None or self not in view.ready:
+            return
+        closing = view.closing
+        if closing is not None:
+            del view.ready[self]
+            sink.close(closing)
+        elif view.is_retired:
+            del view.ready[self]
+            self._on_retired()
+        elif (chunk := self._read(chunks)) and not sink.write(chunk):
+            view.ready.pop(self, None)
+
+    def close(self) -> None:
+        """Leave the page; may be called twice."""
+        if not self.closed:
+            self.closed = True
+            self._view.ready.pop(self, None)
+            self._view.leave(self._private)
+
+    def _read(self, chunks: "Chunks") -> bytes:
+        """Return what brings this subscriber up to date; empty if it is."""
         shared, private = self._view.shared, self._private.channel
         key = (self._private, *self._cursors)
         chunk = chunks.get(key)
@@ -236,40 +264,6 @@ class PageSubscriber:
             chunk = chunks[key] = shared.after(key[1]) + private.after(key[2])
         self._cursors = (shared.seq, private.seq)
         return chunk
-
-    def show_everything(self) -> str:
-        """The partials of all that this viewer may see, for who asks once and does not listen."""
-        return self._view.shared.show_everything() + self._private.channel.show_everything()
-
-    def push(self, take: Callable[[bytes], bool], end: Callable[[], None]) -> "PageSubscriber":
-        """Have the view write to `take` from now on; see `Hub.push`, whose promises hold here too.
-
-        `end` is called when the hub or the view closes.
-        """
-        self._take, self._end = take, end
-        self.resume()
-        return self
-
-    def resume(self) -> None:
-        """Take what was missed, then wait for the next tick."""
-        if not self.closed:
-            self._view.pushed[self] = None
-            self.hand_over({})
-
-    def hand_over(self, chunks: "Chunks") -> None:
-        """Write what is new, or the end."""
-        if self._view.is_closing:
-            self._view.pushed.pop(self, None)
-            self._end()
-        elif self in self._view.pushed and (chunk := self.take(chunks)) and not self._take(chunk):
-            self._view.pushed.pop(self, None)
-
-    def close(self) -> None:
-        """Leave the view; may be called twice."""
-        if not self.closed:
-            self.closed = True
-            self._view.pushed.pop(self, None)
-            self._view.leave(self._private)
 
 
 Chunks = dict[tuple[_Private, int, int], bytes]

@@ -6,13 +6,14 @@ share their chunks, and one flush tick coalesces a burst.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Literal
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.streams.hub.log import Log
 from gateway.streams.hub.position import Entry, StreamPosition, make_position, parse_event_id
-from gateway.streams.hub.subscribers import Pushed, Subscriber
+from gateway.streams.hub.sink import Sink
+from gateway.streams.hub.subscribers import Subscriber
 from gateway.streams.hub.subscription import Group, Subscription
 from gateway.streams.latest import LatestValues
 from gateway.streams.records import Record, Status
@@ -164,56 +165,41 @@ class Hub(LatestValues):
     def subscribe(
         self,
         subscription: Subscription,
+        sink: Sink,
         *,
         after: int | None = None,
         rate: float | None = None,
     ) -> Subscriber:
-        """A cursor behind `after` (default: the newest record); close it when done.
+        """Write to a sink what comes behind `after` (default: the newest record); close it later.
 
-        `rate` is the most updates a second for each key; the newest wins, on the trailing edge.
+        `rate` is the most updates a second for each topic; the newest wins, on the trailing edge.
         """
         group = self._join(subscription)
         cursor = self.seq if after is None else after
-        return Subscriber(self._log, group, cursor, rate, self._leave)
-
-    def push(
-        self,
-        subscription: Subscription,
-        take: Callable[[bytes], bool],
-        end: Callable[[], None],
-        *,
-        after: int,
-    ) -> Pushed:
-        """A cursor behind `after` whose chunks the hub hands to `take`; close it when done.
-
-        `take` must not wait: False says that the chunk was taken but that it is still being
-        written; nothing more comes until `Pushed.resume`. `end` is called when the hub closes.
-        """
-        group = self._join(subscription)
-        pushed = Pushed(self._log, group, after, take, end, self._leave)
-        pushed.resume()
-        return pushed
+        subscriber = Subscriber(self._log, group, sink, cursor, rate, self._leave)
+        subscriber.resume_writing()
+        return subscriber
 
     def close(self, reason: str) -> None:
-        """End every stream: `Subscriber.read` returns None from now on, `Pushed.end` is called."""
+        """End every stream: each sink is closed, or is so when it is not full any more."""
         self._log.closing = reason
         for group in list(self._groups.values()):
-            group.wake(0)
-            ended, group.pushed = group.pushed, {}  # nothing may follow their goodbye
-            for pushed in ended:
-                pushed.end()
+            ended = [*group.ready, *group.paced]
+            group.ready, group.paced = {}, {}  # nothing may follow their `bye`
+            for subscriber in ended:
+                subscriber.sink.close(reason)
 
-    def _push(self, group: Group, begin: int) -> None:
-        """Hand the group's chunk to all who wait for it; nothing of theirs lies before `begin`."""
+    def _deliver(self, group: Group, begin: int) -> None:
+        """Write the group's chunk to all that are ready; nothing of theirs lies before `begin`."""
         chunk, head = self._log.read(group, begin)
-        # A copy: who takes a chunk may leave, and who cannot take another is set aside.
-        for pushed in list(group.pushed):
-            if pushed.cursor > begin:  # came after the last flush, with a snapshot of its own
-                own, pushed.cursor = self._log.read(group, pushed.cursor)
+        # A copy: a sink may close its subscriber, and a full one is set aside.
+        for subscriber in list(group.ready):
+            if subscriber.cursor > begin:  # joined after the last flush, with its own snapshot
+                own, subscriber.cursor = self._log.read(group, subscriber.cursor)
             else:
-                own, pushed.cursor = chunk, head
-            if own and not pushed.take(own):
-                group.pushed.pop(pushed, None)
+                own, subscriber.cursor = chunk, head
+            if own and not subscriber.closed and not subscriber.sink.write(own):
+                group.ready.pop(subscriber, None)
 
     def _schedule_flush(self) -> None:
         try:
@@ -229,19 +215,21 @@ class Hub(LatestValues):
             loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Hand everything published so far to those who wait for it."""
+        """Deliver everything published so far to every subscriber whose sink is not full."""
         self._flush_scheduled = False
         self._last_flush_s = self._now_s()
         begin, dirty = self._log.flush()
         kinds = {topic.kind for topic in dirty or ()}
         for group in list(self._groups.values()):
             group.chunks.clear()
-            if not group.waiter and not group.pushed:
+            if not group.ready and not group.paced:
                 continue
             if dirty is None or group.matches_any(dirty, kinds):
-                group.wake(begin)
-                if group.pushed:
-                    self._push(group, begin)
+                if group.ready:
+                    self._deliver(group, begin)
+                for subscriber in list(group.paced):
+                    if subscriber in group.paced:  # else an earlier sink has closed it
+                        subscriber.follow(begin)
 
     def _join(self, subscription: Subscription) -> Group:
         group = self._groups.get(subscription)

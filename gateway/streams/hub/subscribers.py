@@ -1,35 +1,40 @@
-"""Places in the log: who reads by itself, and who is written to."""
+"""A subscriber: a cursor in the log, and the sink that gets what comes behind it."""
 
 import asyncio
 from collections.abc import Callable
 
 from gateway.streams.hub.log import Log
-from gateway.streams.hub.position import CONTROL_TYPES, Entry
+from gateway.streams.hub.position import CONTROL_TYPES
+from gateway.streams.hub.sink import Sink
 from gateway.streams.hub.subscription import Group
-
-RATE_SLICE_S = 0.25
-"""How long a reader with a rate sleeps at most before it looks again."""
 
 
 class Subscriber:
-    """One open stream: a cursor. See `Hub` for what it promises."""
+    """One open stream. See `Hub` for what it promises.
+
+    It is among its group's `ready` while its sink can take more, and among its `paced` if it has a
+    rate. A subscriber whose sink is full is in neither until `resume_writing`.
+    """
 
     __slots__ = (
+        "_controls_seen",
         "_due_s",
         "_group",
         "_interval_s",
-        "_is_waiting",
+        "_is_behind",
         "_leave",
         "_log",
-        "_told",
+        "_timer",
         "closed",
         "cursor",
+        "sink",
     )
 
     def __init__(
         self,
         log: Log,
         group: Group,
+        sink: Sink,
         cursor: int,
         rate: float | None,
         leave: Callable[[Group], None],
@@ -39,121 +44,95 @@ class Subscriber:
         self._leave = leave
         self._interval_s = 1.0 / rate if rate else 0.0
         self._due_s = float("-inf")
-        self._told = cursor
-        self._is_waiting = False
+        self._controls_seen = cursor
+        self._is_behind = False
+        self._timer: asyncio.TimerHandle | None = None
+        self.sink = sink
         self.cursor = cursor
         self.closed = False
 
-    async def read(self) -> bytes | None:
-        """The next frames as one chunk, never empty; None when the hub or this one is closed."""
-        log, group = self._log, self._group
-        while log.closing is None and not self.closed:
-            if log.flushed > self.cursor:
-                if self._interval_s:
-                    chunk = self._read_at_rate()
-                else:
-                    chunk, self.cursor = log.read(group, self.cursor)
-                if chunk:
-                    return chunk
-            if log.flushed > self.cursor:
-                # In slices, so that a slow rate holds up neither a status nor a shutdown.
-                await asyncio.sleep(min(self._due_s - log.now_s(), RATE_SLICE_S))
+    def resume_writing(self) -> None:
+        """Write what was missed while the sink was full, then wait for the next flush."""
+        log = self._log
+        while not self.closed:
+            if log.closing is not None:
+                self.sink.close(log.closing)
+                return
+            if log.flushed <= self.cursor:
+                break
+            if self._interval_s:
+                if log.now_s() < self._due_s:
+                    chunk = self._read_controls()
+                    if chunk and not self.sink.write(chunk):
+                        return
+                    break
+                chunk = self._read_newest()
             else:
-                await self._wait_for_flush()
-        return None
-
-    def _read_at_rate(self) -> bytes:
-        """Statuses and heartbeats at once, the newest of everything else when it is due."""
-        log, told = self._log, self._told
-        if log.now_s() < self._due_s:
-            entries = [each for each in log.controls if told < each.seq <= log.flushed]
-            self._told = log.flushed
-        else:
-            newest, _, self.cursor = log.changed_after(self.cursor, self._group)
-            self._told = self.cursor
-            entries = [
-                each for each in newest if each.seq > told or each.topic.kind not in CONTROL_TYPES
-            ]
-            if any(each.topic.kind not in CONTROL_TYPES for each in entries):
-                self._due_s = log.now_s() + self._interval_s
-        return b"".join([entry.frame for entry in entries])
-
-    async def read_entries(self) -> list[Entry] | None:
-        """The newest changed entries, one per key, in order; None as for `read`.
-
-        For readers that make something else of the records than frames.
-        """
-        log = self._log
-        while log.closing is None and not self.closed:
-            if log.flushed > self.cursor:
-                newest, _, self.cursor = log.changed_after(self.cursor, self._group)
-                if newest:
-                    return newest
-            await self._wait_for_flush()
-        return None
-
-    def close(self) -> None:
-        """Leave the hub, and end a read that waits; may be called twice."""
-        if not self.closed:
-            self.closed = True
-            if self._is_waiting:
-                self._group.wake(0)  # the others, who have missed nothing, wait again
-            self._leave(self._group)
-
-    async def _wait_for_flush(self) -> None:
-        group = self._group
-        if group.waiter is None:
-            group.waiter = asyncio.get_running_loop().create_future()
-        self._is_waiting = True
-        try:
-            # Shielded, because the future is everybody's: one cancelled reader must not wake the
-            # rest.
-            begin = await asyncio.shield(group.waiter)
-        finally:
-            self._is_waiting = False
-        # Whoever waited has read all that matched before this flush. Without this step a reader
-        # of a quiet symbol would fall out of the history of the busy ones and scan every key.
-        self.cursor = max(self.cursor, begin)
-
-
-class Pushed:
-    """One open stream that the hub writes to by itself; see `Hub.push` and what `Hub` promises."""
-
-    __slots__ = ("_group", "_leave", "_log", "closed", "cursor", "end", "take")
-
-    def __init__(
-        self,
-        log: Log,
-        group: Group,
-        cursor: int,
-        take: Callable[[bytes], bool],
-        end: Callable[[], None],
-        leave: Callable[[Group], None],
-    ) -> None:
-        self._log = log
-        self._group = group
-        self._leave = leave
-        self.cursor = cursor
-        self.take = take
-        self.end = end
-        self.closed = False
-
-    def resume(self) -> None:
-        """Take what was missed, then wait for the next flush."""
-        log = self._log
-        if log.closing is not None:
-            self.end()
-            return
-        while not self.closed and log.flushed > self.cursor:
-            chunk, self.cursor = log.read(self._group, self.cursor)
-            if chunk and not self.take(chunk):
+                chunk, self.cursor = log.read(self._group, self.cursor)
+            if chunk and not self.sink.write(chunk):
                 return
         if not self.closed:
-            self._group.pushed[self] = None
+            self._wait()
+
+    def follow(self, begin: int) -> None:
+        """Write what a flush has for a subscriber with a rate, whose sink is not full.
+
+        Nothing of its group lies between the last flush that it saw and `begin`.
+        """
+        del self._group.paced[self]
+        if not self._is_behind:  # else what lies behind the cursor is still to be written
+            self.cursor = max(self.cursor, begin)
+        self.resume_writing()
 
     def close(self) -> None:
         """Leave the hub; may be called twice."""
         if not self.closed:
             self.closed = True
-            self._group.pushed.pop(self, None)
+            self._stop_timer()
+            self._group.ready.pop(self, None)
+            self._group.paced.pop(self, None)
             self._leave(self._group)
+
+    def _wait(self) -> None:
+        if not self._interval_s:
+            self._group.ready[self] = None
+            return
+        self._group.paced[self] = None
+        self._stop_timer()
+        self._is_behind = self._log.flushed > self.cursor
+        if self._is_behind:
+            delay_s = self._due_s - self._log.now_s()
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_due)
+
+    def _on_due(self) -> None:
+        self._timer = None
+        if self in self._group.paced:  # else its sink is full, and resumes it
+            del self._group.paced[self]
+            self.resume_writing()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _read_controls(self) -> bytes:
+        """Return the control events since the last time; data is not due yet."""
+        log, seen = self._log, self._controls_seen
+        self._controls_seen = log.flushed
+        return b"".join([each.frame for each in log.controls if seen < each.seq <= log.flushed])
+
+    def _read_newest(self) -> bytes:
+        """Return the newest of everything, and control events not yet seen."""
+        log, seen = self._log, self._controls_seen
+        newest, _, self.cursor = log.changed_after(self.cursor, self._group)
+        self._controls_seen = self.cursor
+        frames, has_data = [], False
+        for each in newest:
+            if each.topic.kind not in CONTROL_TYPES:
+                has_data = True
+            elif each.seq <= seen:
+                continue
+            frames.append(each.frame)
+        if has_data:
+            self._due_s = log.now_s() + self._interval_s
+        return b"".join(frames)

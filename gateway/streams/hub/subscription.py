@@ -1,6 +1,5 @@
 """What a subscriber is to see, and all who are to see the same as one group."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from gateway.streams.records import ACCOUNT_TYPES, DEFAULT_TYPES, MARKET_TYPES
 from gateway.streams.topics import Topic, balance_topic, list_market_topics
 
 if TYPE_CHECKING:
-    from gateway.streams.hub.subscribers import Pushed
+    from gateway.streams.hub.subscribers import Subscriber
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -25,7 +24,7 @@ class Subscription(msgspec.Struct, frozen=True):
     accounts: frozenset[str] | None = None
 
     def matches(self, topic: Topic) -> bool:
-        """Whether a record of this topic belongs to it."""
+        """Say whether a record of this topic belongs to it."""
         if topic.kind in CONTROL_TYPES:
             return True
         if topic.kind not in self.types:
@@ -41,7 +40,7 @@ def subscription_for(
     symbols: Iterable[str] | None = None,
     accounts: Iterable[str] | None = None,
 ) -> Subscription:
-    """A subscription in canonical form, so that equal wishes share one group and its bytes."""
+    """Return a subscription in canonical form, so that equal ones share a group and its bytes."""
     return Subscription(
         types=types,
         symbols=None if symbols is None or not types & MARKET_TYPES else frozenset(symbols),
@@ -50,9 +49,9 @@ def subscription_for(
 
 
 class Group:
-    """All subscribers of one subscription: they share one waiter, one key set and the chunks."""
+    """All subscribers of one subscription: they share the topics that match, and the chunks."""
 
-    __slots__ = ("chunks", "kinds", "members", "pushed", "subscription", "topics", "waiter")
+    __slots__ = ("chunks", "kinds", "members", "paced", "ready", "subscription", "topics")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
@@ -71,20 +70,14 @@ class Group:
         self.kinds = frozenset(kinds)
         self.topics = frozenset(topics)
         self.chunks: dict[int, tuple[bytes, int]] = {}
-        self.waiter: asyncio.Future[int] | None = None
-        # Those who have taken everything up to the last flush; a dict for its order.
-        self.pushed: dict[Pushed, None] = {}
+        # Those whose sink can take more, without a rate and with one; dicts for their order.
+        self.ready: dict[Subscriber, None] = {}
+        self.paced: dict[Subscriber, None] = {}
 
     def matches(self, topic: Topic) -> bool:
-        """Whether a record of this topic belongs to it."""
+        """Say whether a record of this topic belongs to it."""
         return topic in self.topics or topic.kind in self.kinds
 
     def matches_any(self, topics: set[Topic], kinds: set[str]) -> bool:
-        """Whether one of these topics, which are of these kinds, belongs to it."""
+        """Say whether one of these topics, which are of these kinds, belongs to it."""
         return not (self.kinds.isdisjoint(kinds) and self.topics.isdisjoint(topics))
-
-    def wake(self, begin: int) -> None:
-        """Wake the waiting; nothing of theirs lies between their cursor and `begin`."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(begin)
-        self.waiter = None

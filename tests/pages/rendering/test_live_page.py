@@ -83,8 +83,29 @@ def world() -> World:
     return make_world()
 
 
+class OneChunk:
+    """The sink of a client that reads once; full from then on."""
+
+    def __init__(self) -> None:
+        self.result: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+    def write(self, chunk: bytes) -> bool:
+        self.result.set_result(chunk)
+        return False
+
+    def close(self, reason: str = "") -> None:
+        self.result.set_result(None)
+
+
+async def pull(viewer: PageSubscriber) -> bytes | None:
+    """The next chunk; None when the hub closes or the page is retired."""
+    sink = OneChunk()
+    viewer.write_to(sink, sink.close)
+    return await sink.result
+
+
 async def read(viewer: PageSubscriber) -> bytes:
-    chunk = await asyncio.wait_for(viewer.read(), 5)
+    chunk = await asyncio.wait_for(pull(viewer), 5)
     assert chunk is not None
     return chunk
 
@@ -416,24 +437,32 @@ async def test_a_tick_comes_by_itself() -> None:
 
 
 class Socket:
-    """Takes chunks until it is full, as a `PushedStream` does."""
+    """Takes chunks until it is full, as an `EventStream` does."""
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self.ends = 0
         self.is_full = False
 
-    def take(self, chunk: bytes) -> bool:
+    def write(self, chunk: bytes) -> bool:
         self.chunks.append(chunk)
         return not self.is_full
 
-    def end(self) -> None:
+    def close(self, reason: str) -> None:
         self.ends += 1
+
+    def on_retired(self) -> None:
+        self.ends += 1
+
+    def open(self, world: World) -> PageSubscriber:
+        viewer = world.open("SPY")
+        viewer.write_to(self, self.on_retired)
+        return viewer
 
 
 async def test_a_tick_writes_the_same_bytes_to_all_viewers(world: World) -> None:
     sockets = [Socket() for _ in range(200)]
-    viewers = [world.open("SPY").push(each.take, each.end) for each in sockets]
+    viewers = [each.open(world) for each in sockets]
     reader = world.open("SPY")
     tasks = asyncio.all_tasks()
     world.hub.publish(make_quote("SPY", "7.00"))
@@ -448,37 +477,37 @@ async def test_a_tick_writes_the_same_bytes_to_all_viewers(world: World) -> None
     assert asyncio.all_tasks() == tasks
     for viewer in [*viewers, reader]:
         viewer.close()
-    assert not viewers[0]._view.pushed
+    assert not viewers[0]._view.ready
 
 
 async def test_who_is_full_gets_nothing_until_it_resumes_and_then_the_newest(world: World) -> None:
     slow, fast = Socket(), Socket()
-    viewers = [world.open("SPY").push(each.take, each.end) for each in (slow, fast)]
+    viewers = [each.open(world) for each in (slow, fast)]
     slow.is_full = True
     for price in ("1.00", "2.00", "3.00"):
         world.hub.publish(make_quote("SPY", price))
         world.tick()
     assert len(slow.chunks) == 2, "the first of them was taken, and is being written"
     slow.is_full = False
-    viewers[0].resume()
+    viewers[0].resume_writing()
     assert len(slow.chunks) == 3
     assert b"3.00" in slow.chunks[2]
     assert b"2.00" not in slow.chunks[2]
-    viewers[0].resume()
+    viewers[0].resume_writing()
     assert len(slow.chunks) == 3
     world.hub.publish(make_quote("SPY", "4.00"))
     world.tick()
     assert slow.chunks[-1] == fast.chunks[-1]
     for viewer in viewers:
         viewer.close()
-        viewer.resume()
+        viewer.resume_writing()
     assert len(slow.chunks) == 4
 
 
 @pytest.mark.parametrize("is_full", [False, True])
 async def test_a_closing_hub_ends_who_is_written_to(world: World, is_full: bool) -> None:
     socket = Socket()
-    viewer = world.open("SPY").push(socket.take, socket.end)
+    viewer = socket.open(world)
     socket.is_full = is_full
     world.hub.publish(make_quote("SPY", "7.00"))
     world.tick()
@@ -486,14 +515,14 @@ async def test_a_closing_hub_ends_who_is_written_to(world: World, is_full: bool)
     world.tick()
     if is_full:
         assert socket.ends == 0, "not in the middle of a chunk"
-        viewer.resume()
+        viewer.resume_writing()
     assert socket.ends == 1
     viewer.close()
 
 
 async def test_pages_read_anew_end_who_is_written_to_at_once(world: World) -> None:
     socket = Socket()
-    viewer = world.open("SPY").push(socket.take, socket.end)
+    viewer = socket.open(world)
     world.views.retire()
     assert socket.ends == 1
     viewer.close()
@@ -564,12 +593,12 @@ async def test_an_error_in_a_panel_does_not_stop_the_ticks(
 async def test_a_closing_hub_ends_every_viewer(world: World) -> None:
     viewer = world.open("SPY")
     await read(viewer)
-    reading = asyncio.create_task(viewer.read())
+    reading = asyncio.create_task(pull(viewer))
     await asyncio.sleep(0)
     world.hub.close("shutdown")
     world.tick()
     assert await asyncio.wait_for(reading, 5) is None
-    assert await viewer.read() is None
+    assert await pull(viewer) is None
     viewer.close()
 
 

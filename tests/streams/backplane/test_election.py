@@ -73,12 +73,16 @@ async def test_a_hand_over_lets_the_viewers_see_nothing(valkey: Valkey) -> None:
             await until(lambda: valkey.redis.exists("{gateway}:2:standby"))
             seen: list[bytes] = []
 
-            def take(chunk: bytes) -> bool:
-                seen.append(chunk)
-                return True
+            class Viewer:
+                def write(self, chunk: bytes) -> bool:
+                    seen.append(chunk)
+                    return True
+
+                def close(self, reason: str) -> None:
+                    seen.append(reason.encode())
 
             everything = Subscription(types=DATA_TYPES)
-            viewer = web.hub.push(everything, take, lambda: None, after=web.hub.seq)
+            viewer = web.hub.subscribe(everything, Viewer())
             first.leader.stop()
             await until(lambda: second.is_upstream)
             assert (first.is_upstream, second.is_leading) == (True, False)

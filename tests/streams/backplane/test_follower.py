@@ -16,6 +16,7 @@ from gateway.streams.hub.position import BEGINNING, Entry, StreamPosition
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.records import DATA_TYPES
 from gateway.streams.topics import market_topic
+from tests.streams.pulling import Puller
 from tests.streams.replicating import open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, find_port, open_valkey
@@ -193,7 +194,7 @@ async def test_who_falls_out_of_the_stream_reads_the_newest(
     await feed.publish(make_status(), make_quote("SPY", 1), make_quote("GONE", 1), EpochComplete())
     async with open_web(valkey.url) as web:
         await until(web.is_fresh)
-        follower = web.hub.subscribe(ALL)
+        follower = Puller(web.hub, ALL)
         # In one step, so that it cannot keep up: what it would read next is trimmed.
         await feed.publish()
         await until(lambda: web.hub.last_event_id == "1000-5")
@@ -223,7 +224,7 @@ async def test_nothing_is_lost_over_a_connection_that_breaks(
     await feed.publish(make_status(), make_quote("SPY", 1), EpochComplete())
     async with open_web(valkey.url) as web:
         await until(web.is_fresh)
-        follower = web.hub.subscribe(ALL)
+        follower = Puller(web.hub, ALL)
         quotes = [make_quote("SPY", number) for number in range(2, 1800)]
         with running_pause(valkey):
             publishing = asyncio.create_task(feed.publish(*quotes))

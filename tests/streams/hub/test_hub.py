@@ -24,7 +24,6 @@ from gateway.clock import Clock
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.hub.hub import Hub, Mode, opening
 from gateway.streams.hub.position import StreamPosition, count_data, parse_event_id
-from gateway.streams.hub.subscribers import Subscriber
 from gateway.streams.hub.subscription import Subscription, subscription_for
 from gateway.streams.records import (
     DATA_TYPES,
@@ -38,6 +37,7 @@ from gateway.streams.records import (
 from gateway.streams.topics import Topic, balance_topic, market_topic, status_topic
 from tests.faults.trial import Trial
 from tests.sse import parse
+from tests.streams.pulling import Puller
 from tests.streams.samples import make_balance, make_quote, make_status, make_trade, topic_of
 from tests.streams.virtual_time import VirtualLoop, run
 from tests.waiting import scaled
@@ -84,7 +84,7 @@ async def turn(times: int = 5) -> None:
 class Reader:
     """A client and all that it was told, checked against what was published."""
 
-    subscriber: Subscriber
+    subscriber: Puller
     subscription: Subscription
     rate: float | None
     position: int
@@ -194,7 +194,10 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        self.hub.flush()
+        async def flush() -> None:
+            self.hub.flush()
+
+        self.loop.run_until_complete(flush())
 
     @rule(seconds=st.sampled_from([0.0, 0.003, 0.02, 0.3, 1.5, 3.0]))
     def wait(self, seconds: float) -> None:
@@ -261,7 +264,7 @@ class HubMachine(RuleBasedStateMachine):
         assert state == {key: as_json(record) for key, (_, record) in newest.items()}
         assert cursor == len(self.records)
         reader = Reader(
-            subscriber=self.hub.subscribe(subscription, after=cursor, rate=rate),
+            subscriber=Puller(self.hub, subscription, after=cursor, rate=rate),
             subscription=subscription,
             rate=rate,
             position=cursor,
@@ -287,7 +290,7 @@ class HubMachine(RuleBasedStateMachine):
     def read_in_the_middle_of_a_tick(self, index: int, symbols: list[str], flushed: int) -> None:
         """Part of what was published is flushed when a reader comes for it, part is not."""
         self.mixed_ticks(symbols[:flushed])
-        self.hub.flush()
+        self.flush()
         self.mixed_ticks(symbols[flushed:])
         self.read(index)
 
@@ -405,7 +408,7 @@ class HubMachine(RuleBasedStateMachine):
         keys = [body["type"] + subject(body) for seq, body in frames if seq is not None]
         assert len(keys) == len(set(keys))
         if keys:
-            now_s = reader.subscriber._due_s - 1 / reader.rate
+            now_s = reader.subscriber.subscriber._due_s - 1 / reader.rate
             assert now_s >= reader.last_data_s + 1 / reader.rate - 1e-6
             reader.last_data_s = now_s
 
@@ -476,7 +479,7 @@ def test_equal_subscriptions_share_one_object() -> None:
     async def scenario() -> None:
         hub = make_hub()
         subscribers = [
-            hub.subscribe(subscription_for(symbols=symbols))
+            Puller(hub, subscription_for(symbols=symbols))
             for symbols in (["SPY", "QQQ"], ["QQQ", "SPY"], {"SPY", "QQQ"})
         ]
         for number in range(3):
@@ -498,7 +501,7 @@ def test_equal_subscriptions_share_one_object() -> None:
 def test_a_chunk_ends_where_the_flush_did() -> None:
     async def scenario() -> None:
         hub = make_hub(tick_s=10.0)
-        subscriber = hub.subscribe(everything())
+        subscriber = Puller(hub, everything())
         hub.publish(make_quote("SPY", 1))
         hub.flush()
         hub.publish(make_quote("SPY", 2))
@@ -516,7 +519,7 @@ def test_a_chunk_ends_where_the_flush_did() -> None:
 def test_a_quiet_symbol_beside_busy_ones_has_no_gap(is_waiting: bool) -> None:
     async def scenario() -> None:
         hub = make_hub(history_events=4)
-        subscriber = hub.subscribe(subscription_for(symbols=["SPY"]))
+        subscriber = Puller(hub, subscription_for(symbols=["SPY"]))
         reading = asyncio.create_task(subscriber.read()) if is_waiting else None
         await turn()
         for number in range(40):
@@ -535,7 +538,7 @@ def test_a_quiet_symbol_beside_busy_ones_has_no_gap(is_waiting: bool) -> None:
 def test_a_burst_larger_than_history_within_one_tick_hides_nothing() -> None:
     async def scenario() -> None:
         hub = make_hub(history_events=4)
-        subscriber = hub.subscribe(subscription_for(symbols=["SPY"]))
+        subscriber = Puller(hub, subscription_for(symbols=["SPY"]))
         reading = asyncio.create_task(subscriber.read())
         await turn()
         hub.publish(make_quote("SPY", 1))
@@ -562,7 +565,7 @@ def test_a_burst_larger_than_history_within_one_tick_hides_nothing() -> None:
 def test_a_slow_reader_gets_the_newest_and_is_told_how_many_it_missed() -> None:
     async def scenario() -> None:
         hub = make_hub(max_lag_s=2.0)
-        slow = hub.subscribe(subscription_for(symbols=["SPY", "QQQ"]))
+        slow = Puller(hub, subscription_for(symbols=["SPY", "QQQ"]))
         for number in range(5):
             hub.publish(make_quote("SPY", number))
             hub.publish(make_quote("/ESZ26:XCME", number))
@@ -584,7 +587,7 @@ def test_a_slow_reader_gets_the_newest_and_is_told_how_many_it_missed() -> None:
 def test_a_reader_is_not_slow_because_others_symbols_are_old() -> None:
     async def scenario() -> None:
         hub = make_hub(max_lag_s=2.0)
-        subscriber = hub.subscribe(subscription_for(symbols=["SPY"]))
+        subscriber = Puller(hub, subscription_for(symbols=["SPY"]))
         hub.publish(make_quote("QQQ", 1))
         await asyncio.sleep(10)
         hub.publish(make_quote("SPY", 1))
@@ -601,7 +604,7 @@ def test_a_reader_is_not_slow_because_others_symbols_are_old() -> None:
 def test_a_missed_heartbeat_is_no_gap() -> None:
     async def scenario() -> None:
         hub = make_hub(max_lag_s=2.0)
-        subscriber = hub.subscribe(subscription_for(symbols=["SPY"]))
+        subscriber = Puller(hub, subscription_for(symbols=["SPY"]))
         for number in range(4):
             hub.publish(Heartbeat(timestamp=number))
             await asyncio.sleep(15)
@@ -616,7 +619,7 @@ def test_a_missed_heartbeat_is_no_gap() -> None:
 def test_what_was_forgotten_unread_is_a_gap_when_history_rolled_over() -> None:
     async def scenario() -> None:
         hub = make_hub(history_events=4)
-        subscriber = hub.subscribe(everything())
+        subscriber = Puller(hub, everything())
         hub.publish(make_quote("SPY", 1))
         hub.forget(["SPY", "never seen"])
         for number in range(10):
@@ -636,7 +639,7 @@ def test_rate_spaces_updates_and_keeps_the_last_of_a_burst() -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         hub = make_hub()
-        subscriber = hub.subscribe(subscription_for(symbols=["SPY"]), rate=4)
+        subscriber = Puller(hub, subscription_for(symbols=["SPY"]), rate=4)
         got = []
 
         async def read() -> None:
@@ -666,7 +669,7 @@ def test_rate_holds_up_neither_heartbeat_nor_status() -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         hub = make_hub()
-        subscriber = hub.subscribe(subscription_for(symbols=["SPY"]), rate=0.01)
+        subscriber = Puller(hub, subscription_for(symbols=["SPY"]), rate=0.01)
         hub.publish(make_quote("SPY", 1))
         hub.publish(make_status("feed", "1"))
         chunk = await subscriber.read()
@@ -699,7 +702,7 @@ def test_rate_holds_up_neither_heartbeat_nor_status() -> None:
 def test_close_ends_every_read_at_once(rate: float | None, is_behind: bool) -> None:
     async def scenario() -> None:
         hub = make_hub()
-        subscriber = hub.subscribe(subscription_for(symbols=["SPY"]), rate=rate)
+        subscriber = Puller(hub, subscription_for(symbols=["SPY"]), rate=rate)
         hub.publish(make_quote("SPY", 1))
         assert await subscriber.read()
         if is_behind:
@@ -707,16 +710,16 @@ def test_close_ends_every_read_at_once(rate: float | None, is_behind: bool) -> N
             if not rate:
                 assert await subscriber.read()
         reading = asyncio.create_task(subscriber.read())
-        entries = hub.subscribe(everything())
-        waiting = asyncio.create_task(entries.read_entries())
+        entries = Puller(hub, everything())
+        waiting = asyncio.create_task(entries.read())
         await asyncio.sleep(1)
         hub.close("shutdown")
         async with asyncio.timeout(0.3):
             assert await reading is None
             assert await waiting is None
-        late = hub.subscribe(everything())
+        late = Puller(hub, everything())
         assert await late.read() is None
-        assert await late.read_entries() is None
+        assert await late.read() is None
         for each in (subscriber, entries, late):
             each.close()
         assert hub.subscribers == 0
@@ -728,9 +731,9 @@ def test_close_ends_every_read_at_once(rate: float | None, is_behind: bool) -> N
 def test_closing_one_ends_its_read_and_no_other(rate: float | None) -> None:
     async def scenario() -> None:
         hub = make_hub()
-        one, two, three = (hub.subscribe(everything(), rate=rate) for _ in range(3))
+        one, two, three = (Puller(hub, everything(), rate=rate) for _ in range(3))
         reading = [asyncio.create_task(one.read()), asyncio.create_task(two.read())]
-        waiting = asyncio.create_task(three.read_entries())
+        waiting = asyncio.create_task(three.read())
         await turn()
         one.close()
         async with asyncio.timeout(0.3):
@@ -753,9 +756,9 @@ def test_a_gap_reaches_all_who_follow_and_nobody_later() -> None:
     async def scenario() -> None:
         clock = Clock(monotonic_s=asyncio.get_running_loop().time)
         hub = FollowerHub(history_events=8, clock=clock)
-        quick = hub.subscribe(subscription_for(symbols=["SPY"]))
-        rated = hub.subscribe(subscription_for(symbols=["SPY"]), rate=0.01)
-        slow = hub.subscribe(subscription_for(symbols=["QQQ"]))
+        quick = Puller(hub, subscription_for(symbols=["SPY"]))
+        rated = Puller(hub, subscription_for(symbols=["SPY"]), rate=0.01)
+        slow = Puller(hub, subscription_for(symbols=["QQQ"]))
         hub.publish(make_quote("SPY", 1))
         assert await quick.read()
         assert await rated.read()
@@ -773,7 +776,7 @@ def test_a_gap_reaches_all_who_follow_and_nobody_later() -> None:
             hub.publish(make_quote("SPY", number))
         hub.publish(make_quote("QQQ", 1))
         hub.flush()
-        slow.cursor = 0
+        slow.subscriber.cursor = 0
         chunk = await slow.read()
         assert chunk is not None
         assert b'"skipped":null,"reason":"slow"' in chunk
@@ -786,7 +789,7 @@ def test_a_gap_reaches_all_who_follow_and_nobody_later() -> None:
 def test_a_cancelled_reader_neither_wakes_nor_ends_the_others() -> None:
     async def scenario() -> None:
         hub = make_hub()
-        subscribers = [hub.subscribe(everything()) for _ in range(3)]
+        subscribers = [Puller(hub, everything()) for _ in range(3)]
         first, second, third = (asyncio.create_task(each.read()) for each in subscribers)
         await turn()
         first.cancel()
@@ -806,30 +809,11 @@ def test_a_cancelled_reader_neither_wakes_nor_ends_the_others() -> None:
     run(scenario())
 
 
-def test_read_entries_gives_the_newest_of_each_key_in_order() -> None:
-    async def scenario() -> None:
-        hub = make_hub()
-        subscriber = hub.subscribe(subscription_for(symbols=["SPY", "QQQ"]))
-        hub.publish(make_quote("/ESZ26:XCME", 1))
-        await turn()
-        waiting = asyncio.create_task(subscriber.read_entries())
-        await asyncio.sleep(1)
-        assert not waiting.done()
-        for symbol in ("SPY", "QQQ", "SPY"):
-            hub.publish(make_quote(symbol, hub.seq))
-        entries = await waiting
-        assert entries
-        assert [(each.seq, each.topic.subject) for each in entries] == [(3, "QQQ"), (4, "SPY")]
-        subscriber.close()
-
-    run(scenario())
-
-
 def test_the_first_event_goes_out_at_once_and_a_burst_waits_for_the_tick() -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         hub = make_hub(tick_s=0.05)
-        subscriber = hub.subscribe(everything())
+        subscriber = Puller(hub, everything())
         begin_s = loop.time()
         hub.publish(make_quote("SPY", 1))
         assert await subscriber.read()
@@ -850,7 +834,7 @@ def test_what_is_published_before_the_loop_runs_is_not_lost() -> None:
     hub.publish(make_quote("SPY", 1))
 
     async def scenario() -> None:
-        subscriber = hub.subscribe(everything(), after=0)
+        subscriber = Puller(hub, everything(), after=0)
         hub.publish(make_quote("SPY", 2))
         chunk = await subscriber.read()
         assert chunk
@@ -946,7 +930,7 @@ def test_a_group_matches_what_its_subscription_matches(data: st.DataObject) -> N
         accounts=data.draw(st.none() | st.sets(subjects)),
     )
     hub = Hub(epoch=EPOCH)
-    subscriber = hub.subscribe(subscription)
+    subscriber = Puller(hub, subscription)
     (group,) = hub._groups.values()
     kinds = st.sampled_from(sorted(DATA_TYPES | CONTROL))
     topics = data.draw(st.sets(st.builds(topic_of, kinds, subjects), max_size=6))
@@ -970,8 +954,8 @@ def test_a_wish_for_nothing_matches_nothing() -> None:
 def test_memory_is_bounded_by_history_and_keys() -> None:
     async def scenario() -> None:
         hub = make_hub(history_events=16)
-        stalled = [hub.subscribe(everything()) for _ in range(50)]
-        busy = hub.subscribe(subscription_for(symbols=["SPY"]))
+        stalled = [Puller(hub, everything()) for _ in range(50)]
+        busy = Puller(hub, subscription_for(symbols=["SPY"]))
         for number in range(2_000):
             hub.publish(make_quote(f"S{number}", number))
             hub.publish(make_quote("SPY", number))

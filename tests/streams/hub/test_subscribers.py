@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.clock import Clock
 from gateway.streams.hub.hub import Hub, opening
-from gateway.streams.hub.subscribers import Pushed
+from gateway.streams.hub.subscribers import Subscriber
 from gateway.streams.hub.subscription import Subscription, subscription_for
 from gateway.streams.records import DEFAULT_TYPES
 from tests.faults.trial import Trial
@@ -30,23 +30,23 @@ class Sink:
         self.ends = 0
         _, entries, cursor = opening(hub, subscription, None)
         self.begin = b"".join(entry.frame for entry in entries)
-        self.pushed: Pushed = hub.push(subscription, self.take, self.end, after=cursor)
+        self.subscriber: Subscriber = hub.subscribe(subscription, self, after=cursor)
 
-    def take(self, chunk: bytes) -> bool:
+    def write(self, chunk: bytes) -> bool:
         assert chunk
-        assert not self.is_writing, "handed a chunk while the last one is being written"
+        assert not self.is_writing, "written to while the last one is being written"
         self.chunks.append(chunk)
         self.is_writing = self.is_full
         return not self.is_full
 
-    def end(self) -> None:
+    def close(self, reason: str) -> None:
         self.ends += 1
 
     def drain(self) -> None:
         self.is_full = False
         if self.is_writing:
             self.is_writing = False
-            self.pushed.resume()
+            self.subscriber.resume_writing()
 
     def seen(self) -> list[tuple[int, str, Any]]:
         """Sequence, symbol and price of every quote, in the order of arrival."""
@@ -113,7 +113,7 @@ def check_streams(steps: list[Step], history: int) -> None:
             elif action == "drain":
                 sink.drain()
             else:
-                sink.pushed.close()
+                sink.subscriber.close()
                 sinks.remove((subscription, sink))
     hub.flush()
     for _, sink in sinks:
@@ -126,8 +126,8 @@ def check_streams(steps: list[Step], history: int) -> None:
         newest = {symbol: price for _, symbol, price in seen}
         assert newest == {symbol: last[symbol] for symbol in wanted if symbol in last}
     for _, sink in sinks:
-        sink.pushed.close()
-        sink.pushed.close()
+        sink.subscriber.close()
+        sink.subscriber.close()
     assert hub.subscribers == 0
 
 
@@ -140,7 +140,7 @@ def test_equal_subscribers_get_the_same_bytes() -> None:
     [first], [second], [third] = (sink.chunks for sink in sinks)
     assert first is second is third
     for sink in sinks:
-        sink.pushed.close()
+        sink.subscriber.close()
 
 
 def test_a_full_socket_holds_one_chunk_and_nobody_else_up() -> None:
@@ -154,8 +154,8 @@ def test_a_full_socket_holds_one_chunk_and_nobody_else_up() -> None:
     assert len(fast.chunks) == 100
     slow.drain()
     assert slow.seen()[-1] == fast.seen()[-1]
-    slow.pushed.close()
-    fast.pushed.close()
+    slow.subscriber.close()
+    fast.subscriber.close()
 
 
 def test_a_slow_reader_is_told_of_what_it_missed() -> None:
@@ -171,7 +171,7 @@ def test_a_slow_reader_is_told_of_what_it_missed() -> None:
     events = parse(b"".join(sink.chunks))
     assert [event.event for event in events] == ["quote_update", "gap", "quote_update"]
     assert '"skipped":8' in events[1].data
-    sink.pushed.close()
+    sink.subscriber.close()
 
 
 def test_closing_ends_all_at_once_or_when_they_can_take_it() -> None:
@@ -190,21 +190,21 @@ def test_closing_ends_all_at_once_or_when_they_can_take_it() -> None:
     late = Sink(hub, Subscription())
     assert late.ends == 1
     for sink in (ready, slow, late):
-        sink.pushed.close()
+        sink.subscriber.close()
     assert hub.subscribers == 0
 
 
 def test_who_leaves_during_a_round_disturbs_nobody() -> None:
     hub = Hub(epoch=EPOCH)
     sinks = [Sink(hub, Subscription(types=DEFAULT_TYPES)) for _ in range(3)]
-    take = sinks[0].take
+    write = sinks[0].write
 
     def leave(chunk: bytes) -> bool:
-        sinks[1].pushed.close()
-        sinks[0].pushed.close()
-        return take(chunk)
+        sinks[1].subscriber.close()
+        sinks[0].subscriber.close()
+        return write(chunk)
 
-    sinks[0].pushed.take = leave
+    sinks[0].write = leave  # type: ignore[method-assign]
     hub.publish(make_quote("SPY", 1))
     hub.flush()
     assert len(sinks[2].chunks) == 1
@@ -212,5 +212,5 @@ def test_who_leaves_during_a_round_disturbs_nobody() -> None:
     hub.publish(make_quote("SPY", 2))
     hub.flush()
     assert [len(sink.chunks) for sink in sinks] == [1, len(sinks[1].chunks), 2]
-    sinks[2].pushed.close()
+    sinks[2].subscriber.close()
     assert hub.subscribers == 0

@@ -39,6 +39,7 @@ from gateway.streams.upstream.market_data import (
 from gateway.streams.upstream.supervisor import MAX_RESTARTS, StageFailed
 from gateway.streams.upstream.upstream import Upstream
 from tests.simulation import Simulator
+from tests.streams.pulling import Puller
 from tests.streams.running import running
 from tests.waiting import eventually, scaled
 
@@ -174,14 +175,12 @@ async def test_a_cut_feed_is_told_and_mended(simulator: Simulator, cut: dict[str
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
         stale_seen: list[Status] = []
-        subscriber = up.hub.subscribe(Subscription())
+        subscriber = Puller(up.hub, Subscription())
 
         async def watch() -> None:
-            while entries := await subscriber.read_entries():
+            while records := await subscriber.read_records():
                 stale_seen.extend(
-                    e.record
-                    for e in entries
-                    if isinstance(e.record, Status) and e.record.upstream == "feed"
+                    each for each in records if isinstance(each, Status) and each.upstream == "feed"
                 )
 
         watcher = asyncio.create_task(watch())

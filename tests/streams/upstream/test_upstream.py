@@ -13,6 +13,7 @@ from gateway.streams.records import MarketRecord, QuoteUpdate, Record, Status
 from gateway.streams.topics import status_topic
 from tests.faults.trial import Trial
 from tests.simulation import Simulator
+from tests.streams.pulling import Puller
 from tests.streams.running import Running, running
 from tests.waiting import eventually
 
@@ -27,14 +28,14 @@ async def unauthorized(simulator: Simulator) -> int:
 
 async def longest_gap_s(up: Running, lives: int) -> float:
     """The longest time between two quotes over so many token lives."""
-    subscriber = up.hub.subscribe(subscription_for(types=frozenset({"quote_update"})))
+    subscriber = Puller(up.hub, subscription_for(types=frozenset({"quote_update"})))
     end_s = time.monotonic() + lives * LIFE_S
     last_s, longest_s = time.monotonic(), 0.0
     try:
         while last_s < end_s:
-            entries = await subscriber.read_entries()
-            assert entries is not None
-            if any(isinstance(each.record, QuoteUpdate) for each in entries):
+            records = await subscriber.read_records()
+            assert records is not None
+            if any(isinstance(each, QuoteUpdate) for each in records):
                 now_s = time.monotonic()
                 longest_s, last_s = max(longest_s, now_s - last_s), now_s
     finally:

@@ -1,4 +1,4 @@
-"""The pushed stream: hand-driven sends with a server made of futures, then a real one."""
+"""The response with a server made of futures, directly and through middleware; then a real one."""
 
 import asyncio
 import logging
@@ -10,25 +10,31 @@ import pytest
 from starlette.types import Message
 
 from gateway.app import create_context
+from gateway.streams.hub.sink import Attach
 from gateway.streams.hub.subscription import subscription_for
-from gateway.web.sse.push import RAW_SEND, Attach, PushedStream, _Rest
+from gateway.streams.records import Hello
+from gateway.streams.sse import encode_frame
+from gateway.web.sse.direct import RAW_SEND, RawSend
+from gateway.web.sse.response import EventStream
 from gateway.web.state import Context
 from tests.waiting import eventually, eventually_sync
 from tests.web.running import Frame, make_quote, make_settings, open_gateway, parse_frames
 
-BEGINNING = b"retry: 2345\n\n"
+BEGINNING = encode_frame(Hello(epoch="k3f9", mode="live", heartbeat_s=15), retry_ms=2345)
 SPY = subscription_for(symbols=["SPY"])
 
 
 class Server:
     """A server's side of one request, whose socket is full while `gate` is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_direct: bool = True) -> None:
+        self.is_direct = is_direct
         self.sent: list[Message] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.revoked = asyncio.Event()
         self.error: Exception | None = None
+        self.fills_after_head = False
 
     async def send(self, message: Message) -> None:
         if self.error is not None:
@@ -36,6 +42,8 @@ class Server:
         if not self.gate.is_set():
             await self.gate.wait()
         self.sent.append(message)
+        if self.fills_after_head and message["type"] == "http.response.start":
+            self.gate.clear()
         if not message.get("more_body", True):
             self.revoked.set()
 
@@ -51,11 +59,22 @@ class Server:
     def frames(self) -> list[Frame]:
         """What followed the beginning."""
         first, *rest = parse_frames(self.body)
-        assert first.retry == 2345
+        assert (first.event, first.retry) == ("hello", 2345)
         return rest
 
-    def scope(self, method: str = "GET") -> dict[str, Any]:
-        return {"type": "http", "method": method, RAW_SEND: self.send}
+    async def call(self, stream: EventStream, *, method: str = "GET") -> None:
+        """Serve the stream as uvicorn would, or as seen through somebody's middleware."""
+        scope: dict[str, Any] = {"type": "http", "method": method}
+        if not self.is_direct:
+            await stream(scope, self.receive, self.send)
+            return
+        raw_send = scope[RAW_SEND] = RawSend(self.send)
+        await stream(scope, self.receive, raw_send)
+
+
+@pytest.fixture(params=[True, False], ids=["direct", "through"])
+def server(request: pytest.FixtureRequest) -> Server:
+    return Server(is_direct=request.param)
 
 
 @pytest.fixture
@@ -64,7 +83,7 @@ def context() -> Context:
 
 
 def begin(context: Context) -> tuple[bytes, Attach]:
-    return BEGINNING, partial(context.hub.push, SPY, after=context.hub.seq)
+    return BEGINNING, partial(context.hub.subscribe, SPY, after=context.hub.seq)
 
 
 def publish(context: Context, *prices: str) -> None:
@@ -74,15 +93,17 @@ def publish(context: Context, *prices: str) -> None:
 
 
 def start(context: Context, server: Server, **options: Any) -> "asyncio.Task[None]":
-    stream = PushedStream(context, partial(begin, context), **options)
-    return asyncio.create_task(stream(server.scope(), server.receive, server.send))
+    stream = EventStream(context, partial(begin, context), **options)
+    return asyncio.create_task(server.call(stream))
 
 
 def count_tasks() -> int:
     return len(asyncio.all_tasks())
 
 
-async def test_what_is_published_is_sent_before_flush_returns(context: Context) -> None:
+async def test_what_is_published_is_sent_before_flush_returns_and_without_a_task(
+    context: Context,
+) -> None:
     server = Server()
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
@@ -96,8 +117,9 @@ async def test_what_is_published_is_sent_before_flush_returns(context: Context) 
     assert (context.hub.subscribers, context.streams) == (0, 0)
 
 
-async def test_a_full_socket_costs_one_task_and_catches_up(context: Context) -> None:
-    server = Server()
+async def test_a_full_socket_costs_one_task_and_catches_up(
+    context: Context, server: Server
+) -> None:
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
     server.gate.clear()
@@ -115,16 +137,10 @@ async def test_a_full_socket_costs_one_task_and_catches_up(context: Context) -> 
     assert context.hub.subscribers == 0
 
 
-async def test_a_socket_full_from_the_start(context: Context) -> None:
-    server = Server()
-    stream = PushedStream(context, partial(begin, context))
-    server.gate.clear()
-    shut = server.send
-
-    async def send(message: Message) -> None:
-        server.sent.append(message)  # the head gets through
-
-    task = asyncio.create_task(stream(server.scope() | {RAW_SEND: shut}, server.receive, send))
+async def test_a_socket_full_from_the_start(context: Context, server: Server) -> None:
+    stream = EventStream(context, partial(begin, context))
+    server.fills_after_head = True
+    task = asyncio.create_task(server.call(stream))
     await eventually(lambda: server.sent)
     publish(context, "1.25")
     assert context.hub.subscribers == 0
@@ -135,21 +151,19 @@ async def test_a_socket_full_from_the_start(context: Context) -> None:
     await task
 
 
-async def test_closing_says_bye_and_ends(context: Context) -> None:
-    server = Server()
+async def test_closing_says_bye_and_ends(context: Context, server: Server) -> None:
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
     context.hub.close("shutdown")
     await task
-    [retry, bye] = server.frames
-    assert retry.retry == bye.data["retry_ms"]
+    [bye] = server.frames
+    assert bye.retry == bye.data["retry_ms"]
     assert (bye.kind, bye.data["reason"]) == ("bye", "shutdown")
     assert server.sent[-1]["more_body"] is False
     assert context.hub.subscribers == 0
 
 
-async def test_closing_while_a_chunk_is_being_written(context: Context) -> None:
-    server = Server()
+async def test_closing_while_a_chunk_is_being_written(context: Context, server: Server) -> None:
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
     server.gate.clear()
@@ -157,13 +171,14 @@ async def test_closing_while_a_chunk_is_being_written(context: Context) -> None:
     context.hub.close("shutdown")
     server.gate.set()
     await task
-    assert [frame.event for frame in server.frames] == ["quote_update", None, "bye"]
+    assert [frame.event for frame in server.frames] == ["quote_update", "bye"]
     assert server.sent[-1]["more_body"] is False
 
 
-async def test_the_end_is_said_once_however_slowly_it_is_read(context: Context) -> None:
-    """Every send suspends: the chunk, the goodbye and the end of the response."""
-    server = Server()
+async def test_the_end_is_said_once_however_slowly_it_is_read(
+    context: Context, server: Server
+) -> None:
+    """Every send suspends: the chunk and the end of the response."""
     shut = server.send
 
     async def send(message: Message) -> None:
@@ -171,38 +186,83 @@ async def test_the_end_is_said_once_however_slowly_it_is_read(context: Context) 
         await asyncio.sleep(0)
         await shut(message)
 
-    stream = PushedStream(context, partial(begin, context))
-    scope = server.scope() | {RAW_SEND: send}
-    task = asyncio.create_task(stream(scope, server.receive, server.send))
+    server.send = send  # type: ignore[method-assign]
+    task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
     publish(context, "1.25")
     context.hub.close("shutdown")
     await task
-    assert [frame.event for frame in server.frames] == ["quote_update", None, "bye"]
+    assert [frame.event for frame in server.frames] == ["quote_update", "bye"]
     assert [each.get("more_body") for each in server.sent].count(False) == 1
     await eventually(lambda: not [t for t in asyncio.all_tasks() if "write" in t.get_name()])
 
 
+async def test_a_stream_that_ends_with_its_beginning(context: Context, server: Server) -> None:
+    await server.call(EventStream(context, lambda: (BEGINNING, None), is_counted=False))
+    assert server.body == BEGINNING
+    assert server.sent[-1]["more_body"] is False
+    assert (context.streams, context.streams_opened) == (0, 0)
+
+
+async def test_a_server_that_cancels_still_gets_the_bye(context: Context, server: Server) -> None:
+    task = start(context, server)
+    await eventually(lambda: context.hub.subscribers == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [frame.event for frame in server.frames] == ["bye"]
+    assert (context.hub.subscribers, context.streams) == (0, 0)
+
+
+async def test_who_is_cut_off_before_its_bye_is_counted(
+    context: Context, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = start(context, server)
+    await eventually(lambda: context.hub.subscribers == 1)
+    server.gate.clear()
+    publish(context, "1.25")
+    context.hub.close("shutdown")
+    with caplog.at_level(logging.INFO, "gateway.web.sse.response"):
+        server.revoked.set()  # the server has waited long enough
+        await task
+    assert (context.streams_cut, context.streams_evicted) == (1, 0)
+    assert "cut off before its `bye`" in caplog.text
+
+
+async def test_a_client_that_is_gone_ends_its_stream_quietly(
+    context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(is_direct=False)
+    task = start(context, server)
+    await eventually(lambda: context.hub.subscribers == 1)
+    server.error = OSError("gone")
+    publish(context, "1.25")
+    await task
+    assert (context.streams, context.hub.subscribers) == (0, 0)
+    assert not caplog.records
+
+
 @pytest.mark.fault(20)
-async def test_a_window_that_stays_shut_is_evicted(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_window_that_stays_shut_is_evicted(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     context = create_context(make_settings(send_timeout_s=0.1))
-    server = Server()
     before = count_tasks()
     closed: list[int] = []
     task = start(context, server, on_close=lambda: closed.append(1))
     await eventually(lambda: context.hub.subscribers == 1)
     server.gate.clear()
-    with caplog.at_level(logging.INFO, "gateway.web.sse.push"):
+    with caplog.at_level(logging.INFO, "gateway.web.sse.response"):
         publish(context, "1.25")
         await task
     assert (context.streams, context.streams_evicted, context.hub.subscribers) == (0, 1, 0)
     assert closed == [1]
     assert [each.levelname for each in caplog.records] == ["INFO"]
+    assert "took more than 0.1 s to read" in caplog.text
     await eventually(lambda: count_tasks() == before)
 
 
-async def test_cancelled_from_outside_it_leaves_nothing(context: Context) -> None:
-    server = Server()
+async def test_cancelled_from_outside_it_leaves_nothing(context: Context, server: Server) -> None:
     before = count_tasks()
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
@@ -215,55 +275,30 @@ async def test_cancelled_from_outside_it_leaves_nothing(context: Context) -> Non
     await eventually(lambda: count_tasks() == before)
 
 
+@pytest.mark.parametrize("is_direct", [True, False])
 async def test_one_broken_connection_does_not_end_the_round(
-    context: Context, caplog: pytest.LogCaptureFixture
+    context: Context, caplog: pytest.LogCaptureFixture, is_direct: bool
 ) -> None:
-    broken, sound = Server(), Server()
+    broken, sound = Server(is_direct=is_direct), Server(is_direct=is_direct)
     tasks = [start(context, broken), start(context, sound)]
     await eventually(lambda: context.hub.subscribers == 2)
     broken.error = RuntimeError("broken")
     publish(context, "1.25")
-    assert b"1.25" in sound.body
+    await eventually(lambda: b"1.25" in sound.body)
     await tasks[0]
     assert "could not be written" in caplog.text
     publish(context, "1.26")
-    assert b"1.26" in sound.body
+    await eventually(lambda: b"1.26" in sound.body)
     sound.revoked.set()
     await tasks[1]
 
 
-async def test_head_opens_nothing(context: Context) -> None:
-    server = Server()
+async def test_head_opens_nothing(context: Context, server: Server) -> None:
     closed: list[int] = []
-    stream = PushedStream(context, partial(begin, context), on_close=lambda: closed.append(1))
-    await stream(server.scope("HEAD"), server.receive, server.send)
+    stream = EventStream(context, partial(begin, context), on_close=lambda: closed.append(1))
+    await server.call(stream, method="HEAD")
     assert [each["type"] for each in server.sent] == ["http.response.start", "http.response.body"]
     assert (context.streams_opened, closed) == (0, [1])
-
-
-async def test_an_error_behind_a_pause_reaches_the_coroutine() -> None:
-    seen: list[str] = []
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def send() -> None:
-        try:
-            await future
-        except asyncio.CancelledError:
-            seen.append("cancelled")
-            await asyncio.sleep(0)
-            seen.append("cleaned up")
-
-    coroutine = send()
-    rest = _Rest(coroutine, coroutine.send(None))
-
-    async def finish() -> None:
-        await rest
-
-    task = asyncio.create_task(finish())
-    await asyncio.sleep(0)
-    task.cancel()
-    await task
-    assert seen == ["cancelled", "cleaned up"]
 
 
 @pytest.mark.fault(20)
