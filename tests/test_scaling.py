@@ -220,7 +220,7 @@ def test_a_chart_is_drawn_from_what_a_feed_process_sends(world: World, tmp_path:
     history = re.search(r'id="chart-history"[^>]*>(\[\[.*?\]\])', shown)
     assert history is not None
     columns = json.loads(history[1])
-    assert len(columns) == 6
+    assert len(columns) == 7
     assert len(columns[0]) > 100
     assert columns[0] == sorted(set(columns[0]))
     world.simulator.control_sync("freeze", symbols=["AAPL"], frozen=True)

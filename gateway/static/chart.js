@@ -63,7 +63,8 @@
         this.columns = JSON.parse(text || "[]");
       }
       const now = JSON.parse(this.now.querySelector("data")?.getAttribute("value") || "[]");
-      const columns = this.columns.length ? this.columns : [[], [], [], [], [], []];
+      // A seventh column, the trading day of each candle, is for programs.
+      const columns = this.columns.length ? this.columns.slice(0, 6) : [[], [], [], [], [], []];
       if (!now.length) return columns;
       this.decimals = now[6];
       return columns.map((column, index) => [...column, now[index]]);

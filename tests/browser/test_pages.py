@@ -298,7 +298,7 @@ def test_charts_are_drawn_from_what_the_simulator_sent_and_move(
         finally:
             simulator.control_sync("freeze", symbols=["QQQ"], frozen=False)
         columns = json.loads(page.text_content("#chart-history") or "")
-        assert len(columns) == 6
+        assert len(columns) == 7
         assert len(columns[0]) > 100
         assert columns[0] == sorted(columns[0])
         page.focus(".canvas")

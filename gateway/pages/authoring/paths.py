@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from gateway.pages.authoring.builder import PageError
 
 RESERVED = (
-    *("events", "live", "api", "login", "logout", "static", "own", "watchlist"),
+    *("events", "live", "api", "login", "logout", "static", "watchlist"),
     *("status", "metrics", "healthz", "readyz"),
 )
 """First parts of addresses that are the gateway's own."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import anyio
 import pytest
+import tastytrade.dxfeed
 from pydantic import ValidationError
 from tastytrade import Account, AlertStreamer, DXLinkStreamer
 from tastytrade.account import AccountBalance, CurrentPosition
@@ -52,7 +53,7 @@ from tastytrade.metrics import (
 )
 from tastytrade.order import ComplexOrderType, InstrumentType, OrderStatus, PlacedOrder
 from tastytrade.search import symbol_search
-from tastytrade.streamer import UnderlyingYearGainSummary
+from tastytrade.streamer import MAP_EVENTS, UnderlyingYearGainSummary
 from tastytrade.utils import TastytradeError
 from tastytrade.watchlists import PairsWatchlist, PrivateWatchlist, PublicWatchlist
 
@@ -74,6 +75,14 @@ def leftovers() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def own_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's own event classes, which the gateway replaces in every process that it runs in."""
+    for name in list(MAP_EVENTS):
+        if own := getattr(tastytrade.dxfeed, name, None):
+            monkeypatch.setitem(MAP_EVENTS, name, own)
 
 
 async def test_every_event_type_arrives(simulator: Simulator) -> None:
