@@ -161,4 +161,21 @@ _ROWS = (
     ),
 )
 
-FAULTS = tuple(Fault(number, *row) for number, row in enumerate(_ROWS, 1))
+_FIELD_ROWS = {
+    49: (
+        "one market halts, or its calendar is wrong",
+        "that market stale; one reconnect as a try, then the others undisturbed",
+    ),
+    51: (
+        "flapping: up 3 s, down 3 s, for 5 minutes",
+        "no storm (attempts bounded), right within 2 s of the last return, leak-free",
+    ),
+}
+"""Rows from the field, by their number."""
+
+FAULTS = (
+    *(Fault(number, *row) for number, row in enumerate(_ROWS, 1)),
+    *(Fault(number, *row) for number, row in sorted(_FIELD_ROWS.items())),
+)
+
+BY_NUMBER = {fault.number: fault for fault in FAULTS}
