@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.addresses import network_of, parse_address
 from gateway.settings import Settings
-from gateway.web.middleware.guard import SECURITY_HEADERS
+from gateway.web.middleware.security_headers import SECURITY_HEADERS
 from gateway.web.problem import MEDIA_TYPE
 
 REFUSED_S = 1.0

@@ -5,13 +5,13 @@ import errno
 import gc
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -37,6 +37,9 @@ USER_TIMEOUT_MS = 150_000
 
 BACKLOG = 2048
 
+HURRY_S = 0.5
+"""After a second signal."""
+
 HARD_STOP_S = 1.5
 """After the drain: when even the upstreams' closing hangs, the process ends all the same."""
 
@@ -49,8 +52,40 @@ and here that is never: without this the rings that asyncio, anyio and uvicorn l
 connection, some 10 KB, were kept for days."""
 
 
+def check_host(host: str) -> None:
+    """Try whether the address exists, and is one of this machine's.
+
+    Raises:
+        ConfigurationError: one line with what to do.
+    """
+    family, *_, address = _find_addresses(host, 0)[0]
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            raise ConfigurationError(
+                f"HOST: {host} is no address of this machine; {_REMEDY}"
+            ) from None
+
+
+_REMEDY = "unset HOST, which other tools set too, or give --host 127.0.0.1"
+
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
+
+def _find_addresses(host: str, port: int) -> list[_Address]:
+    try:
+        found: Sequence[_Address] = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError):  # the latter from names that cannot be one: `a..b`
+        raise ConfigurationError(f"HOST: there is no such address: {host}; {_REMEDY}") from None
+    # `localhost` as most clients mean it.
+    return sorted(found, key=lambda each: each[0] != socket.AF_INET)
+
+
 def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
-    """A listening socket whose connections buffer little and notice dead peers.
+    """Return a listening socket whose connections buffer little and notice dead peers.
 
     Accepted connections inherit its options (Linux, tcp(7)). Of several that share one address
     the kernel gives each its part of the connections.
@@ -58,14 +93,7 @@ def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.sock
     Raises:
         ConfigurationError: when the address cannot be had.
     """
-    try:
-        found = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except (OSError, UnicodeError):  # the latter from names that cannot be one: `a..b`
-        raise ConfigurationError("HOST: there is no such address") from None
-    found.sort(key=lambda each: each[0] != socket.AF_INET)  # `localhost` as most clients mean it
-    family, kind, protocol, _, address = found[0]
+    family, kind, protocol, _, address = _find_addresses(host, port)[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -128,6 +156,8 @@ class Server(uvicorn.Server):
         self._drain_s = settings.drain_s
         self._on_ready = on_ready
         self.has_failed = False
+        self._is_signalled = False
+        self._hard_stop: threading.Timer | None = None
         app.state.on_crash = self._fail
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -146,10 +176,8 @@ class Server(uvicorn.Server):
         self._collect_later()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Last: whatever hangs, the process ends. A thread, because the loop may be what hangs.
-        hard_stop = threading.Timer(self._drain_s + HARD_STOP_S, self._stop_hard)
-        hard_stop.daemon = True
-        hard_stop.start()
+        # Last: whatever hangs, the process ends.
+        self._end_within(self._drain_s + HARD_STOP_S)
         # First: every stream says `bye` and ends; uvicorn would wait for them for ever.
         self._app.state.context.hub.close("shutdown")
         # Then: who has not read its `bye` by the end of the drain will not.
@@ -159,16 +187,35 @@ class Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             cut.cancel()
-            hard_stop.cancel()
+            if not self._is_signalled:
+                self._cancel_hard_stop()
             self._collecting.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Unlike uvicorn's own, which raises the signal again at the end: an orderly end is no
         # death by signal. sse-starlette replaces uvicorn's own to set a flag for all servers of
         # the process; it finds ours by `should_exit` alone.
-        if self.should_exit and sig == signal.SIGINT:
+        if self.should_exit:
             self.force_exit = True
-        self.should_exit = True
+            self._cancel_hard_stop()
+            self._end_within(HURRY_S)
+        else:
+            # Now, and not when the loop gets to it: a page's code may be what it is stuck in.
+            # It runs on after an orderly end: a thread that a page left behind would keep us.
+            self._end_within(self._drain_s + HARD_STOP_S)
+        self.should_exit = self._is_signalled = True
+
+    def _end_within(self, delay_s: float) -> None:
+        """Start the hard stop, unless it runs; a thread, because the loop may be what hangs."""
+        if self._hard_stop is None:
+            self._hard_stop = threading.Timer(delay_s, self._stop_hard)
+            self._hard_stop.daemon = True
+            self._hard_stop.start()
+
+    def _cancel_hard_stop(self) -> None:
+        if self._hard_stop is not None:
+            self._hard_stop.cancel()
+            self._hard_stop = None
 
     def _fail(self) -> None:
         self.has_failed = True
@@ -184,7 +231,11 @@ class Server(uvicorn.Server):
                 transport.abort()
 
     def _stop_hard(self) -> None:
-        logger.error("something did not stop in time; ending all the same")
+        # From a thread of its own: what hangs may be the log.
+        words = "something did not stop in time; ending all the same"
+        telling = threading.Thread(target=logger.error, args=(words,), daemon=True)
+        telling.start()
+        telling.join(0.1)
         os._exit(1)
 
 
@@ -205,6 +256,7 @@ def serve(
     url = format_url(settings.host, listener.getsockname()[1])
 
     authenticator: Authenticator = app.state.authenticator
+    app.state.is_announced = True
 
     def tell() -> None:
         if is_announced:

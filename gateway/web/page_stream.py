@@ -2,7 +2,6 @@
 check, call, render."""
 
 import asyncio
-import json
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -25,8 +24,7 @@ from gateway.pages.authoring.factory import (
 )
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_mistake
-from gateway.pages.layout import render_tree
-from gateway.pages.panel import Page
+from gateway.pages.layout import Page, render_tree
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.pages.rendering.cache import encode_message, render_partial
 from gateway.pages.rendering.live_page import LivePages, PageSubscriber
@@ -34,8 +32,8 @@ from gateway.streams.demand import TooManySymbols
 from gateway.streams.records import Bye
 from gateway.streams.sse import encode_frame
 from gateway.web import watchlist
-from gateway.web.auth.authenticator import accounts_of
-from gateway.web.problem import Problem, local_path, root_path_of
+from gateway.web.auth.authenticator import accounts_of, viewer_of
+from gateway.web.problem import Problem, local_raw_path, root_path_of
 from gateway.web.sse.push import RAW_SEND, Attach, Handle, PushedStream
 from gateway.web.sse.stream import FULL_RETRY_MS, EventStream, has_room
 from gateway.web.state import Context
@@ -54,6 +52,10 @@ VERSION = "~version"
 """The query's name for which version of the page a window shows; no parameter of a page is so."""
 
 VERSION_DIGITS = 12
+
+MAX_FORM_FIELDS = 600
+MAX_PASTED_BYTES = 65_536
+"""More than the symbols of the longest list, each by itself or all in one field."""
 
 
 def routes(context: Context, environment: Environment, library: Library) -> list[BaseRoute]:
@@ -87,7 +89,7 @@ class Live:
 
     async def show_page(self, request: Request) -> Response:
         """The page with the values of this moment in it."""
-        found = self._library.find(local_path(request.scope))
+        found = self._library.find(local_raw_path(request.scope))
         if found is None:
             raise HTTPException(404)
         factory, in_path = found
@@ -98,7 +100,7 @@ class Live:
         """What a stream begins with, for a window whose browser has no connection left for one."""
         page = await self._find_view(request)
         try:
-            viewer = self.views.open(page, accounts_of(request))
+            viewer = self.views.open(page, accounts_of(request), viewer_of(request))
         except TooManySymbols as error:
             return HTMLResponse(render_partial("notice", str(escape(_explain(error)))))
         html = render_partial("notice", "")
@@ -135,29 +137,36 @@ class Live:
         return await self._describe(factory, request.query_params)
 
     async def change_watchlist(self, request: Request) -> Response:
-        """The changed list: as partials for htmx, by a redirect for a plain form."""
-        async with request.form(max_files=0, max_fields=10, max_part_size=4096) as form:
-            added, removed, name = form.get("add"), form.get("remove"), form.get("view")
+        """Answer with the changed list: as partials for htmx, by a redirect for a plain form.
+
+        `add` is one symbol or a pasted list, which goes in front of the symbol `before`; `remove`
+        may be given several times.
+        """
+        async with request.form(
+            max_files=0, max_fields=MAX_FORM_FIELDS, max_part_size=MAX_PASTED_BYTES
+        ) as form:
+            added, name = form.get("add"), form.get("view")
+            removed = [each for each in form.getlist("remove") if isinstance(each, str)]
             place = str(form.get("before", ""))
         factory = self._library.get(name if isinstance(name, str) else "home")
         if factory is None or factory.watchlist_parameter is None or not factory.is_plain:
             raise Problem(404, "There is no such list.")
         before = Symbols(self._read_watchlist(request))
-        if isinstance(removed, str):
+        typed = added if isinstance(added, str) else ""
+        if removed:
             change = watchlist.remove(before, removed)
         elif isinstance(added, str):
-            change = watchlist.add(before, added, self._limit, place)
+            change = watchlist.add(
+                before, added, self._limit, place, today=self._library.read_today()
+            )
         else:
             raise Problem(400, "add: give add or remove with a symbol", parameter="add")
-        typed = added if isinstance(added, str) else ""
         is_htmx = request.headers.get("hx-request") == "true"
         response: Response
         if is_htmx:
             # 200 also for a refusal: a browser logs anything else as an error of the page.
             html = await self._render_change(request, factory, before, change)
             response = HTMLResponse(html, headers=PRIVATE)
-            if change.problem is None and typed:
-                response.headers["HX-Trigger"] = json.dumps({"symbolAdded": {"typed": typed}})
         elif change.problem is not None:
             page = await self._describe(factory, {factory.watchlist_parameter: ",".join(before)})
             response = self._respond_page(request, page, 422, typed=typed, problem=change.problem)
@@ -178,7 +187,9 @@ class Live:
 
     def _read_watchlist(self, request: Request) -> tuple[str, ...]:
         cookie = request.cookies.get(watchlist.COOKIE)
-        return watchlist.read_cookie(cookie, self._context.settings.symbols, self._limit)
+        return watchlist.read_cookie(
+            cookie, self._context.settings.symbols, self._limit, self._library.read_today()
+        )
 
     def _watchlist_arguments(self, request: Request, factory: PageFactory) -> dict[str, str]:
         """The viewer's list as a parameter of a page that takes one."""
@@ -256,7 +267,9 @@ class Live:
         before: tuple[str, ...],
         change: watchlist.Change,
     ) -> str:
-        partials = [render_partial("add-message", str(escape(change.problem or "")))]
+        # A page takes a message for a reason why nothing was done.
+        message = change.problem or (change.note if change.symbols == before else None) or ""
+        partials = [render_partial("add-message", str(escape(message)))]
         if change.symbols != before:
             assert factory.watchlist_parameter is not None
             page = await self._describe(
@@ -319,7 +332,7 @@ class Live:
         beginning = self.begin(request, page)
         while hub.closing is None:
             try:
-                viewer: PageSubscriber = self.views.open(page, accounts)
+                viewer: PageSubscriber = self.views.open(page, accounts, viewer_of(request))
             except TooManySymbols as error:
                 async for refusal in _refuse_symbols(error):
                     yield refusal
@@ -364,7 +377,7 @@ class Followed:
         self._live = live
         self._request = request
         self._page = page
-        self._viewer = live.views.open(page, accounts_of(request))
+        self._viewer = live.views.open(page, accounts_of(request), viewer_of(request))
         self._following: asyncio.Task[None] | None = None
 
     def begin(self) -> tuple[bytes, Attach]:
@@ -396,7 +409,8 @@ class Followed:
     async def _follow(self) -> None:
         self._page, beginning = await self._live.follow(self._request, self._page)
         try:
-            self._viewer = self._live.views.open(self._page, accounts_of(self._request))
+            accounts, name = accounts_of(self._request), viewer_of(self._request)
+            self._viewer = self._live.views.open(self._page, accounts, name)
         except TooManySymbols as error:
             if self._take(_encode_notice(_explain(error), RETRY_MS)):
                 self._end()

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.table import BY_NUMBER, FAULTS, Fault
+from tests.faults.table import FAULTS, Fault
 from tests.faults.trial import PROPERTY, Trial
+
+BY_NUMBER = {fault.number: fault for fault in FAULTS}
 
 SOAK = "test_a_long_run"
 

@@ -161,21 +161,21 @@ _ROWS = (
     ),
 )
 
-_FIELD_ROWS = {
-    49: (
+FAULTS = (
+    *(Fault(number, *row) for number, row in enumerate(_ROWS, 1)),
+    Fault(
+        49,
         "one market halts, or its calendar is wrong",
         "that market stale; one reconnect as a try, then the others undisturbed",
     ),
-    51: (
-        "flapping: up 3 s, down 3 s, for 5 minutes",
-        "no storm (attempts bounded), right within 2 s of the last return, leak-free",
+    Fault(
+        50,
+        "half day, holiday, DST week, index options from 16:00 to 16:15, futures' Sunday open",
+        "no false stale, no missed silence, sparkline and chart of the right session",
     ),
-}
-"""Rows from the field, by their number."""
-
-FAULTS = (
-    *(Fault(number, *row) for number, row in enumerate(_ROWS, 1)),
-    *(Fault(number, *row) for number, row in sorted(_FIELD_ROWS.items())),
+    Fault(
+        53,
+        "100,000 distinct subscriptions, pages, parameters and cookies",
+        "memory bounded, the oldest forgotten, nothing slows",
+    ),
 )
-
-BY_NUMBER = {fault.number: fault for fault in FAULTS}

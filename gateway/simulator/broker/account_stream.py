@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from gateway.simulator.broker.books.ledger import Ledger
-from gateway.simulator.broker.dxlink.connection import has_said_goodbye, set_stalled
+from gateway.simulator.broker.sockets import has_said_goodbye, set_stalled
 from gateway.simulator.world import World
 
 MOST_WAITING = 10_000

@@ -7,27 +7,23 @@ and print without noise (450.25, never 450.24999999); a side that is not quoted 
 
 import math
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
-from random import Random
 
 from gateway.simulator.market.book import (
-    EXTENDED,
     GREEKS,
     NAN,
     QUOTE,
     SUMMARY,
     THEO,
-    TRADE,
     UNDERLYING,
     Book,
-    Extended,
-    Sale,
-    accumulate,
 )
-from gateway.simulator.market.calendar import Phase, find_phase
+from gateway.simulator.market.calendar import Phase, find_phase, local_day
 from gateway.simulator.market.options import open_book, reprice
-from gateway.simulator.market.ticks import quote_size, to_tick, trade_size, typical_volume
-from gateway.simulator.market.universe import Instrument, Kind, Universe
+from gateway.simulator.market.spots import open_spot, quote, trade, trade_extended
+from gateway.simulator.market.ticks import to_tick, trade_size
+from gateway.simulator.market.universe import Kind, Universe
 
 TRADING_S = 252 * 23_400.0  # seconds of trading a year: volatility is spent over these
 TRADE_CHANCE = 0.45  # of a beat, for an instrument
@@ -35,7 +31,7 @@ OPTION_CHANCE = 0.5  # that a watched option's quote follows a beat of its under
 OPTION_TRADE_CHANCE = 0.05
 MODEL_PERIOD_S = 1.0  # greeks and theoretical prices are published this often at rate 1
 MOST_BEATS = 2_000  # caught up with in one step after a pause of the process
-DAY_OFFSET_S = 5 * 3600.0  # a trading day begins at 05:00 UTC
+EPOCH = date(1970, 1, 1)  # days are counted from here, and begin at midnight in New York
 MODES = {
     "open": Phase.OPEN,
     "closed": Phase.CLOSED,
@@ -70,7 +66,17 @@ class Market:
         self.universe, self.now = universe, now
         self._books.clear()
         self._watched.clear()
-        self._moving = [self._open_book(item) for item in universe.instruments.values()]
+        self._moving = [
+            open_spot(
+                item,
+                seed=self.seed,
+                now=now,
+                day_id=self._day_id(),
+                has_options=item.symbol in universe.chains,
+            )
+            for item in universe.instruments.values()
+        ]
+        self._books.update((book.symbol, book) for book in self._moving)
         self._lead()
 
     # --- looking -------------------------------------------------------------------------------
@@ -195,7 +201,7 @@ class Market:
         book.sequence += 1
         bits = QUOTE
         if last is not None:
-            bits |= self._trade(book, last, 1.0, is_buy=True, now=self.now)
+            bits |= trade(book, last, 1.0, is_buy=True, now=self.now)
         return bits
 
     def set_frozen(self, symbols: Iterable[str], is_frozen: bool) -> None:
@@ -261,47 +267,6 @@ class Market:
 
     # --- instruments ---------------------------------------------------------------------------
 
-    def _open_book(self, item: Instrument) -> Book:
-        random = Random(f"{self.seed}:{item.symbol}")
-        book = Book(item.symbol, item.kind, random)
-        self._books[item.symbol] = book
-        book.instrument = item
-        book.exchange = item.exchange
-        book.decimals = item.decimals
-        book.dividend = item.dividend
-        book.volatility = item.volatility
-        day = item.volatility / math.sqrt(252)
-        book.prev_close = to_tick(item.price * math.exp(random.gauss(0, 0.2 * day)), item)
-        book.day_open = to_tick(book.prev_close * math.exp(random.gauss(0, 0.3 * day)), item)
-        book.fair = book.day_open * math.exp(random.gauss(0, 0.5 * day))
-        book.last = to_tick(book.fair, item)
-        spread = item.price * day * 0.25
-        book.day_high = to_tick(max(book.last, book.day_open) + random.random() * spread, item)
-        book.day_low = to_tick(min(book.last, book.day_open) - random.random() * spread, item)
-        book.change = round(book.last - book.day_open, item.decimals)
-        typical = 0.0 if item.kind is Kind.INDEX else typical_volume(item)
-        book.prev_volume = float(round(typical * random.uniform(0.7, 1.4)))
-        book.volume = float(round(typical * random.uniform(0.2, 0.5)))
-        book.turnover = round(book.volume * book.last, 2)
-        if item.kind is Kind.FUTURE:
-            book.open_interest = float(round(typical * 1.5))
-        elif item.kind is not Kind.INDEX:
-            book.open_interest = 0.0
-        if item.symbol in self.universe.chains:
-            contracts = round(typical * 0.01) + 20_000
-            book.call_volume = round(contracts * random.uniform(0.4, 0.6))
-            book.put_volume = round(contracts * random.uniform(0.4, 0.7))
-        book.day_id = self._day_id()
-        book.time_ms = round(self.now * 1000)
-        book.next_s = self.now + random.random() / item.per_s
-        book.start = (self.now, book.fair, book.volatility)
-        book.last_size = 0.0 if item.kind is Kind.INDEX else trade_size(random, item)
-        self._quote(book, item)
-        self._record(book, is_buy=True)
-        if item.kind is Kind.EQUITY:
-            book.extended = Extended(book.day_open, 100.0, round((self.now - 60) * 1000))
-        return book
-
     def _lead(self) -> None:
         """Tie indices and index futures to what they follow: they rise and fall together."""
         for book in self._moving:
@@ -345,19 +310,19 @@ class Market:
         book.volatility *= math.exp(wander)
         bits = 0
         if book.has_quote:
-            self._quote(book, item)
+            quote(book, item)
             bits = QUOTE
             if random.random() < TRADE_CHANCE:
                 is_buy = random.random() < 0.5
                 price = book.ask if is_buy else book.bid
                 size = trade_size(random, item)
                 if phase is Phase.OPEN:
-                    bits |= self._trade(book, price, size, is_buy, book.next_s)
+                    bits |= trade(book, price, size, is_buy, book.next_s)
                 else:
-                    bits |= self._trade_extended(book, price, size, book.next_s)
+                    bits |= trade_extended(book, price, size, book.next_s)
         else:
             price = to_tick(book.fair, item)
-            bits |= self._trade(book, price, 0.0, price >= book.last, book.next_s)
+            bits |= trade(book, price, 0.0, price >= book.last, book.next_s)
         if item.symbol in self.universe.chains:
             book.call_volume += random.randrange(40)
             book.put_volume += random.randrange(40)
@@ -365,61 +330,6 @@ class Market:
                 book.model_s = book.next_s + self._model_period()
                 bits |= UNDERLYING
         return bits
-
-    def _quote(self, book: Book, item: Instrument) -> None:
-        if not book.has_quote:
-            return
-        random = book.random
-        half = item.tick * item.spread / 2 * (1 + random.random())
-        low = math.floor((book.fair - half) / item.tick)
-        high = max(low + 1, math.ceil((book.fair + half) / item.tick))
-        book.bid = round(low * item.tick, item.decimals)
-        book.ask = round(high * item.tick, item.decimals)
-        book.bid_size, book.ask_size = quote_size(random, item), quote_size(random, item)
-        book.sequence += 1
-
-    def _trade(self, book: Book, price: float, size: float, is_buy: bool, now: float) -> int:
-        previous = book.last
-        if price != previous:
-            book.direction = "UP" if price > previous else "DOWN"
-        elif not book.direction.startswith("ZERO"):
-            book.direction = "ZERO_UP" if book.direction == "UP" else "ZERO_DOWN"
-        book.change = 0.0 if math.isnan(previous) else round(price - previous, book.decimals)
-        book.last, book.last_size = price, size
-        book.time_ms = round(now * 1000)
-        book.sequence += 1
-        book.volume = round(book.volume + size, 4)
-        book.turnover = round(book.turnover + size * price, 2)
-        self._record(book, is_buy)
-        accumulate(book, price, size, int(now) // 60 * 60)
-        bits = TRADE
-        if book.extended is not None and book.extended.is_current:
-            book.extended.is_current = False
-            bits |= EXTENDED
-        if not (book.day_low <= price <= book.day_high):
-            book.day_high = price if math.isnan(book.day_high) else max(book.day_high, price)
-            book.day_low = price if math.isnan(book.day_low) else min(book.day_low, price)
-            bits |= SUMMARY
-        if math.isnan(book.day_open):
-            book.day_open = price
-        return bits
-
-    def _trade_extended(self, book: Book, price: float, size: float, now: float) -> int:
-        last = book.extended
-        if last is None:
-            return 0
-        change = round(price - last.price, book.decimals)
-        direction = "UP" if change > 0 else "DOWN" if change < 0 else "ZERO_UP"
-        volume, turnover = last.volume + size, round(last.turnover + size * price, 2)
-        at_ms = round(now * 1000)
-        book.extended = Extended(price, size, at_ms, change, volume, turnover, direction, True)
-        book.sequence += 1
-        return EXTENDED
-
-    def _record(self, book: Book, is_buy: bool) -> None:
-        book.sales.append(
-            Sale(book.time_ms, book.sequence, book.last, book.last_size, book.bid, book.ask, is_buy)
-        )
 
     def _begin_day(self, book: Book) -> None:
         book.day_id = self._day_id()
@@ -429,7 +339,7 @@ class Market:
         book.call_volume = book.put_volume = 0
 
     def _day_id(self) -> int:
-        return int((self.now - DAY_OFFSET_S) // 86_400)
+        return (local_day(self.now) - EPOCH).days
 
     # --- options -------------------------------------------------------------------------------
 
@@ -452,6 +362,6 @@ class Market:
                 is_buy = math.isnan(book.bid) or book.random.random() < 0.5
                 size = float(book.random.choice((1, 1, 2, 3, 5, 10)))
                 price = book.ask if is_buy else book.bid
-                bits |= self._trade(book, price, size, is_buy, self.now)
+                bits |= trade(book, price, size, is_buy, self.now)
             if bits:
                 changed[symbol] = changed.get(symbol, 0) | bits

@@ -108,13 +108,14 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled, whatever happens to the server."""
-        self._demand.on_change = self._demand_changed.set
+        self._demand.listeners.append(self._demand_changed.set)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(), name="follower")
                 tasks.create_task(self._watch(), name="follower watchdog")
                 tasks.create_task(self._publish_demand(), name="demand")
         finally:
+            self._demand.listeners.remove(self._demand_changed.set)
             with suppress(BackplaneError, TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await self._backplane.clear_demand(self._name)

@@ -12,6 +12,7 @@ from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.drops import DropStats, Fate, report_drops
 from gateway.streams.upstream.login import BrokerLogin
 from gateway.streams.upstream.market_data import MarketData
+from gateway.streams.upstream.market_time import fetch_market_time
 from gateway.streams.upstream.supervisor import RestartLimiter, supervise
 
 
@@ -32,13 +33,13 @@ class Upstream:
         calendar: MarketCalendar | None = None,
     ) -> None:
         self._clock = clock
-        self.calendar = calendar or MarketCalendar(
-            settings.market, wall_s=clock.wall_s, steady_s=clock.steady_s
-        )
         self.logins = tuple(logins)
         main = self.logins[0]
         self.session = main.session
         self.accounts = main.accounts
+        self.calendar = calendar or MarketCalendar(
+            settings.market, clock=clock, fetch=lambda: fetch_market_time(main.session.call)
+        )
         self.feed = MarketData(
             main.session,
             publisher,
@@ -69,6 +70,7 @@ class Upstream:
         return {
             **self.logins[0].report(),
             "feed": self.feed.report(),
+            "market_hours": self.calendar.report(),
             "left_out": report_drops(self.drop_stats()),
         }
 

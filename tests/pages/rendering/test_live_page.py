@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from gateway.pages.authoring.builder import open_builder
 from gateway.pages.home import home_page
-from gateway.pages.layout import list_panels
-from gateway.pages.panel import Page, Panel
+from gateway.pages.layout import Page, list_panels
+from gateway.pages.panel import Panel
 from gateway.pages.panels.balance import BalancePanel
 from gateway.pages.panels.status import StatusPanel
 from gateway.pages.panels.watchlist import WatchlistPanel, watchlist
@@ -325,6 +325,18 @@ async def test_a_symbol_without_data_says_so_after_a_while(world: World) -> None
     assert b"no data" not in await read(viewer)
     viewer.close()
     other.close()
+
+
+async def test_no_symbol_is_called_unknown_while_the_feed_has_a_fault(world: World) -> None:
+    world.hub.publish(make_status("connecting"))
+    viewer = world.open("NOPE")
+    world.now_s += OVERDUE_S + 1
+    world.tick()
+    assert b"nothing is known" not in await read(viewer)
+    world.hub.publish(make_status("live"))
+    world.tick()
+    assert b"nothing is known under this name" in await read(viewer)
+    viewer.close()
 
 
 async def test_private_records_never_get_into_shared_bytes(world: World) -> None:

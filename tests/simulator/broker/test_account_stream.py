@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.simulator.app import Simulator
-from tests.simulator.client import Message, get_token, read_state, switch
+from tests.simulator.client import Message, get, get_token, grant, post, read_state, switch
 from tests.waiting import eventually, scaled
 
 
@@ -74,6 +74,74 @@ async def test_refusals(closed: Simulator) -> None:
         assert "request-id" not in await stream.ask("dance")
     state = await read_state(closed.addresses)
     assert state["unauthorized"] == {"account-streamer": 2}
+
+
+async def test_a_move_of_prices_is_no_change_of_an_account(simulator: Simulator) -> None:
+    """Nothing is pushed while prices move; a fill pushes order, position and balance at once."""
+    at = simulator.addresses
+    await switch(at, "account", push_s=0.02)
+    async with open_stream(simulator) as stream:
+        await stream.ask("connect", value=at.accounts)
+        sequence = simulator.world.market.find("SPY")
+        assert sequence is not None
+        before = sequence.sequence
+        await eventually(lambda: sequence.sequence > before + 5)
+        assert (await stream.ask("heartbeat"))["action"] == "heartbeat"
+        leg = {"action": "Buy to Open", "symbol": "KO", "quantity": 10}
+        body = {"account": at.accounts[0], "legs": [leg], "type": "Market", "until": "Routed"}
+        order = await switch(at, "order", **body)
+        await switch(at, "order", do="fill", account=at.accounts[0], id=order["done"])
+        heard = [await stream.hear() for _ in range(7)]
+        assert [each["type"] for each in heard] == [
+            "Order", "Order", "Order", "Order", "CurrentPosition", "AccountBalance",
+            "UnderlyingYearGainSummary",
+        ]  # fmt: skip
+        assert [each["data"]["status"] for each in heard[:4]] == [
+            "Received", "Routed", "Routed", "Filled",
+        ]  # fmt: skip
+        assert [each["ws-sequence"] for each in heard] == [1, 2, 3, 4, 5, 6, 7]
+        url = f"{at.rest}/accounts/{at.accounts[0]}/orders/{order['done']}"
+        assert (await get(url, stream.token)).json()["data"] == heard[3]["data"]
+
+
+async def test_a_lost_push_leaves_a_hole_in_the_sequence(closed: Simulator) -> None:
+    at = closed.addresses
+    async with open_stream(closed) as stream:
+        await stream.ask("connect", value=at.accounts)
+        await switch(at, "balance", account=at.accounts[0], cash_delta="1")
+        assert (await stream.hear())["ws-sequence"] == 1
+        await switch(at, "account", lose=1)
+        await switch(at, "balance", account=at.accounts[0], cash_delta="1")
+        await switch(at, "balance", account=at.accounts[0], cash_delta="1")
+        push = await stream.hear()
+        assert (push["ws-sequence"], push["data"]["cash-balance"]) == (3, "41253.37")
+
+
+async def test_each_customer_hears_of_their_own_account(closed: Simulator) -> None:
+    """Two customers, one account number, one change."""
+    at = closed.addresses
+    form = grant(at) | {"refresh_token": at.customers[1]["refresh"]}
+    token = (await post(f"{at.rest}/oauth/token", json=form)).json()["access_token"]
+    async with open_stream(closed) as sam, open_stream(closed) as pat:
+        pat.token = token
+        for stream in (sam, pat):
+            assert (await stream.ask("connect", value=["5WX00001"]))["status"] == "ok"
+        assert (await pat.ask("connect", value=["5WY00002"]))["status"] == "error"
+        await switch(at, "balance", account="5WX00001", customer="pat", cash_delta="7")
+        assert (await pat.hear())["data"]["cash-balance"] == "15007.0"
+        assert (await sam.ask("heartbeat"))["action"] == "heartbeat"
+
+
+async def test_what_an_account_may_do_is_pushed(closed: Simulator) -> None:
+    at = closed.addresses
+    async with open_stream(closed) as stream:
+        await stream.ask("connect", value=at.accounts)
+        await switch(at, "trading_status", account=at.accounts[0], set={"is-in-margin-call": True})
+        push = await stream.hear()
+        assert (push["type"], push["data"]["is-in-margin-call"]) == ("TradingStatus", True)
+        await switch(at, "position", account=at.accounts[0], symbol="SPY")
+        push = await stream.hear()
+        assert (push["type"], push["data"]["is-frozen"]) == ("CurrentPosition", True)
 
 
 async def test_only_changes_are_pushed(closed: Simulator) -> None:

@@ -3,11 +3,12 @@
 import gc
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import anyio
 import pytest
+from pydantic import ValidationError
 from tastytrade import Account, AlertStreamer, DXLinkStreamer
 from tastytrade.account import AccountBalance, CurrentPosition
 from tastytrade.dxfeed import (
@@ -25,16 +26,38 @@ from tastytrade.instruments import (
     Cryptocurrency,
     Equity,
     Future,
+    FutureOption,
+    FutureOptionProduct,
+    FutureProduct,
+    NestedFutureOptionChain,
     NestedOptionChain,
     Option,
+    Warrant,
+    get_future_option_chain,
     get_option_chain,
+    get_quantity_decimal_precisions,
 )
 from tastytrade.market_data import get_market_data, get_market_data_by_type
-from tastytrade.metrics import get_market_metrics, get_risk_free_rate
-from tastytrade.order import InstrumentType
+from tastytrade.market_sessions import (
+    ExchangeType,
+    get_futures_holidays,
+    get_market_holidays,
+    get_market_sessions,
+)
+from tastytrade.metrics import (
+    get_dividends,
+    get_earnings,
+    get_market_metrics,
+    get_risk_free_rate,
+)
+from tastytrade.order import ComplexOrderType, InstrumentType, OrderStatus, PlacedOrder
+from tastytrade.search import symbol_search
+from tastytrade.streamer import UnderlyingYearGainSummary
 from tastytrade.utils import TastytradeError
+from tastytrade.watchlists import PairsWatchlist, PrivateWatchlist, PublicWatchlist
 
 from gateway.simulator.app import Simulator
+from gateway.simulator.market.calendar import NEW_YORK
 from tests.simulator.client import open_session, switch
 from tests.waiting import eventually, scaled
 
@@ -221,9 +244,114 @@ async def test_balances_and_positions_are_pushed(simulator: Simulator) -> None:
                         break
 
 
+async def test_a_fill_is_pushed_whole(simulator: Simulator) -> None:
+    at = simulator.addresses
+    leg = {"action": "Buy to Open", "symbol": "KO", "quantity": 10}
+    async with open_session(at) as session:
+        accounts = await Account.get(session)
+        with anyio.fail_after(scaled(10)):
+            async with AlertStreamer(session) as streamer:
+                await streamer.subscribe_accounts(accounts)
+                placed = await switch(
+                    at, "order", account=at.accounts[0], legs=[leg], type="Market", until="Routed"
+                )
+                await switch(at, "order", do="fill", account=at.accounts[0], id=placed["done"])
+                async for order in streamer.listen(PlacedOrder):
+                    if order.status is OrderStatus.FILLED:
+                        assert order.id == placed["done"]
+                        assert order.legs[0].remaining_quantity == 0
+                        break
+                async for position in streamer.listen(CurrentPosition):
+                    assert position.symbol == "KO"
+                    assert position.quantity == 10
+                    break
+                async for summary in streamer.listen(UnderlyingYearGainSummary):
+                    assert summary.symbol == "KO"
+                    assert summary.yearly_realized_gain == 0
+                    break
+
+
 async def test_wrong_credentials(simulator: Simulator) -> None:
     session = open_session(simulator.addresses)
     session.provider_secret = "wrong"
     async with session:
         with pytest.raises(TastytradeError, match="Client secret mismatch"):
             await Account.get(session)
+
+
+async def test_what_an_account_did_and_does(closed: Simulator) -> None:
+    async with open_session(closed.addresses) as session:
+        account = (await Account.get(session))[0]
+        today = datetime.now(NEW_YORK).date()
+        live = await account.get_order_history(
+            session, start_date=today, statuses=[OrderStatus.LIVE, OrderStatus.FILLED]
+        )
+        assert {order.status for order in live} >= {OrderStatus.LIVE, OrderStatus.FILLED}
+        filled = next(order for order in live if order.status is OrderStatus.FILLED)
+        assert await account.get_order(session, filled.id) == filled
+        assert filled.legs[0].fills
+        tied = await account.get_live_complex_orders(session)
+        assert [order.type for order in tied] == [ComplexOrderType.OCO]
+        # The SDK 13.2.3 cannot read a rule that has not triggered: every live order is lost.
+        with pytest.raises(ValidationError):
+            await account.get_live_orders(session)
+        history = await account.get_history(session)
+        assert {each.transaction_type for each in history} == {"Trade"}
+        assert await account.get_transaction(session, history[0].id) == history[0]
+        charged = sum((each.value - each.net_value for each in history), Decimal(0))
+        fees = await account.get_total_fees(session, today)
+        assert fees.total_fees == -charged
+        requirements = await account.get_margin_requirements(session)
+        balance = await account.get_balances(session)
+        assert -requirements.margin_requirement == balance.maintenance_requirement
+        points = await account.get_net_liquidating_value_history(session, time_back="1m")
+        assert points[-1].total_close == balance.net_liquidating_value
+        snapshots = await account.get_balance_snapshots(
+            session, start_date=today - timedelta(days=10)
+        )
+        assert len(snapshots) >= 4
+
+
+async def test_lists_hours_and_search(closed: Simulator) -> None:
+    async with open_session(closed.addresses) as session:
+        own = await PrivateWatchlist.get(session)
+        assert [each.name for each in own][:2] == ["Tech", "Macro"]
+        assert (await PrivateWatchlist.get(session, "A/B of banks")).watchlist_entries
+        assert await PublicWatchlist.get(session, counts_only=True)
+        assert (await PairsWatchlist.get(session))[0].pairs_equations
+        sessions = await get_market_sessions(session, [ExchangeType.NYSE, ExchangeType.CME])
+        assert [each.instrument_collection for each in sessions] == ["Equity", "CME"]
+        assert (await get_market_holidays(session)).holidays
+        assert (await get_futures_holidays(session, ExchangeType.CME)).half_days
+        assert (await symbol_search(session, "AAP"))[0].symbol == "AAPL"
+        assert (await symbol_search(session, "gold"))[0].description
+        assert await symbol_search(session, "/ES")
+
+
+async def test_futures_and_options_on_them(closed: Simulator) -> None:
+    async with open_session(closed.addresses) as session:
+        front, after = await Future.get(session, product_codes=["ES"])
+        assert (front.active_month, after.active_month) == (True, False)
+        assert front.roll_target_symbol == after.symbol
+        chain = await NestedFutureOptionChain.get(session, "ES")
+        (listed,) = chain.option_chains
+        strike = listed.expirations[0].strikes[0]
+        option = await FutureOption.get(session, strike.put)
+        assert option.streamer_symbol == strike.put_streamer_symbol
+        assert option.notional_value / option.display_factor == 50
+        assert await get_future_option_chain(session, "/ES")
+        products = await FutureProduct.get(session)
+        assert await FutureProduct.get(session, "ES", "CME") in products
+        assert await FutureOptionProduct.get(session)
+        assert (await Warrant.get(session))[0].symbol == "SIMWW"
+        assert await get_quantity_decimal_precisions(session)
+        (data,) = await get_market_data_by_type(session, future_options=[strike.call])
+        assert data.open_interest
+        morning, evening = await NestedOptionChain.get(session, "SPX")
+        assert (morning.root_symbol, evening.root_symbol) == ("SPX", "SPXW")
+        assert (await get_dividends(session, "KO"))[0].amount > 0
+        assert (await get_earnings(session, "AAPL", date(2020, 1, 1)))[0].eps > 0
+        (metric,) = await get_market_metrics(session, ["AAPL"])
+        assert metric.earnings is not None
+        expiries = metric.option_expiration_implied_volatilities or []
+        assert len({each.implied_volatility for each in expiries}) == len(expiries)

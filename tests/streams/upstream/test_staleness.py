@@ -11,7 +11,7 @@ from gateway.streams.markets import Market, market_of
 from gateway.streams.upstream.staleness import MOMENT_S, Staleness, Verdict
 
 STALE_S = 4.0
-FAR = ".SPY270115C900"
+FAR = ".AAPL270115C900"
 FUTURE = "/ESZ26:XCME"
 COIN = "BTC/USD:CXTALP"
 STOCKS: frozenset[Market] = frozenset({"stocks", "crypto"})

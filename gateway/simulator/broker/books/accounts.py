@@ -31,6 +31,7 @@ class Account:
     complex_orders: dict[int, ComplexOrder] = field(default_factory=dict)
     transactions: deque[Transaction] = field(default_factory=lambda: deque(maxlen=KEPT))
     pending: Decimal = ZERO
+    gains: dict[str, Decimal] = field(default_factory=dict)  # realized this year, by underlying
     omitted: set[str] = field(default_factory=set)
     odd_rows: list[Body] = field(default_factory=list)
     status: Body = field(default_factory=dict)

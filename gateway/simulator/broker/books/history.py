@@ -59,7 +59,7 @@ def list_points(market: Market, account: Account, start_s: float, step_s: float)
     step_s = max(step_s, (now - start_s) / MOST_POINTS)
     points = []
     at = max(start_s, now - BACK["all"][0] * DAY_S)
-    while at <= now:
+    while at < now - 1:  # the last point is now itself
         if _is_shown(at, step_s):
             value = _value(account, at, (closed_s, base), (now, ending))
             points.append(_point(at, value, account.pending if at > closed_s else ZERO))
@@ -81,6 +81,12 @@ def start_of(market: Market, back: str) -> tuple[float, float] | None:
     return (session.open_s if session is not None else market.now - DAY_S), step_s
 
 
+def step_of(market: Market, start_s: float) -> float:
+    """Return the seconds between two points of a history that begins at an instant."""
+    age_s = market.now - start_s
+    return next((step for days, step in BACK.values() if age_s <= days * DAY_S), DAY_S)
+
+
 def list_snapshots(
     market: Market, account: Account, first: date, last: date, time_of_day: str
 ) -> list[Body]:
@@ -93,12 +99,12 @@ def list_snapshots(
         at = close_of(day) - (6.5 * 3600 if time_of_day == "BOD" else 0)
         if is_trading_day(day) and at <= market.now:
             value = base[1] if at == base[0] else _value(account, at, base, ending)
-            stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+            updated = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
             bodies.append(
                 now_body
                 | {"snapshot-date": day.isoformat(), "time-of-day": time_of_day}
                 | {"net-liquidating-value": money(value), "margin-equity": money(value)}
-                | {"updated-at": stamp}
+                | {"updated-at": updated}
             )
         day += timedelta(days=1)
     return bodies
@@ -138,11 +144,15 @@ def _is_shown(at: float, step_s: float) -> bool:
     return session is not None and session.open_s <= at <= session.close_s
 
 
+def stamp(at: float) -> str:
+    """Return an instant with a space and a short offset, as the real one writes it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+
+
 def _point(at: float, value: Decimal, pending: Decimal) -> Body:
     own, wait, total = money(value - pending), money(pending), money(value)
     names = ("open", "high", "low", "close")
     body: Body = dict.fromkeys(names, own)
     body |= {f"pending-cash-{name}": wait for name in names}
     body |= {f"total-{name}": total for name in names}
-    # A space and a short offset, as the real one writes it.
-    return body | {"time": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S+00")}
+    return body | {"time": stamp(at)}

@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.simulator.broker.books.accounts import Account
-from gateway.simulator.broker.books.amounts import ZERO, effect, money, plain
+from gateway.simulator.broker.books.amounts import ZERO, money, plain
 from gateway.simulator.broker.books.balances import balance, net_liq
+from gateway.simulator.broker.books.holdings import describe_position, describe_year, new_position
 from gateway.simulator.broker.books.orders import STAGES, ComplexOrder, Fill, Leg, Order
-from gateway.simulator.broker.books.positions import Position
 from gateway.simulator.broker.books.transactions import Transaction, find_fees
 from gateway.simulator.broker.catalogue.naming import (
     broker_symbol,
@@ -61,7 +61,10 @@ class Ledger:
     def positions(self, number: str, *, with_marks: bool = True) -> list[Body]:
         """Return the position objects, odd rows by hand behind them. Raises: KeyError."""
         account = self.accounts[number]
-        found = [self._describe(number, held, with_marks) for held in account.positions.values()]
+        found = [
+            describe_position(self._market, number, held, with_marks=with_marks)
+            for held in account.positions.values()
+        ]
         return found + account.odd_rows
 
     def trading_status(self, number: str) -> Body:
@@ -138,9 +141,13 @@ class Ledger:
         if not order.remaining:
             self._enter(order, "Filled", now)
         for symbol in touched:
-            body = self._describe(number, account.positions[symbol], with_marks=True)
+            body = describe_position(
+                self._market, number, account.positions[symbol], with_marks=True
+            )
             self.on_change("CurrentPosition", number, body)
         self.note_balance(number)
+        summary = describe_year(account, order.underlying, order.underlying_kind, local_day(now))
+        self.on_change("UnderlyingYearGainSummary", number, summary)
         self._follow_up(order)
         return order
 
@@ -220,7 +227,11 @@ class Ledger:
         """Report a position by either symbol. Raises: KeyError."""
         book = self._find(name)
         held = self.accounts[number].positions[book.symbol]
-        self.on_change("CurrentPosition", number, self._describe(number, held, with_marks=True))
+        self.on_change(
+            "CurrentPosition",
+            number,
+            describe_position(self._market, number, held, with_marks=True),
+        )
 
     def match(self) -> int:
         """Fill every live order that the market meets, end the day when it is over; how many."""
@@ -277,11 +288,14 @@ class Ledger:
             book = self._find(leg.symbol)
             held = account.positions.get(leg.symbol)
             if held is None:
-                held = account.positions[leg.symbol] = _new_position(book, at)
+                held = account.positions[leg.symbol] = new_position(book, at)
             is_opening = held.quantity * leg.sign >= 0
+            realized = held.realized_today if held.realized_on == day else ZERO
             fees = find_fees(book.kind, count, is_opening=is_opening)
             moved = held.fill(count * leg.sign, paid, at, day)
             account.cash += moved - fees.total
+            gained = account.gains.get(order.underlying, ZERO) + held.realized_today - realized
+            account.gains[order.underlying] = gained
             account.transactions.append(
                 Transaction(
                     next(self._transactions), account.number, at, "Trade", leg.action,
@@ -352,54 +366,3 @@ class Ledger:
                 if order.is_working and order.time_in_force == "Day":
                     self._enter(order, "Expired", self._market.now)
             self.note_balance(account.number)
-
-    def _describe(self, number: str, held: Position, with_marks: bool) -> Body:
-        book = self._find(held.symbol)
-        mark = book.mark
-        direction = "Zero" if not held.quantity else "Long" if held.quantity > 0 else "Short"
-        realized_on = (held.realized_on or today(self._market)).isoformat()
-        count = abs(held.quantity)
-        body: Body = {
-            "account-number": number,
-            "symbol": broker_symbol(self._market, held.symbol),
-            "instrument-type": book.kind.value,
-            "underlying-symbol": underlying_symbol(self._market, held.symbol),
-            "quantity": plain(count),
-            "quantity-direction": direction,
-            "close-price": money(held.close_price),
-            "average-open-price": money(held.average_open),
-            "average-yearly-market-close-price": money(held.average_yearly),
-            "average-daily-market-close-price": money(held.average_daily),
-            "multiplier": held.multiplier,
-            # Of closing the position, not of having it.
-            "cost-effect": {"Long": "Credit", "Short": "Debit"}.get(direction, "None"),
-            "is-suppressed": False,
-            "is-frozen": held.is_frozen,
-            "restricted-quantity": "0.0",
-            "realized-day-gain": money(abs(held.realized_day)),
-            "realized-day-gain-effect": effect(held.realized_day),
-            "realized-day-gain-date": realized_on,
-            "realized-today": money(abs(held.realized_today)),
-            "realized-today-effect": effect(held.realized_today),
-            "realized-today-date": realized_on,
-            "streamer-symbol": held.symbol,
-            "created-at": iso(held.opened_at),
-            "updated-at": iso(self._market.now),
-        }
-        if book.option is not None:
-            body["expires-at"] = iso(book.option.expires_s)
-            if book.option.chain_type != "Standard":
-                body["deliverable-type"] = "Physical Delivery"
-        elif book.instrument is not None and book.instrument.contract is not None:
-            body["expires-at"] = iso(book.instrument.contract.expires_s)
-        if with_marks:
-            body["mark"] = money(mark * count * held.multiplier)
-            body["mark-price"] = money(mark)
-        return body
-
-
-def _new_position(book: Book, at: float) -> Position:
-    if book.option is not None:
-        return Position(book.symbol, book.kind, book.option.multiplier, at)
-    multiplier = book.instrument.multiplier if book.instrument is not None else 1
-    return Position(book.symbol, book.kind, multiplier, at)

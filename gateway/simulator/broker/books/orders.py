@@ -207,7 +207,11 @@ class ComplexOrder:
             "type": self.kind,
             "orders": [order.describe() for order in self.orders],
             "related-orders": [
-                {"id": order.id, "complex-order-tag": order.complex_tag, "status": order.status}
+                {
+                    "id": str(order.id),
+                    "complex-order-tag": order.complex_tag,
+                    "status": order.status,
+                }
                 for order in self.parts()
             ],
         }

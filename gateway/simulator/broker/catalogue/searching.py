@@ -1,5 +1,7 @@
 """Symbol search, the short form and the newer one with more fields; pure."""
 
+from datetime import date
+
 from gateway.simulator.broker.catalogue.naming import Body
 from gateway.simulator.market.market import Market
 from gateway.simulator.market.universe import Instrument, Kind
@@ -20,8 +22,14 @@ def search(
         for item in market.universe.instruments.values()
         if (rank := _rank(item, wanted)) is not None and (kinds is None or item.kind.value in kinds)
     ]
-    ranked.sort(key=lambda pair: (pair[0], len(pair[1].broker_symbol), pair[1].broker_symbol))
+    ranked.sort(key=lambda pair: (pair[0], *_order(pair[1])))
     return [_found(market, item) for _, item in ranked[:limit]]
+
+
+def _order(item: Instrument) -> tuple[int, date, str]:
+    """Short names first, and of a product the contract in front."""
+    expiry = item.contract.expiry if item.contract is not None else date.min
+    return len(item.broker_symbol), expiry, item.broker_symbol
 
 
 def _rank(item: Instrument, wanted: str) -> int | None:

@@ -1,8 +1,7 @@
 """DXLink over a websocket: handshake, authorization, channels and keep-alive of one connection.
 
-Source: dxFeed's AsyncAPI document of DXLink, v1.0.2. What a channel subscribes and
-sends is in `channel.py`. Where the document is silent the connection stays open and the
-client gets an ERROR.
+Source: dxFeed's AsyncAPI document of DXLink, v1.0.2. What a channel subscribes and sends is
+in `channel.py`. Where the document is silent the connection stays open and gets an ERROR.
 """
 
 import asyncio
@@ -22,10 +21,16 @@ from gateway.simulator.broker.dxlink.channel import (
     Frame,
     Message,
 )
+from gateway.simulator.broker.dxlink.requests import (
+    KEEPALIVE_S,
+    read_items,
+    read_seconds,
+    whole,
+)
+from gateway.simulator.broker.sockets import has_said_goodbye, set_stalled
 from gateway.simulator.world import World
 
 VERSION = "1.0-1.2.1-simulator"
-KEEPALIVE_S = 60.0  # the longest that a client may ask us to promise or promise itself
 ALIVE = '{"type":"KEEPALIVE","channel":0}'
 
 _encode = msgspec.json.Encoder().encode
@@ -216,15 +221,15 @@ class FeedConnection:
             raise Farewell("UNSUPPORTED_PROTOCOL", "Unsupported protocol version")
         was_set_up, self._is_set_up = self._is_set_up, True
         limit = self._world.faults.keepalive_s
-        self._patience_s = min(_seconds(message.get("keepaliveTimeout")), limit)
-        self._promise_s = min(_seconds(message.get("acceptKeepaliveTimeout")), KEEPALIVE_S)
+        self._patience_s = min(read_seconds(message.get("keepaliveTimeout")), limit)
+        self._promise_s = min(read_seconds(message.get("acceptKeepaliveTimeout")), KEEPALIVE_S)
         self._wake.set()  # the pump has to use a shorter promise at once
         await self._say(
             {
                 "type": "SETUP",
                 "channel": 0,
-                "keepaliveTimeout": _whole(self._promise_s),
-                "acceptKeepaliveTimeout": _whole(self._patience_s),
+                "keepaliveTimeout": whole(self._promise_s),
+                "acceptKeepaliveTimeout": whole(self._patience_s),
                 "version": VERSION,
             }
         )
@@ -307,11 +312,11 @@ class FeedConnection:
         now = time.monotonic()
         if message.get("reset") is True:
             channel.reset()
-        for kind, symbol, _ in _items(message.get("remove")):
+        for kind, symbol, _ in read_items(message.get("remove")):
             channel.remove(kind, symbol)
         faults = self._world.faults
         held = len(self.list_subscriptions())
-        for kind, symbol, from_ms in _items(message.get("add")):
+        for kind, symbol, from_ms in read_items(message.get("add")):
             if faults.drops_add():
                 self._world.journal.counts["adds_dropped"] += 1
                 continue
@@ -390,50 +395,6 @@ class FeedConnection:
         set_stalled(self._socket, self._moving, is_stalled)
 
 
-def set_stalled(socket: ServerConnection, moving: asyncio.Event, is_stalled: bool) -> None:
-    """Stop or restart a connection's reading, and let its writers wait on `moving`."""
-    transport = socket.transport
-    if is_stalled:
-        moving.clear()
-        if transport.is_reading():
-            transport.pause_reading()
-    else:
-        moving.set()
-        if not transport.is_closing():
-            transport.resume_reading()
-
-
-def has_said_goodbye(closed: ConnectionClosed) -> bool:
-    """Return whether the client closed with a close frame instead of a lost connection."""
-    return closed.rcvd is not None and closed.rcvd_then_sent is True
-
-
 def is_authorized(feed: object) -> bool:
     """Return whether a peer is a feed connection that sent a good token."""
     return isinstance(feed, FeedConnection) and feed.is_authorized
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        return KEEPALIVE_S
-    return float(value) if math.isfinite(value) else KEEPALIVE_S
-
-
-def _whole(seconds: float) -> int | float:
-    return int(seconds) if seconds.is_integer() else seconds
-
-
-def _items(value: object) -> list[tuple[str, str, float | None]]:
-    """The (type, symbol, fromTime) of a subscription list. Raises: BadAction."""
-    if value is None:
-        return []
-    found: list[tuple[str, str, float | None]] = []
-    for item in value if isinstance(value, list) else [None]:
-        kind = item.get("type") if isinstance(item, dict) else None
-        symbol = item.get("symbol") if isinstance(item, dict) else None
-        if not isinstance(kind, str) or not isinstance(symbol, str):
-            raise BadAction("A subscription has a type and a symbol")
-        start = item.get("fromTime") if isinstance(item, dict) else None
-        known = isinstance(start, int | float) and not isinstance(start, bool)
-        found.append((kind, symbol, float(start) if known and start is not None else None))
-    return found

@@ -17,10 +17,19 @@ from gateway.simulator.broker.rest.answers import (
     one,
     page,
     read_day,
+    read_instant,
     read_list,
 )
 from gateway.simulator.market.calendar import local_day
 
+# Of transactions: the query's name and the attribute that it is compared with.
+FILTERS = (
+    ("sub-type", "sub_type"),
+    ("symbol", "symbol"),
+    ("instrument-type", "instrument_type"),
+    ("underlying-symbol", "underlying"),
+    ("action", "action"),
+)
 POSITION_LIMIT = {
     "equity-order-size": 50_000,
     "equity-option-order-size": 1_000,
@@ -134,16 +143,20 @@ class Accounts(Endpoints):
         if "type" in query and read_list(request, "types"):
             raise Refusal(400, "invalid_parameter", "Either type or types")
         first, last = read_day(request, "start-date"), read_day(request, "end-date")
+        since, until = read_instant(request, "start-at"), read_instant(request, "end-at")
         kept = [
             each
             for each in account.transactions
             if (not kinds or each.kind in kinds)
             and (first is None or local_day(each.at) >= first)
             and (last is None or local_day(each.at) <= last)
+            and (since is None or each.at >= since)
+            and (until is None or each.at <= until)
         ]
-        for name, value in (("symbol", "symbol"), ("underlying-symbol", "underlying")):
-            if name in query:
-                kept = [each for each in kept if getattr(each, value) == query[name]]
+        for name, value in FILTERS:
+            wanted = read_list(request, name)
+            if wanted:
+                kept = [each for each in kept if getattr(each, value) in wanted]
         kept.sort(key=lambda each: (each.at, each.id), reverse=query.get("sort") != "Asc")
         return page(request, [each.describe() for each in kept], usual=250, most=2_000)
 
@@ -163,17 +176,19 @@ class Accounts(Endpoints):
         """Return the net liquidating value over time: of a `time-back`, or since `start-time`."""
         account, market = self._account(request), self._world.market
         query = request.query_params
-        start = read_day(request, "start-time")
+        start, end = read_instant(request, "start-time"), read_instant(request, "end-time")
         if ("time-back" in query) == (start is not None):
             raise Refusal(400, "invalid_parameter", "Either time-back or start-time")
         if start is not None:
-            since = market.now - (self._today() - start).days * history.DAY_S
-            found_ = history.list_points(market, account, since, history.DAY_S)
+            found_ = history.list_points(market, account, start, history.step_of(market, start))
         else:
             begins = history.start_of(market, query["time-back"])
             if begins is None:
                 raise Refusal(400, "invalid_parameter", "Unknown time-back")
             found_ = history.list_points(market, account, *begins)
+        if end is not None:
+            latest = history.stamp(end)
+            found_ = [point for point in found_ if point["time"] <= latest]
         return many(request, found_)
 
     async def margin(self, request: Request) -> Response:

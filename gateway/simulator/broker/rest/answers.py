@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.simulator.broker.books.accounts import Account
 from gateway.simulator.broker.books.ledger import Ledger
-from gateway.simulator.market.calendar import local_day
+from gateway.simulator.market.calendar import NEW_YORK, local_day
 from gateway.simulator.world import Login, World
 
 Body = dict[str, Any]
@@ -120,6 +120,22 @@ def read_day(request: Request, *names: str) -> date | None:
                 return date.fromisoformat(given[:10])
             except ValueError:
                 raise Refusal(400, "invalid_parameter", f"{name} is a date") from None
+    return None
+
+
+def read_instant(request: Request, *names: str) -> float | None:
+    """Return the first instant of the query that is given, in epoch seconds; a day is its start.
+
+    Raises: Refusal for what is no instant.
+    """
+    for name in names:
+        given = request.query_params.get(name)
+        if given:
+            try:
+                at = datetime.fromisoformat(given.replace(" ", "+"))
+            except ValueError:
+                raise Refusal(400, "invalid_parameter", f"{name} is an instant") from None
+            return (at if at.tzinfo is not None else at.replace(tzinfo=NEW_YORK)).timestamp()
     return None
 
 

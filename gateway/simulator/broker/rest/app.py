@@ -25,6 +25,7 @@ WRITABLE = (
     "/accounts/{number}/orders/{rest:path}",
     "/accounts/{number}/complex-orders",
     "/accounts/{number}/complex-orders/{rest:path}",
+    "/margin/accounts/{number}/dry-run",
     "/watchlists",
     "/watchlists/{rest:path}",
     "/quote-alerts",

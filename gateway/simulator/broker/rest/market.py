@@ -121,7 +121,8 @@ class MarketData(Endpoints):
     async def instruments(self, request: Request) -> Response:
         """Return the instruments of a kind: those asked for, else all that pass the filters."""
         kind = request.path_params["kind"]
-        wanted = read_list(request, "symbol")
+        # Tastytrade's own JavaScript client says `symbols` for options.
+        wanted = read_list(request, "symbol") + read_list(request, "symbols")
         bodies = list_instruments(
             self._world.market,
             kind,

@@ -31,8 +31,8 @@ class Orders(Endpoints):
         """Return the routes that read."""
         base = "/accounts/{number}"
         return [
-            ("/customers/me/orders", self.search_all),
-            ("/customers/me/orders/live", self.live_of_all),
+            ("/customers/{customer}/orders", self.search_all),
+            ("/customers/{customer}/orders/live", self.live_of_all),
             (f"{base}/orders", self.search),
             (f"{base}/orders/live", self.live),
             (f"{base}/orders/{{identity:int}}", self.order),
@@ -83,7 +83,10 @@ class Orders(Endpoints):
         return list(self._account(request).complex_orders.values())[::-1]
 
     def _accounts(self, request: Request) -> list[Account]:
-        accounts = self._ledger(request).accounts
+        login = self._login(request)
+        if request.path_params["customer"] not in ("me", login.customer.external_id):
+            raise Refusal(403, "not_permitted", "User not permitted access")
+        accounts = login.ledger.accounts
         numbers = read_list(request, "account-numbers")
         if any(number not in accounts for number in numbers):
             raise Refusal(403, "not_permitted", "User not permitted access")
@@ -99,6 +102,8 @@ class Orders(Endpoints):
             for order in _newest_first(accounts)
             if (first is None or _day(order) >= first) and (last is None or _day(order) <= last)
         ]
+        if request.query_params.get("sort") == "Asc":
+            orders.reverse()
         return page(request, _describe(_filter(request, orders)), usual=10, most=200)
 
     def _live(self, request: Request, accounts: Iterable[Account]) -> Response:

@@ -158,6 +158,7 @@ def test_a_fill_is_reported_as_order_positions_balance() -> None:
     ledger.fill(MAIN, order.id, quantity=Decimal(1))
     assert [kind for kind, _ in heard] == [
         "Order", "CurrentPosition", "CurrentPosition", "AccountBalance",
+        "UnderlyingYearGainSummary",
     ]  # fmt: skip
     body = heard[0][1]
     assert body["status"] == "Live"
@@ -172,6 +173,23 @@ def test_a_fill_is_reported_as_order_positions_balance() -> None:
     assert Decimal(fills[0]["fill-price"]) - Decimal(fills[1]["fill-price"]) == Decimal("1.25")
     with pytest.raises(ValueError, match="left to fill"):
         ledger.fill(MAIN, order.id)
+
+
+def test_what_was_realized_of_an_underlying_adds_up() -> None:
+    ledger, _ = make_ledger()
+    heard: list[dict[str, Any]] = []
+
+    def listen(kind: str, number: str, body: dict[str, Any]) -> None:
+        if kind == "UnderlyingYearGainSummary":
+            heard.append(body)
+
+    ledger.on_change = listen
+    for quantity, price in ((10, 60), (-4, 61), (-6, 59)):
+        trade(ledger, "KO", quantity, Decimal(price))
+    gains = [(each["yearly-realized-gain"], each["yearly-realized-gain-effect"]) for each in heard]
+    assert gains == [("0.0", "None"), ("4.0", "Credit"), ("2.0", "Debit")]
+    assert heard[-1]["symbol"] == "KO"
+    assert heard[-1]["fees-effect"] == "Debit"
 
 
 def test_a_replacement_is_a_new_order_for_what_remained() -> None:

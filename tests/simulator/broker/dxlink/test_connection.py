@@ -294,3 +294,29 @@ async def test_who_closes_in_order_is_told_from_who_is_gone(simulator: Simulator
         link.socket.transport.abort()
     await eventually(lambda: not simulator.world.feeds)
     assert simulator.world.journal.counts["feed_goodbyes"] == 1
+
+
+async def test_the_full_format_can_be_gone(simulator: Simulator) -> None:
+    at = simulator.addresses
+    await switch(at, "dxlink", full=False)
+    token = await get_quote_token(at)
+    async with open_link(at.dxlink_ws) as link:
+        await link.authorize(token)
+        await link.open(1)
+        await link.subscribe(1, "Quote", "SPY")
+        assert (await link.data(1, "Quote"))[0] == "SPY"
+        await link.say("FEED_SETUP", 1, acceptDataFormat="FULL", acceptAggregationPeriod=0)
+        assert (await link.expect("FEED_CONFIG"))["dataFormat"] == "COMPACT"
+
+
+async def test_types_that_are_withheld_stay_silent(simulator: Simulator) -> None:
+    at = simulator.addresses
+    await switch(at, "dxlink", withheld=["Underlying", "TheoPrice"])
+    async with open_feed(at) as link:
+        await link.subscribe(1, "Underlying", "SPY")
+        await link.subscribe(1, "Quote", "SPY")
+        for _ in range(5):
+            await link.data(1, "Quote")
+        kinds = {m["data"][0] for m in link.heard if m["type"] == "FEED_DATA"}
+        assert kinds == {"Quote"}
+        assert not any(m["type"] == "ERROR" for m in link.heard)
