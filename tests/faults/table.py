@@ -164,6 +164,11 @@ _ROWS = (
 FAULTS = (
     *(Fault(number, *row) for number, row in enumerate(_ROWS, 1)),
     Fault(
+        49,
+        "one market halts, or its calendar is wrong",
+        "that market stale; one reconnect as a try, then the others undisturbed",
+    ),
+    Fault(
         50,
         "half day, holiday, DST week, index options from 16:00 to 16:15, futures' Sunday open",
         "no false stale, no missed silence, sparkline and chart of the right session",

@@ -1,12 +1,16 @@
 """Balances against the simulator: at once, pushed, polled, after a gap."""
 
 import asyncio
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
+
+import pytest
 
 from gateway.streams.records import BalanceUpdate, Status
 from gateway.streams.topics import balance_topic, status_topic
 from gateway.streams.upstream.accounts import select_accounts
+from gateway.streams.upstream.sdk import AccountStream
 from tests.simulation import Simulator
 from tests.streams.running import Running, running
 from tests.waiting import eventually
@@ -174,3 +178,66 @@ def test_test_accounts_only_when_asked_for() -> None:
     assert select_accounts(data, ()) == (["A1"], [])
     assert select_accounts(data, ("A3", "A2", "A9")) == (["A3"], ["A2", "A9"])
     assert select_accounts({}, ()) == ([], [])
+
+
+async def test_a_configured_account_that_is_not_there_is_named(simulator: Simulator) -> None:
+    """Alone: nothing is followed, and nobody logs in again and again."""
+    async with running(simulator.settings(tt_accounts=("5WX0001",))) as up:
+        await eventually(lambda: "5WX0001" in (status(up).reason or ""), 10)
+        assert status(up).state == "degraded"
+        assert not up.hub.balances()
+        assert up.upstream.session.refreshes == 1
+        assert up.upstream.accounts.connects == 0
+        for number in simulator.hello["accounts"]:
+            assert number not in (status(up).reason or "")
+
+
+async def test_beside_one_that_is_not_there_the_others_go_on(simulator: Simulator) -> None:
+    number = simulator.hello["accounts"][0]
+    async with running(simulator.settings(tt_accounts=(number, "5WX9999"))) as up:
+        await eventually(lambda: status(up).state == "live", 10)
+        assert "5WX9999" in (status(up).reason or "")
+        assert number not in (status(up).reason or "")
+        assert [each.account for each in up.hub.balances()] == [number]
+
+
+async def test_an_account_that_the_stream_refuses_costs_the_others_nothing(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is polled, the others are streamed, and no new token is asked for."""
+    refused, other = simulator.hello["accounts"]
+    connect = AccountStream.connect
+
+    async def connect_or_ask_wrongly(stream: AccountStream, numbers: Iterable[str]) -> None:
+        asked = ["5WX99999" if each == refused else each for each in numbers]
+        await connect(stream, asked)
+
+    monkeypatch.setattr(AccountStream, "connect", connect_or_ask_wrongly)
+    await simulator.control("account", push_marks=True)
+    async with running(simulator.settings(balance_poll_s=3600)) as up:
+        await eventually(lambda: status(up).state == "live", 15)
+        assert "refuses 1 account" in (status(up).reason or "")
+        assert len(up.hub.balances()) == 2
+        await eventually(lambda: (b := balance(up, other)) and b.source == "account_stream", 10)
+        assert up.upstream.session.refreshes == 1
+
+
+async def test_a_refused_balance_is_told_with_its_status(simulator: Simulator) -> None:
+    refused, other = simulator.hello["accounts"]
+    await simulator.control("rest", status=403, path=f"/accounts/{refused}")
+    async with running(simulator.settings(balance_poll_s=1)) as up:
+        await eventually(lambda: balance(up, other), 10)
+        await eventually(lambda: "status 403" in (status(up).reason or ""), 10)
+        assert refused not in (status(up).reason or "")
+
+
+async def test_balances_are_stale_while_the_accounts_are_not_live(simulator: Simulator) -> None:
+    account = simulator.hello["accounts"][0]
+    async with running(simulator.settings(balance_poll_s=3600)) as up:
+        await eventually(lambda: status(up).state == "live", 10)
+        assert not any(each.stale for each in up.hub.balances())
+        await simulator.control("upgrade", status=502, target="account")
+        await simulator.control("cut", target="account")
+        await eventually(lambda: (b := balance(up, account)) and b.stale, 10)
+        await simulator.control("upgrade", status=None)
+        await eventually(lambda: (b := balance(up, account)) and not b.stale, 15)

@@ -520,3 +520,27 @@ async def test_an_end_that_comes_together_with_a_fault_is_not_lost(
         up.task.cancel()
         await asyncio.wait([up.task], timeout=scaled(5))
         assert up.task.done()
+
+
+async def test_no_right_to_quotes_is_told_as_that_and_asked_again_rarely(
+    simulator: Simulator,
+) -> None:
+    await simulator.control("rest", status=403, path="/api-quote-tokens")
+    async with running(simulator.settings()) as up:
+        policy = up.upstream.feed.reconnect.policy
+        await eventually(lambda: policy.failures == 2, 10)
+        reason = up.status().reason or ""
+        assert "streaming quotes need an approved, funded account (status 403" in reason
+        assert "lost" not in reason
+        assert up.upstream.session.refreshes == 1
+
+
+async def test_delayed_quotes_are_said_to_be_delayed(simulator: Simulator) -> None:
+    async with running(simulator.settings()) as up:
+        await eventually(up.is_live, 10)
+        assert up.status().data_quality == "real-time"
+        up.upstream.feed._has_delayed_quotes = True
+        await simulator.control("cut", target="feed")
+        await eventually(lambda: up.status().data_quality == "delayed", 10)
+        await eventually(lambda: up.status().state == "live", 10)
+        assert "delayed" in (up.status().reason or "")
