@@ -16,7 +16,8 @@ from gateway.settings import Settings, variables
 from gateway.streams import records as events
 from gateway.web.query import STREAM_PARAMETERS
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 
 
 def section(title: str) -> str:
@@ -142,3 +143,14 @@ def test_every_metric() -> None:
         if family.name.startswith("gateway_"):
             real.add(f"{family.name}_total" if family.type == "counter" else family.name)
     assert named == real
+
+
+def test_every_message_of_the_troubleshooting_is_one_that_the_gateway_has() -> None:
+    lines = section("Troubleshooting").splitlines()
+    messages = [text for line in lines if line[:1] == "|" for text in code(line.split("|")[1])]
+    assert len(messages) == 10
+    files = (ROOT / "gateway").rglob("*.py")
+    source = " ".join(re.sub(r'"\s*\n\s*f?"', "", file.read_text()) for file in files)
+    for message in messages:
+        start = message.partition(":")[2].strip() if message.startswith("PORT") else message
+        assert start in source, message
