@@ -39,7 +39,7 @@ run: $(INSTALLED) vendor ## Install and start the demo on http://127.0.0.1:8000 
 test: $(INSTALLED_TEST) vendor browser lint types ## Install what the tests need; lint, types, all tests with coverage
 	@$(BIN)/coverage erase
 	@status=0; \
-	$(BIN)/coverage run -m pytest -n $(JOBS) $(ARGS) || status=$$?; \
+	$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal $(ARGS) || status=$$?; \
 	$(BIN)/coverage combine --quiet || status=$$?; \
 	$(BIN)/coverage report || status=$$?; \
 	exit $$status

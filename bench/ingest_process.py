@@ -25,7 +25,7 @@ from gateway.app import create_context
 from gateway.cli.demo import create_settings
 from gateway.server.server import GC_THRESHOLDS, set_up_logging
 from gateway.streams.records import QuoteUpdate, Record
-from gateway.streams.upstream.upstream import Upstream
+from gateway.streams.upstream.upstream import create_upstream
 
 # The simulator floods all that it has; forty of them share the rate that is asked for.
 SYMBOLS = (
@@ -84,7 +84,9 @@ async def measure(address: dict[str, Any], moves_per_s: float, seconds: float) -
 
     sampled = frozenset(SYMBOLS[:SAMPLED_SYMBOLS])
     hub.publish = publish_and_note  # type: ignore[method-assign]
-    upstream = asyncio.create_task(Upstream(settings, hub, context.demand).run(), name="upstream")
+    upstream = asyncio.create_task(
+        create_upstream(settings, hub, context.demand).run(), name="upstream"
+    )
     async with httpx.AsyncClient(trust_env=False) as control:
         async with asyncio.timeout(LIVE_S):
             await has_all.wait()

@@ -34,7 +34,7 @@ def create_app(tape: Tape) -> Starlette:
     def publish(seq: int, at_ns: int) -> None:
         quote = tape.quote(seq, at_ns)
         record: dict[str, Any] = {"type": "quote_update"}
-        for name, value in msgspec.structs.asdict(quote).items():
+        for name, value in msgspec.to_builtins(quote, builtin_types=(Decimal,)).items():
             record[name] = float(value) if isinstance(value, Decimal) else value
         for queue, symbols in queues.items():
             if not symbols or quote.symbol in symbols:

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from itertools import accumulate
 
+import msgspec
+
 from gateway.streams.records import QuoteUpdate
 
 PERIOD = 4096
@@ -79,7 +81,7 @@ class Tape:
         found = json.loads(text, parse_float=Decimal, parse_int=Decimal)
         wanted = self.quote(seq, 0)
         return all(
-            found.get(name) == getattr(wanted, name)
+            found.get(name, msgspec.UNSET) == getattr(wanted, name)
             for name in wanted.__struct_fields__
             if name != "updated_at"
         )

@@ -5,10 +5,12 @@ import logging
 import secrets
 import signal
 import string
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,23 +20,25 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from gateway.login_lock import hold_login
 from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_files
 from gateway.pages.rendering.templates import create_environment
-from gateway.settings import Settings, load_settings
+from gateway.redaction import reveal
+from gateway.settings import Settings, describe_suspicions, load_settings
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
-from gateway.streams.upstream.upstream import Upstream
-from gateway.web import api, health, heartbeat, metrics, page_stream, problem
+from gateway.streams.symbols import split_symbols
+from gateway.streams.upstream.upstream import create_upstream
+from gateway.web import api, health, heartbeat, metrics, page_stream, problem, snapshot
 from gateway.web.auth import forms
 from gateway.web.auth.authenticator import create_authenticator
-from gateway.web.auth.forms import RequireViewer, RoutePolicies, RoutePolicy
-from gateway.web.middleware import guard
-from gateway.web.middleware.guard import Guard, own_hosts
-from gateway.web.middleware.proxies import TrustProxies
-from gateway.web.state import Context
+from gateway.web.auth.policies import RoutePolicies, RoutePolicy
+from gateway.web.middleware.security_headers import SECURITY_HEADERS
+from gateway.web.middleware.stack import build_middleware
+from gateway.web.state import Context, has_values
 from gateway.web.static import Assets
 
 if TYPE_CHECKING:
@@ -82,7 +86,11 @@ def create_app(
         ConfigurationError: one line that names the variable.
         PageError: when pages that come from no file are described wrongly.
     """
-    settings = settings or load_settings()
+    if settings is None:
+        for sentence in describe_suspicions():
+            logger.warning("%s", sentence)
+        settings = load_settings()
+    settings = settings.with_symbols(split_symbols)
     library = create_library(settings.pages if pages is None else pages)
     additions = Additions(routes, middleware, lifespan)
     context = create_context(settings)
@@ -90,9 +98,19 @@ def create_app(
         url = settings.redis_url.get_secret_value()
         follower = create_follower(url, context)
         return build_app(context, follower.run, library, additions, create_peers(url))
-    upstream = Upstream(settings, context.hub, context.demand)
+    upstream = create_upstream(settings, context.hub, context.demand)
     context.report = upstream.report
-    return build_app(context, upstream.run, library, additions)
+
+    async def run() -> None:
+        with hold_login(settings) as is_alone:
+            if not is_alone:
+                logger.warning(
+                    "another process of this machine follows the same login; "
+                    "several processes need REDIS_URL and `gateway feed`"
+                )
+            await upstream.run()
+
+    return build_app(context, run, library, additions)
 
 
 def create_library(pages: Pages | None) -> Library:
@@ -131,17 +149,17 @@ def create_peers(url: str) -> "Peers":
 
 def create_context(settings: Settings) -> Context:
     """An empty hub of a new epoch, and nobody who wants anything but the default symbols."""
-    return Context(
-        settings=settings,
-        hub=_create_hub(settings),
-        demand=Demand(
-            settings.symbols,
-            max_symbols=settings.max_symbols,
-            # The feed process lets symbols linger, for all web processes together.
-            linger_s=settings.linger_s if settings.redis_url is None else 0.0,
-            now_s=time.monotonic,
-        ),
+    hub = _create_hub(settings)
+    demand = Demand(
+        settings.symbols,
+        max_symbols=settings.max_symbols,
+        max_symbols_per_viewer=settings.max_symbols_per_viewer,
+        # The feed process lets symbols linger, for all web processes together.
+        linger_s=settings.linger_s if settings.redis_url is None else 0.0,
+        now_s=time.monotonic,
     )
+    demand.is_known = partial(has_values, hub)
+    return Context(settings=settings, hub=hub, demand=demand)
 
 
 def _create_hub(settings: Settings) -> Hub:
@@ -161,12 +179,18 @@ def build_app(
 ) -> Starlette:
     """The web half around a context; `run_upstream` feeds its hub until cancelled.
 
-    `app.state.authenticator` knows the token. `app.state.on_crash` is called when
-    `run_upstream` ends by itself; at first it asks the process to stop.
+    `app.state.authenticator` knows the token; a server that tells a made one to a person sets
+    `app.state.is_announced`. `app.state.on_crash` is called when `run_upstream` ends by itself; at
+    first it asks the process to stop.
     """
-    authenticator = create_authenticator(context.settings, peers)
+    authenticator = create_authenticator(
+        context.settings, peers, clock=context.clock, stats=context.logins
+    )
     assets = Assets(STATIC)
-    environment = create_environment(assets.url, {"is_simulated": context.settings.is_simulation})
+    environment = create_environment(
+        assets.url,
+        {"is_simulated": context.settings.is_simulation, "has_login": not authenticator.is_open},
+    )
     policies = RoutePolicies()
     library = library or create_library(context.settings.pages)
     additions = additions or Additions()
@@ -187,6 +211,7 @@ def build_app(
         *policies.declare(RoutePolicy.PUBLIC, login),
         *policies.declare(RoutePolicy.PUBLIC, [assets.route]),
         *policies.declare(RoutePolicy.VIEWER, api.routes(context)),
+        *policies.declare(RoutePolicy.VIEWER, snapshot.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, health.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, logout),
@@ -202,14 +227,17 @@ def build_app(
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_supervise(app, run_upstream), name="upstream"),
-                group.create_task(heartbeat.beat(context), name="heartbeat"),
+                group.create_task(heartbeat.publish_heartbeats(context), name="heartbeat"),
                 group.create_task(heartbeat.measure_lag(context), name="loop lag"),
                 group.create_task(authenticator.watch(context.settings.viewers), name="access"),
                 group.create_task(authenticator.run_peers(), name="revocations"),
                 group.create_task(library.watch(), name="page files"),
             ]
-            await authenticator.look_at_peers()
+            await authenticator.sync_peers()
             logger.info("started, epoch %s", context.hub.epoch)
+            if authenticator.is_generated and not app.state.is_announced:
+                # No server of ours says it, and without it nobody could ever sign in.
+                reveal(sys.stderr, f"sign in once with /login{authenticator.login_fragment()}\n")
             try:
                 async with additions.lifespan(app) if additions.lifespan else nullcontext():
                     yield
@@ -223,21 +251,16 @@ def build_app(
     app = Starlette(
         routes=routes,
         middleware=[
-            Middleware(
-                Guard,
-                hosts=own_hosts(context.settings),
-                max_query_bytes=context.settings.max_query_bytes,
-            ),
-            Middleware(TrustProxies, networks=context.settings.trusted_proxies),
-            Middleware(RequireViewer, authenticator=authenticator, policies=policies),
+            *build_middleware(context.settings, authenticator, policies, error_page),
             *additions.middleware,
         ],
-        exception_handlers=problem.handlers(error_page, guard.SECURITY_HEADERS),
+        exception_handlers=problem.handlers(error_page, SECURITY_HEADERS),
         lifespan=lifespan,
         max_body_size=context.settings.max_body_bytes,
     )
     app.state.context = context
     app.state.authenticator = authenticator
+    app.state.is_announced = False
     app.state.on_crash = lambda: signal.raise_signal(signal.SIGTERM)
     return app
 

@@ -21,8 +21,30 @@ class GrantRevoked(UpstreamError):
     """The refresh token or the client secret was refused; only a person can mend it."""
 
 
+class QuoteTokenRefused(Unauthorized):
+    """The market data feed refused its quote token; each connection asks for a new one."""
+
+
+class Refused(UpstreamError):
+    """Tastytrade refused a request for a reason that time alone rarely mends; ask again rarely."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """The HTTP status, where there was one."""
+
+
+class AccountRefused(UpstreamError):
+    """The account stream refused an account that it was asked to follow."""
+
+
 class RateLimited(UpstreamError):
     """Tastytrade asked for a pause."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """How long a pause, where it was said."""
 
 
 class SessionLimit(UpstreamError):
@@ -31,6 +53,14 @@ class SessionLimit(UpstreamError):
 
 class FeedSilent(UpstreamError):
     """The socket is open and nothing comes out of it."""
+
+
+class PartSilent(FeedSilent):
+    """Nothing comes of a part of what is followed, while the rest moves."""
+
+
+class ChannelUnavailable(UpstreamError):
+    """The market data feed does not open the channel of an event type."""
 
 
 class BackplaneError(GatewayError):

@@ -1,29 +1,39 @@
 """Settings from the environment and `.env`, checked once at the start; secrets mask themselves."""
 
 import os
-import stat
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote, urlsplit
+from typing import Annotated, Any, Literal, Self, cast
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from gateway.addresses import LOOPBACK_HOSTS as LOOPBACK_HOSTS
+from gateway.addresses import is_loopback as is_loopback
+from gateway.addresses import parse_address
+from gateway.environment import clean, find_notices, read_env_file, read_environment
 from gateway.errors import ConfigurationError
-from gateway.streams.symbols import split_symbols
-
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+from gateway.redaction import OUTPUT, find_passwords
+from gateway.secret_files import read_private as read_private
 
 DEFAULT_SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
 
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
-MAX_SECRET_BYTES = 1_048_576
+ENV_FILE_VARIABLE = "GATEWAY_ENV_FILE"
 
-MIN_HIDDEN_LENGTH = 4
-"""A password that is shorter protects nothing; hiding it would make every log unreadable."""
+MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH = 16, 1024
+"""Shorter ones can be guessed; longer ones fit into no header of some proxies."""
 
 Names = Annotated[tuple[str, ...], NoDecode]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
@@ -37,22 +47,60 @@ FILES = {
 """Secrets that may stand in a file of their own, and the setting that names it."""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    return host.strip("[]").lower() in LOOPBACK_HOSTS
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """What one login to the broker needs."""
+
+    secret: SecretStr | None = None
+    refresh: SecretStr | None = None
+    is_test: bool = False
+    accounts: tuple[str, ...] = ()
+    """The numbers of the accounts to follow; all of them when empty."""
+    simulator_rest: str | None = None
+    simulator_account_ws: str | None = None
+    refresh_s: float = 600.0
+    balance_poll_s: float = 30.0
+
+    @property
+    def uses_simulator(self) -> bool:
+        """Whether the broker is the simulator; nothing real can be reached then."""
+        return self.simulator_rest is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """What the market data feed needs."""
+
+    market: Literal["auto", "open", "closed"] = "auto"
+    aggregation_s: float = 0.1
+    stale_s: float = 4.0
+    symbols: tuple[str, ...] = ()
+    """What is always followed."""
 
 
 class Settings(BaseSettings):
     """Everything that can be set; the README lists each with its meaning."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=".",  # a folder, so that pydantic itself reads nothing; see `find_env_file`
         extra="ignore",
-        populate_by_name=True,
+        populate_by_name=True,  # for callers; the environment is read by `_Sources`
         hide_input_in_errors=True,
-        env_ignore_empty=True,
         frozen=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read documented names only: pydantic's own sources read field names too."""
+        given = cast(DotEnvSettingsSource, dotenv_settings).env_file
+        return init_settings, _Sources(cls, None if given is None else find_env_file())
 
     tt_secret: SecretStr | None = Field(None, validation_alias="TT_SECRET")
     tt_refresh: SecretStr | None = Field(None, validation_alias="TT_REFRESH")
@@ -65,7 +113,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", validation_alias="HOST", min_length=1)
     port: int = Field(8000, validation_alias="PORT", ge=0, le=65535)
-    token: SecretStr | None = Field(None, validation_alias="GATEWAY_TOKEN", min_length=16)
+    token: SecretStr | None = Field(None, validation_alias="GATEWAY_TOKEN")
     token_file: Path | None = Field(None, validation_alias="GATEWAY_TOKEN_FILE")
     viewers: Path | None = Field(None, validation_alias="GATEWAY_VIEWERS")
     login_idle_s: float = Field(
@@ -75,6 +123,7 @@ class Settings(BaseSettings):
         7 * 24 * 3600.0, validation_alias="GATEWAY_LOGIN_LIFE_S", ge=1, le=31 * 24 * 3600
     )
     allowed_hosts: Names = Field((), validation_alias="GATEWAY_ALLOWED_HOSTS")
+    root_path: str = Field("", validation_alias="GATEWAY_ROOT_PATH")
     trusted_proxies: Networks = Field((), validation_alias="GATEWAY_TRUSTED_PROXIES")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", validation_alias="GATEWAY_LOG_LEVEL"
@@ -101,6 +150,9 @@ class Settings(BaseSettings):
     heartbeat_s: float = Field(15.0, validation_alias="GATEWAY_HEARTBEAT_S", ge=0.1, le=50)
     max_streams: int = Field(2000, validation_alias="GATEWAY_MAX_STREAMS", ge=1)
     max_symbols: int = Field(5000, validation_alias="GATEWAY_MAX_SYMBOLS", ge=1, le=25000)
+    max_symbols_per_viewer: int = Field(
+        1000, validation_alias="GATEWAY_MAX_SYMBOLS_PER_VIEWER", ge=1, le=25000
+    )
     max_symbols_per_stream: int = Field(
         500, validation_alias="GATEWAY_MAX_SYMBOLS_PER_STREAM", ge=1, le=5000
     )
@@ -130,10 +182,48 @@ class Settings(BaseSettings):
     @field_validator("tt_accounts", "allowed_hosts", "symbols", mode="before")
     @classmethod
     def _split(cls, value: Any, info: Any) -> Any:
-        if isinstance(value, str):
-            if info.field_name == "symbols":
-                return tuple(split_symbols(value))
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+        if not isinstance(value, str):
+            return value
+        # Not within braces: `SPY{=5m,tho=true}` is one symbol.
+        parts = re.split(r",(?![^{}]*\})", value)
+        name = cls.model_fields[info.field_name].validation_alias
+        return tuple(part for each in parts if (part := clean(str(name), each)))
+
+    @field_validator("tt_accounts")
+    @classmethod
+    def _are_numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(each.isascii() and each.isalnum() for each in value):
+            raise ValueError("must be account numbers such as 5WX00001, separated by commas")
+        return tuple(each.upper() for each in value)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _can_match(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_host(each) for each in value)
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_prefix(cls, value: str) -> str:
+        value = value.strip("/")
+        if not re.fullmatch(r"[A-Za-z0-9._~-]*(?:/[A-Za-z0-9._~-]+)*", value):
+            raise ValueError("must look like /gateway; letters, digits, dots and dashes")
+        return f"/{value}" if value else ""
+
+    @field_validator("host")
+    @classmethod
+    def _is_host(cls, value: str) -> str:
+        value = value.strip("[]")
+        if "/" in value or value.count(":") == 1:
+            raise ValueError("must be an address alone, without a scheme or port; see PORT")
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MIN_TOKEN_LENGTH:
+            raise ValueError(f"is too short; it has at least {MIN_TOKEN_LENGTH} characters")
+        if value is not None and len(value.get_secret_value()) > MAX_TOKEN_LENGTH:
+            raise ValueError(f"is too long; it has at most {MAX_TOKEN_LENGTH} characters")
         return value
 
     @field_validator("trusted_proxies", mode="before")
@@ -141,8 +231,9 @@ class Settings(BaseSettings):
     def _parse_networks(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
+        parts = [clean("GATEWAY_TRUSTED_PROXIES", each) for each in value.split(",")]
         try:
-            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+            return tuple(parse_network(part) for part in parts if part)
         except ValueError:
             raise ValueError(
                 "must be addresses or networks such as 10.0.0.0/8, separated by commas"
@@ -167,11 +258,13 @@ class Settings(BaseSettings):
                 parts = urlsplit(value.get_secret_value())
                 is_right = parts.scheme in REDIS_SCHEMES and bool(parts.hostname or parts.path)
                 is_right = is_right and (parts.port is None or parts.port > 0)
+                is_right = is_right and not parts.fragment and "@" not in parts.path
             except ValueError:
                 is_right = False
             if not is_right:
                 raise ValueError(
-                    "must look like redis://HOST:PORT/0 or rediss://USER:PASSWORD@HOST"
+                    "must look like redis://HOST:PORT/0 or rediss://USER:PASSWORD@HOST; "
+                    "in a password write # as %23, / as %2F, ? as %3F, @ as %40"
                 )
         return value
 
@@ -181,6 +274,42 @@ class Settings(BaseSettings):
             missing = "SIMULATOR_REST" if self.simulator_rest is None else "SIMULATOR_ACCOUNT_WS"
             raise ValueError(f"{missing}: set it too; `gateway simulator` prints both")
         return self
+
+    def with_symbols(self, parse: Callable[[str], Iterable[str]]) -> Self:
+        """Return the same settings with the default symbols as `parse` writes them.
+
+        Raises:
+            ConfigurationError: one line with what `parse` says is wrong.
+        """
+        try:
+            symbols = tuple(parse(",".join(self.symbols)))
+        except ValueError as error:
+            raise ConfigurationError(f"GATEWAY_SYMBOLS: {error}") from None
+        return self if symbols == self.symbols else self.model_copy(update={"symbols": symbols})
+
+    @property
+    def broker(self) -> BrokerSettings:
+        """The section of the login to the broker."""
+        return BrokerSettings(
+            secret=self.tt_secret,
+            refresh=self.tt_refresh,
+            is_test=self.tt_test,
+            accounts=self.tt_accounts,
+            simulator_rest=self.simulator_rest,
+            simulator_account_ws=self.simulator_account_ws,
+            refresh_s=self.refresh_s,
+            balance_poll_s=self.balance_poll_s,
+        )
+
+    @property
+    def feed(self) -> FeedSettings:
+        """The section of the market data feed."""
+        return FeedSettings(
+            market=self.market,
+            aggregation_s=self.aggregation_s,
+            stale_s=self.stale_s,
+            symbols=self.symbols,
+        )
 
     @property
     def uses_simulator(self) -> bool:
@@ -201,9 +330,7 @@ class Settings(BaseSettings):
         values = [getattr(self, name) for name in type(self).model_fields]
         found = {each.get_secret_value() for each in values if isinstance(each, SecretStr)}
         if self.redis_url is not None:
-            password = urlsplit(self.redis_url.get_secret_value()).password or ""
-            if len(password) >= MIN_HIDDEN_LENGTH:
-                found |= {password, unquote(password)}
+            found |= find_passwords(self.redis_url.get_secret_value())
         return frozenset(found)
 
     @property
@@ -212,8 +339,37 @@ class Settings(BaseSettings):
         return self.tt_secret is not None and self.tt_refresh is not None
 
 
+class _Sources(PydanticBaseSettingsSource):
+    """The environment, then the file: documented names, each value as it is meant."""
+
+    def __init__(self, settings_cls: type[BaseSettings], env_file: Path | None) -> None:
+        super().__init__(settings_cls)
+        self._env_file = env_file
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Not asked by this source."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        names = list(variables())
+        in_file = {} if self._env_file is None else read_env_file(self._env_file, names)
+        return {**in_file, **read_environment(names)}
+
+
+def find_env_file() -> Path:
+    """Return the file of settings: `.env` here, or the one that GATEWAY_ENV_FILE names.
+
+    Raises:
+        ConfigurationError: when one is named and is not there.
+    """
+    named = clean(ENV_FILE_VARIABLE, os.environ.get(ENV_FILE_VARIABLE, ""))
+    if named and not Path(named).is_file():
+        raise ConfigurationError(f"{ENV_FILE_VARIABLE}: there is no such file")
+    return Path(named or ".env")
+
+
 def load_settings(**overrides: Any) -> Settings:
-    """The settings, from `overrides`, then the environment, then `.env`.
+    """Return the settings: from `overrides`, then the environment, then `.env`.
 
     Raises:
         ConfigurationError: one line that names the variable, never its value.
@@ -221,44 +377,75 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings(**overrides)
         found = _read_files(settings)
-        return Settings(**{**overrides, **found}) if found else settings
+        settings = Settings(**{**overrides, **found}) if found else settings
     except ValidationError as error:
         raise ConfigurationError(_first_line(error)) from None
+    OUTPUT.hide(*settings.secrets)
+    return settings
 
 
-def read_private(path: Path, variable: str) -> str:
-    """The text of a file that nobody but its owner may read.
+def describe_suspicions() -> list[str]:
+    """Return a sentence for each thing in the environment and `.env` that is surely not meant.
 
     Raises:
-        ConfigurationError: one line with the variable that names the file.
+        ConfigurationError: as `load_settings`.
     """
+    return find_notices([*variables(), ENV_FILE_VARIABLE], find_env_file())
+
+
+def parse_host(text: str) -> str:
+    """Return the name or address in a host as people write it: a scheme and a port are left out.
+
+    Raises:
+        ValueError: when no request can ever have it.
+    """
+    if "*" in text or text.startswith("."):
+        raise ValueError("has a wildcard; write each name in full, separated by commas")
+    name = text.partition("://")[2] if "://" in text else text
     try:
-        with path.open("rb") as file:
-            # Of the open file, so that what was checked is what is read.
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise ConfigurationError(f"{variable}: it is not a file")
-            if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise ConfigurationError(
-                    f"{variable}: the file is open to other users of this machine; chmod 600 it"
-                )
-            return file.read(MAX_SECRET_BYTES).decode()
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        raise ConfigurationError(f"{variable}: the file cannot be read: {reason}") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{variable}: the file is not text") from None
+        return str(parse_address(name)).lower()
+    except ValueError:
+        pass
+    try:
+        host = (urlsplit(f"//{name}").hostname or "").rstrip(".")
+        host = host.encode("idna").decode().lower() if not host.isascii() else host
+        return str(parse_address(host)) if ":" in host else _check_host(host)
+    except (ValueError, UnicodeError):
+        raise ValueError("must be host names such as gw.example.com, separated by commas") from None
+
+
+def _check_host(host: str) -> str:
+    if not re.fullmatch(
+        r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", host
+    ):
+        raise ValueError("is no host")
+    return host
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """Return a network in the spelling in which addresses are compared.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    network = ip_network(text.strip("[]"), strict=False)
+    mapped = network.network_address.ipv4_mapped if network.version == 6 else None
+    if mapped is not None and network.prefixlen >= 96:
+        return IPv4Network((mapped, network.prefixlen - 96))
+    return network
 
 
 def _read_files(settings: Settings) -> dict[str, str]:
-    """The secrets that stand in files; one that is set itself is not looked for."""
+    """Return the secrets that stand in files; one that is set itself is not looked for."""
     found = {}
     for name, file_name in FILES.items():
         path: Path | None = getattr(settings, file_name)
         if path is None or getattr(settings, name) is not None:
             continue
         variable = str(Settings.model_fields[file_name].validation_alias)
-        found[name] = read_private(path, variable).strip()
+        text = read_private(path, variable)
+        OUTPUT.hide(text)
+        found[name] = clean(str(Settings.model_fields[name].validation_alias), text)
         if not found[name]:
             raise ConfigurationError(f"{variable}: the file is empty")
     return found
@@ -277,7 +464,7 @@ def _first_line(error: ValidationError) -> str:
 
 
 def variables() -> dict[str, str]:
-    """Field name by environment variable, for the README's test and `gateway check`."""
+    """Return the field name by environment variable."""
     found = {}
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias

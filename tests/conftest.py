@@ -32,7 +32,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives each test its deadline, stretched by TEST_TIMEOUT_SCALE."""
+    """Give each test its deadline, stretched by TEST_TIMEOUT_SCALE, and begin with the longest.
+
+    A test of two minutes that begins last would run alone.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
     for item in items:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(scaled(TEST_TIMEOUT_S)))

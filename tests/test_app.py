@@ -39,7 +39,9 @@ def test_settings_reach_the_parts() -> None:
 def test_the_whole_gateway_is_made_from_settings_alone() -> None:
     app = create_app(make_settings())
     assert isinstance(app, Starlette)
-    assert set(app.state.context.report()) == {"session", "feed", "accounts", "left_out"}
+    assert set(app.state.context.report()) == {
+        *("session", "feed", "accounts", "left_out", "market_hours")
+    }
 
 
 def test_an_unsafe_configuration_makes_no_app() -> None:

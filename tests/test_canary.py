@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.cookies import COOKIE
 from gateway.web.auth.viewers import add_viewer
 from tests.faults.trial import Trial
 from tests.processes import clean_environment

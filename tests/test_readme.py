@@ -14,7 +14,7 @@ from gateway.app import build_app, create_context
 from gateway.cli.root import main
 from gateway.settings import Settings, variables
 from gateway.streams import records as events
-from gateway.web.api import STREAM_PARAMETERS
+from gateway.web.query import STREAM_PARAMETERS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

@@ -2,10 +2,14 @@
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
+from gateway.addresses import is_loopback
+from gateway.clock import SYSTEM_CLOCK
 from gateway.errors import BackplaneError, ConfigurationError
-from gateway.settings import Settings, is_loopback, load_settings, variables
+from gateway.settings import Settings, describe_suspicions, load_settings, variables
+from gateway.streams.symbols import split_symbols
 
 LOGIN_TIMEOUT_S = 30.0
 
@@ -32,7 +36,10 @@ def run() -> int:
 def check_settings() -> list[Result]:
     """One result for each variable; a secret's value is never in it."""
     try:
-        settings = load_settings()
+        settings = load_settings().with_symbols(
+            partial(split_symbols, today=SYSTEM_CLOCK.now().date())
+        )
+        suspicions = describe_suspicions()
     except ConfigurationError as error:
         name, _, text = str(error).partition(": ")
         return [(name, False, text)]
@@ -47,11 +54,16 @@ def check_settings() -> list[Result]:
         else:
             text = _show(value)
         results.append((variable, True, text))
+    for sentence in suspicions:
+        name, _, text = sentence.partition(": ")
+        results.append((name, False, text))
     return results
 
 
 def check_access(settings: Settings) -> list[Result]:
     """Whether a server could start with these settings, as far as can be told without starting."""
+    from gateway.server.server import check_host
+
     results: list[Result] = []
     missing = [
         variable
@@ -68,6 +80,10 @@ def check_access(settings: Settings) -> list[Result]:
         results.append(
             ("credentials", False, f"set {' and '.join(missing)}, or try `gateway demo`")
         )
+    try:
+        check_host(settings.host)
+    except ConfigurationError as error:
+        results.append(("HOST", False, str(error).partition(": ")[2]))
     if settings.token is None and not is_loopback(settings.host):
         results.append(("access", False, "set GATEWAY_TOKEN, because HOST is not loopback"))
     elif settings.token is None:
@@ -117,13 +133,14 @@ def _check_backplane(url: str) -> Result:
 
 
 def _check_login(settings: Settings) -> list[Result]:
-    from gateway.streams.upstream.session import (
+    from gateway.streams.upstream.login_check import (
         check_login,  # not in the loop: importing reads files
     )
 
     async def check() -> list[Result]:
         async with asyncio.timeout(LOGIN_TIMEOUT_S):
-            return await check_login(settings)
+            found = await check_login(settings.broker)
+        return [(each.step, each.is_ok, each.words) for each in found]
 
     try:
         return asyncio.run(check())

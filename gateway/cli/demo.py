@@ -4,15 +4,16 @@ import json
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from gateway.addresses import is_loopback
 from gateway.errors import GatewayError
-from gateway.settings import Settings, is_loopback, load_settings
+from gateway.server.children import command_for
+from gateway.settings import Settings, load_settings
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 2.0
@@ -27,15 +28,15 @@ class DemoError(GatewayError):
 def open_simulator(
     *, seed: int | None = None, rate: float | None = None
 ) -> Iterator[Callable[[], dict[str, Any]]]:
-    """A function that waits for the simulator's first line: where it is. It ends with the block.
+    """Start a simulator that ends with the block; wait for where it is with what is yielded.
 
     It also ends when this process is killed: it watches its standard input, whose other end is
-    ours, so the kernel tells it.
+    ours.
 
     The function raises:
         DemoError: when it ends or says nothing in time.
     """
-    command = [sys.executable, "-m", "gateway", "simulator", "--port", "0", "--until-stdin-closes"]
+    command = command_for("gateway", "simulator", "--port", "0", "--until-stdin-closes")
     if seed is not None:
         command += ["--seed", str(seed)]
     if rate is not None:

@@ -5,6 +5,8 @@ Server-Sent Events are parsed as the WHATWG HTML standard, section 9.2.6, says.
 
 import json
 import os
+import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +17,7 @@ from typing import Any, NoReturn, TextIO
 
 import httpx
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.errors import GatewayError
 from gateway.streams.backoff import Backoff
 
@@ -22,23 +25,26 @@ CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 45.0
 """Three heartbeats; a stream silent for longer is dead."""
 
+NO_DATA_S = 8.0
+"""A symbol of which nothing has come by then is named: most likely it does not exist."""
+
 MAX_WAIT_S = 30.0
 
 REFUSALS = {
     204: "the gateway says that there is nothing to follow",
-    401: "the gateway wants its token: set GATEWAY_TOKEN",
+    401: "the gateway wants its token: set GATEWAY_TOKEN, or GATEWAY_TOKEN_FILE",
     403: "the gateway refuses this client",
     404: "there is no gateway at this address",
 }
 
 COLUMNS = (  # heading, field, width
-    ("symbol", "symbol", -22),
-    ("last", "last", 11),
-    ("change", "change", 10),
-    ("%", "change_pct", 8),
-    ("bid", "bid", 11),
-    ("ask", "ask", 11),
-    ("volume", "volume", 13),
+    ("symbol", "symbol", -16),  # with "stale" 80 in all
+    ("last", "last", 9),
+    ("change", "change", 8),
+    ("%", "change_pct", 7),
+    ("bid", "bid", 9),
+    ("ask", "ask", 9),
+    ("volume", "volume", 10),
 )
 UNKNOWN = "–"
 
@@ -102,13 +108,15 @@ def follow(
     url: str,
     symbols: Sequence[str],
     *,
+    token: str | None = None,
     as_json: bool = False,
     types: str | None = None,
     rate: float | None = None,
     out: TextIO | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> int:
-    """The exit status after following `/events` at `url` until Ctrl-C.
+    """Follow `/events` at `url` until Ctrl-C, and return the exit status.
 
     Raises:
         TailError: when asking again is pointless; the message says why.
@@ -121,9 +129,10 @@ def follow(
     if rate:
         parameters["rate"] = f"{rate:g}"
     headers = {"Accept": "text/event-stream"}
-    if token := os.environ.get("GATEWAY_TOKEN"):
+    if token:
         headers["Authorization"] = f"Bearer {token}"
-    show = _JsonLines(out or sys.stdout) if as_json else _Table(out or sys.stdout)
+    out = out or sys.stdout
+    show = _JsonLines(out) if as_json else _Table(out, symbols, clock)
     timeout = httpx.Timeout(CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
     # No proxy of the environment: a gateway is on this machine or one's own network.
     try:
@@ -156,14 +165,51 @@ def _follow(
                     for event in parser.feed(chunk):
                         backoff.reset()
                         show(event)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise TailError(f"this is no address of a gateway: {error}") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise TailError("--url: this is no address of a gateway") from None
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
+            reason = describe(error)
         # The server's wish after a stream that worked; after failures at least the backoff.
         wait_s = max(backoff.next_delay_s(), min((parser.retry_ms or 0) / 1000, MAX_WAIT_S))
         sys.stderr.write(f"gateway tail: {reason}; trying again in {wait_s:.1f} s\n")
         sleep(wait_s)
+
+
+def describe(error: httpx.HTTPError) -> str:
+    """Say what went wrong in our own words: those of a library may quote a header or an address."""
+    match error:
+        case Answered():
+            return f"the gateway answered {error.status}"
+        case httpx.ConnectTimeout():
+            return f"no connection within {CONNECT_TIMEOUT_S:g} s"
+        case httpx.TimeoutException():
+            return f"the gateway sent nothing for {READ_TIMEOUT_S:g} s"
+        case httpx.ConnectError():
+            return _describe_connect(error)
+        case httpx.RemoteProtocolError() | httpx.ReadError() | httpx.CloseError():
+            return "the connection broke"
+    return f"the request failed ({type(error).__name__})"
+
+
+def _describe_connect(error: httpx.ConnectError) -> str:
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {below.verify_message}"
+        if isinstance(below, socket.gaierror):
+            return "there is no such host"
+        if isinstance(below, OSError) and below.errno:
+            return f"cannot connect: {os.strerror(below.errno).lower()}"
+        below = below.__cause__ or below.__context__
+    return "cannot connect"
+
+
+class Answered(httpx.RemoteProtocolError):
+    """The gateway answered with a status that is worth another try."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("an answer without a stream")
+        self.status = status
 
 
 def _check(response: httpx.Response) -> None:
@@ -176,7 +222,7 @@ def _check(response: httpx.Response) -> None:
         with suppress(ValueError, KeyError, TypeError):
             detail = str(json.loads(response.read())["detail"])
         raise TailError(REFUSALS.get(status) or detail or f"the gateway answered {status}")
-    raise httpx.RemoteProtocolError(f"the gateway answered {status}")
+    raise Answered(status)
 
 
 class _JsonLines:
@@ -193,23 +239,31 @@ class _Table:
 
     HEADING_EVERY = 40
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, symbols: Sequence[str], clock: Clock) -> None:
         self._out = out
         self._rows = 0
+        self._missing = {each.upper() for each in symbols}
+        self._clock = clock
+        self._started_s = clock.monotonic_s()
 
     def __call__(self, event: Event) -> None:
         line = self._format(event)
         if line is not None:
             self._out.write(line + "\n")
-            self._out.flush()
+        if self._missing and self._clock.monotonic_s() - self._started_s > NO_DATA_S:
+            names = ", ".join(sorted(self._missing))
+            self._out.write(f"· no data yet for {_format_value(names)}; is it written right?\n")
+            self._missing.clear()
+        self._out.flush()
 
     def _format(self, event: Event) -> str | None:
         # Decimals, so that a price keeps its digits.
         record: dict[str, Any] = json.loads(event.data, parse_float=Decimal)
+        self._missing.discard(str(record.get("symbol")).upper())
         match event.name:
             case "quote_update":
                 row = _align([_format_value(record.get(field)) for _, field, _ in COLUMNS])
-                row += "  stale" if record.get("stale") else ""
+                row += " stale" if record.get("stale") else ""
                 self._rows += 1
                 if self._rows % self.HEADING_EVERY == 1:
                     return _align([heading for heading, _, _ in COLUMNS]) + "\n" + row

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.pages import Symbols, balance, page, watchlist
-from gateway.pages.panel import Page
+from gateway.pages.layout import Page
 
 
 @page("/", title="Watchlist")

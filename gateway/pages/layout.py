@@ -1,4 +1,4 @@
-"""The tree of a page: panels, what never changes, and containers around them."""
+"""A page: the tree of its panels, what never changes, and containers around them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +27,29 @@ class Group:
 
 
 Node = Panel | Static | Group
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Panels under one title; `name` is what its stream is asked for by.
+
+    `panels` are all that are live, `body` is how those of the region "main" are laid out.
+    """
+
+    name: str
+    title: str
+    panels: tuple[Panel, ...]
+    symbols: tuple[str, ...]
+    query: str
+    """The parameters that make this page from its name, URL-encoded in one canonical form."""
+    body: tuple[Node, ...] = ()
+    generation: int = 0
+    """Which loading of its file described it."""
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells it from every other page; equal keys share a live page."""
+        return (self.name, self.query, self.generation)
 
 
 def list_panels(nodes: Iterable[Node]) -> Iterator[Panel]:

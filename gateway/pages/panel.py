@@ -7,13 +7,10 @@ once and shared by every viewer, so nothing here knows a viewer, a stream or the
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from gateway.streams.records import Record
 from gateway.streams.topics import Topic
-
-if TYPE_CHECKING:
-    from gateway.pages.layout import Node
 
 Region = Literal["header", "notice", "main"]
 
@@ -118,26 +115,3 @@ class RowChange:
 
 
 RESTING = RowChange()
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Panels under one title; `name` is what its stream is asked for by.
-
-    `panels` are all that are live, `body` is how those of the slot "main" are laid out.
-    """
-
-    name: str
-    title: str
-    panels: tuple[Panel, ...]
-    symbols: tuple[str, ...]
-    query: str
-    """The parameters that make this page from its name, URL-encoded in one canonical form."""
-    body: "tuple[Node, ...]" = ()
-    generation: int = 0
-    """Which loading of its file described it."""
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """What tells it from every other page; equal keys share a view."""
-        return (self.name, self.query, self.generation)

@@ -6,12 +6,12 @@ import signal
 import time
 from collections.abc import Callable
 
-from gateway.server.server import set_up_logging
+from gateway.server.logs import set_up_logging
 from gateway.settings import Settings
 from gateway.streams.backplane.election import Election
 from gateway.streams.backplane.server import Backplane
 from gateway.streams.demand import Demand
-from gateway.streams.upstream.upstream import Upstream
+from gateway.streams.upstream.upstream import create_upstream
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ async def _lead(settings: Settings) -> int:
     leader = Election(
         backplane,
         demand,
-        lambda publisher: Upstream(settings, publisher, demand),
+        lambda publisher: create_upstream(settings, publisher, demand),
         lease_s=settings.lease_s,
     )
     task = asyncio.current_task()

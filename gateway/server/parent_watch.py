@@ -5,12 +5,12 @@ import signal
 import threading
 
 
-def end_with_stdin() -> None:
-    """Send ourselves SIGTERM when standard input ends: then who held its other end is gone."""
+def exit_with_parent() -> None:
+    """Send ourselves SIGTERM when standard input ends: then whoever held its other end is gone."""
 
     def watch() -> None:
         while os.read(0, 4096):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, name="stdin", daemon=True).start()
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()

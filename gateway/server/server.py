@@ -5,20 +5,21 @@ import errno
 import gc
 import logging
 import os
-import re
-import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 
 from gateway.errors import ConfigurationError
+from gateway.redaction import reveal
 from gateway.server.http_protocol import Connection, Limits
+from gateway.server.logs import set_up_logging as set_up_logging
 from gateway.settings import Settings
 from gateway.web.auth.authenticator import Authenticator
 from gateway.web.sse.direct import KeepRawSend
@@ -36,6 +37,9 @@ USER_TIMEOUT_MS = 150_000
 
 BACKLOG = 2048
 
+HURRY_S = 0.5
+"""After a second signal."""
+
 HARD_STOP_S = 1.5
 """After the drain: when even the upstreams' closing hangs, the process ends all the same."""
 
@@ -47,57 +51,41 @@ COLLECT_S = 60.0
 and here that is never: without this the rings that asyncio, anyio and uvicorn leave behind each
 connection, some 10 KB, were kept for days."""
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-LOGGER_LEVELS = {
-    "tastytrade": logging.WARNING,  # 13.2.3 logs bearer tokens at DEBUG, its default
-    "httpx": logging.WARNING,  # whole URLs at INFO
-    "httpx2": logging.WARNING,
-    "httpcore": logging.INFO,
-    "httpcore2": logging.INFO,
-    "websockets": logging.INFO,  # frames at DEBUG
-    "sse_starlette": logging.INFO,  # 3.7 logs every chunk at DEBUG, balances included
-    "asyncio": logging.WARNING,
-    "uvicorn": logging.WARNING,  # its start and stop lines repeat ours
-    "uvicorn.access": logging.CRITICAL,  # paths with their queries
-}
+def check_host(host: str) -> None:
+    """Try whether the address exists, and is one of this machine's.
 
-_BEARER = re.compile(r"(?i)\b(bearer\s+|token=|gw_[0-9a-f]{16}_|gateway=2\.)[^\s\"',;&]+")
-"""Bearer tokens, those of viewers, login cookies: what no setting knows."""
+    Raises:
+        ConfigurationError: one line with what to do.
+    """
+    family, *_, address = _find_addresses(host, 0)[0]
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            raise ConfigurationError(
+                f"HOST: {host} is no address of this machine; {_REMEDY}"
+            ) from None
 
 
-class RedactingFormatter(logging.Formatter):
-    """Hides bearer tokens and the configured secrets in whole lines, tracebacks included."""
+_REMEDY = "unset HOST, which other tools set too, or give --host 127.0.0.1"
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        super().__init__(LOG_FORMAT)
-        found = sorted((each for each in secrets if each), key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, found))) if found else None
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = _BEARER.sub(r"\1[hidden]", super().format(record))
-        return self._secrets.sub("[hidden]", text) if self._secrets else text
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
-class _WithoutNoise(logging.Filter):
-    """Drops uvicorn's complaint about streams that we end in mid-air: we have logged why."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.msg != "ASGI callable returned without completing response."
-
-
-def set_up_logging(settings: Settings) -> None:
-    """One format, to stderr; libraries that tell too much are kept quiet at every level."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter(settings.secrets))
-    handler.addFilter(_WithoutNoise())
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for name, level in LOGGER_LEVELS.items():
-        logging.getLogger(name).setLevel(level)
+def _find_addresses(host: str, port: int) -> list[_Address]:
+    try:
+        found: Sequence[_Address] = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError):  # the latter from names that cannot be one: `a..b`
+        raise ConfigurationError(f"HOST: there is no such address: {host}; {_REMEDY}") from None
+    # `localhost` as most clients mean it.
+    return sorted(found, key=lambda each: each[0] != socket.AF_INET)
 
 
 def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
-    """A listening socket whose connections buffer little and notice dead peers.
+    """Return a listening socket whose connections buffer little and notice dead peers.
 
     Accepted connections inherit its options (Linux, tcp(7)). Of several that share one address
     the kernel gives each its part of the connections.
@@ -105,14 +93,7 @@ def open_socket(host: str, port: int, *, is_shared: bool = False) -> socket.sock
     Raises:
         ConfigurationError: when the address cannot be had.
     """
-    try:
-        found = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except (OSError, UnicodeError):  # the latter from names that cannot be one: `a..b`
-        raise ConfigurationError("HOST: there is no such address") from None
-    found.sort(key=lambda each: each[0] != socket.AF_INET)  # `localhost` as most clients mean it
-    family, kind, protocol, _, address = found[0]
+    family, kind, protocol, _, address = _find_addresses(host, port)[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -175,6 +156,8 @@ class Server(uvicorn.Server):
         self._drain_s = settings.drain_s
         self._on_ready = on_ready
         self.has_failed = False
+        self._is_signalled = False
+        self._hard_stop: threading.Timer | None = None
         app.state.on_crash = self._fail
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -193,10 +176,8 @@ class Server(uvicorn.Server):
         self._collect_later()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Last: whatever hangs, the process ends. A thread, because the loop may be what hangs.
-        hard_stop = threading.Timer(self._drain_s + HARD_STOP_S, self._stop_hard)
-        hard_stop.daemon = True
-        hard_stop.start()
+        # Last: whatever hangs, the process ends.
+        self._end_within(self._drain_s + HARD_STOP_S)
         # First: every stream says `bye` and ends; uvicorn would wait for them for ever.
         self._app.state.context.hub.close("shutdown")
         # Then: who has not read its `bye` by the end of the drain will not.
@@ -206,15 +187,34 @@ class Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             cut.cancel()
-            hard_stop.cancel()
+            if not self._is_signalled:
+                self._cancel_hard_stop()
             self._collecting.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Unlike uvicorn's own, which raises the signal again at the end: an orderly end is no
         # death by signal.
-        if self.should_exit and sig == signal.SIGINT:
+        if self.should_exit:
             self.force_exit = True
-        self.should_exit = True
+            self._cancel_hard_stop()
+            self._end_within(HURRY_S)
+        else:
+            # Now, and not when the loop gets to it: a page's code may be what it is stuck in.
+            # It runs on after an orderly end: a thread that a page left behind would keep us.
+            self._end_within(self._drain_s + HARD_STOP_S)
+        self.should_exit = self._is_signalled = True
+
+    def _end_within(self, delay_s: float) -> None:
+        """Start the hard stop, unless it runs; a thread, because the loop may be what hangs."""
+        if self._hard_stop is None:
+            self._hard_stop = threading.Timer(delay_s, self._stop_hard)
+            self._hard_stop.daemon = True
+            self._hard_stop.start()
+
+    def _cancel_hard_stop(self) -> None:
+        if self._hard_stop is not None:
+            self._hard_stop.cancel()
+            self._hard_stop = None
 
     def _fail(self) -> None:
         self.has_failed = True
@@ -230,7 +230,11 @@ class Server(uvicorn.Server):
                 transport.abort()
 
     def _stop_hard(self) -> None:
-        logger.error("something did not stop in time; ending all the same")
+        # From a thread of its own: what hangs may be the log.
+        words = "something did not stop in time; ending all the same"
+        telling = threading.Thread(target=logger.error, args=(words,), daemon=True)
+        telling.start()
+        telling.join(0.1)
         os._exit(1)
 
 
@@ -251,6 +255,7 @@ def serve(
     url = format_url(settings.host, listener.getsockname()[1])
 
     authenticator: Authenticator = app.state.authenticator
+    app.state.is_announced = True
 
     def tell() -> None:
         if is_announced:
@@ -266,5 +271,5 @@ def announce(url: str, authenticator: Authenticator) -> None:
     """Tell a person at a terminal where the gateway is, and how to sign in."""
     sys.stderr.write(f"live on {url}\n")
     if authenticator.is_generated:
-        sys.stderr.write(f"sign in once with {url}/login{authenticator.login_fragment()}\n")
+        reveal(sys.stderr, f"sign in once with {url}/login{authenticator.login_fragment()}\n")
     sys.stderr.flush()

@@ -1,7 +1,7 @@
 """One whole simulator: its sockets, its clock, its start and its end.
 
 Four loopback ports: REST, the feed, the account streamer (any path on each), and the control, which
-stays reachable while the other three are down. Nothing is ever bound to another address.
+stays reachable while the other three are down. Nothing ever listens on another address.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -23,20 +23,24 @@ from starlette.types import ASGIApp
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from gateway.simulator.account_stream import AccountConnection
-from gateway.simulator.control import make_control
-from gateway.simulator.dxlink import FeedConnection
-from gateway.simulator.ledger import Ledger
-from gateway.simulator.market import Market
-from gateway.simulator.rest import make_rest
-from gateway.simulator.tokens import Tokens
-from gateway.simulator.universe import list_universe
-from gateway.simulator.world import World
+from gateway.simulator.broker.account_stream import AccountConnection
+from gateway.simulator.broker.books.opening import open_first, open_second
+from gateway.simulator.broker.customer import list_customers
+from gateway.simulator.broker.dxlink.connection import FeedConnection
+from gateway.simulator.broker.rest.app import make_rest
+from gateway.simulator.broker.tokens import Tokens
+from gateway.simulator.clock import Clock
+from gateway.simulator.control.app import make_control
+from gateway.simulator.control.books import Books
+from gateway.simulator.market.market import Market
+from gateway.simulator.market.universe import list_universe
+from gateway.simulator.world import Login, World
 
 HOST = "127.0.0.1"
 STEP_S = 0.010  # the market moves and channels are looked at this often, or oftener in a flood
 MAX_CLIENT_FRAME = 65_536  # what the real service accepts; more closes with 1009
 CLOSE_S = 0.5  # a client that does not answer a close is cut after this long
+MATCH_S = 0.25  # working orders are compared with the market this often
 LAG_S = 1.0  # a clock that fell further behind than this jumps instead of catching up
 
 
@@ -51,6 +55,9 @@ class Addresses:
     secret: str
     refresh: str
     accounts: list[str]
+    client_id: str = ""
+    customers: tuple[dict[str, Any], ...] = ()
+    """All of them, the first one too: key, refresh token, accounts."""
 
 
 class HttpPort:
@@ -166,8 +173,10 @@ class Simulator:
             dxlink_ws=world.dxlink_url,
             control=f"http://{HOST}:{self._control.port}/control",
             secret=world.tokens.secret,
-            refresh=world.tokens.refresh,
+            refresh=next(iter(world.logins.values())).refresh,
             accounts=list(world.ledger.accounts),
+            client_id=world.tokens.client_id,
+            customers=tuple(Books(world).list_logins()),
         )
 
     async def start(self) -> None:
@@ -202,23 +211,30 @@ class Simulator:
     async def run_clock(self) -> None:
         """Move the market and wake what is due, for ever."""
         world, market = self.world, self.world.market
-        skew = time.time() - time.monotonic()
-        at = time.monotonic()
+        at, matched_s = world.now(), 0.0
         while True:
-            at = max(at + min(STEP_S, market.period_s), time.monotonic() - LAG_S)
-            delay = at - time.monotonic()
+            at = max(at + min(STEP_S, market.period_s), world.now() - LAG_S)
+            delay = at - world.now()
             # Behind: take the missing steps one by one, but let the sockets have their turn.
             await asyncio.sleep(max(delay, 0))
-            changed = market.advance(at + skew)
-            now = time.monotonic()
+            changed = market.advance(world.clock.at(at))
+            now = world.now()
             for feed in world.feeds:
-                feed.mark(changed, now)
+                feed.note_changes(changed, now)
+            if now - matched_s >= MATCH_S:
+                matched_s = now
+                for login in world.logins.values():
+                    login.ledger.match()
 
     async def run_pushes(self) -> None:
-        """Push balances and positions that changed, for ever."""
+        """Push what changed in accounts as soon as it did, prices once in a while, for ever."""
+        world = self.world
         while True:
-            await asyncio.sleep(self.world.faults.push_s)
-            for stream in list(self.world.streams):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(world.faults.push_s):
+                    await world.has_pushes.wait()
+            world.has_pushes.clear()
+            for stream in list(world.streams):
                 await stream.push()
 
     async def _go_down(self) -> None:
@@ -247,7 +263,7 @@ class _Uvicorn(uvicorn.Server):
         self.is_up.set()
 
     async def main_loop(self) -> None:
-        # uvicorn looks every 0.1 s whether it should leave; here it is told.
+        # uvicorn checks every 0.1 s whether to leave; here an event says so at once.
         await self.leave.wait()
 
     @contextmanager
@@ -267,10 +283,16 @@ def listen(port: int) -> socket.socket:
 
 def make_world(seed: int, rate: float, is_open: bool, now: float) -> World:
     """Return a world as of an instant (epoch seconds), with fresh credentials."""
+    clock = Clock()
+    clock.move_to(now)
     universe = list_universe(datetime.fromtimestamp(now, UTC).date())
     market = Market(universe, seed=seed, now=now, rate=rate, is_open=is_open)
-    tokens = Tokens(secret=secrets.token_hex(20), refresh=secrets.token_urlsafe(64))
-    return World(market=market, ledger=Ledger(market, now), tokens=tokens)
+    tokens = Tokens(secret=secrets.token_hex(20))
+    logins = {
+        customer.key: Login(customer, opened(market), tokens.add_grant(customer.key))
+        for customer, opened in zip(list_customers(), (open_first, open_second), strict=True)
+    }
+    return World(clock=clock, market=market, tokens=tokens, logins=logins)
 
 
 @asynccontextmanager
@@ -306,7 +328,7 @@ def run(
     market: Literal["open", "closed"],
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; first says where it is in one line of JSON, on stdout."""
+    """Serve until SIGINT or SIGTERM; the first line on stdout is the addresses as JSON."""
     asyncio.run(_run(port, seed, rate, market, announce or _print))
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, what was counted, and what was sent. `control.py` turns the switches.
+"""What goes wrong on purpose, what was counted, and what was sent. `control/` turns the switches.
 
 Every switch is a POST of a JSON object (`{}` or nothing for the defaults) to `{control}/{name}`;
 the answer is the state as `GET {control}` gives it, with `"done"`, how many things were hit.
@@ -17,37 +17,69 @@ the answer is the state as `GET {control}` gives it, with `"done"`, how many thi
 | `/up`            |                                           | up again at once                  |
 | `/close_channel` | `type` null, `channel` null               | CHANNEL_CLOSED unasked            |
 | `/drop_adds`     | `every` 7 (0 ends it)                     | each n-th subscription is lost    |
-| `/inject`        | `kind` (see `inject.py`), `text`, `type`  | a bad frame on every feed socket  |
+| `/inject`        | `kind` (`bad_frames.py`), `text`, `type`  | a bad frame on every feed socket  |
 |                  | "Quote", `symbol` "SPY", `error`, `rows`, | or account socket                 |
 |                  | `target` "feed"                           |                                   |
 | `/deauth`        | `expire` true                             | AUTH_STATE UNAUTHORIZED, and      |
 |                  |                                           | quote tokens are no longer good   |
+| `/dxlink`        | `full` true, `withheld` []                | no FULL format (COMPACT instead); |
+|                  |                                           | types accepted but never sent     |
 | `/quote_tokens`  | `refuse` null, "close" or "silent",       | quote tokens refused (silent: no  |
-|                  | `life_s` (of new ones), `expire` false    | ERROR, no close), short, or bad   |
+|                  | `life_s` (of new ones), `expire` false,   | ERROR, no close), short, or bad;  |
+|                  | `level` "api"                             | "demo": a `/delayed` address      |
 | `/tokens`        | `told_s`, `honoured_s`, `expire` false    | the life of access tokens         |
-| `/oauth`         | `status` null, `count` null, `revoke`     | OAuth fails; the grant is revoked |
+| `/oauth`         | `status` null, `count` null, `revoke`,    | OAuth fails; all grants revoked;  |
+|                  | `rotate`, `wrong_state`, `redirect_uris`  | refresh tokens good once; forged  |
+|                  |                                           | `state`; only these addresses     |
 | `/upgrade`       | `status` 502 (null ends it), `count` null,| websocket upgrades get that       |
 |                  | `target` "all"                            | status instead                    |
-| `/rest`          | `status` 500 (null ends it), `count` null,| REST fails below that path; OAuth |
-|                  | `path` "/"                                | has its own switch                |
-| `/limits`        | `sessions` 0 (none), `subscriptions`      | caps and idle limits              |
-|                  | 25000, `keepalive_s` 60, `heartbeat_s` 60 |                                   |
-| `/address`       | `feed` null (its own again)       | quote tokens name this address    |
-|                  |                                   | of the feed: a proxy's            |
-| `/balance`       | `account`, `cash_delta` "0", `omit` null  | money moves; fields are left out  |
-| `/account`       | `push_s` 1, `batch` false, `bare_errors`  | pushes: how often, `{"results":   |
-|                  | false                                     | […]}`; errors without request-id  |
-| `/market`        | `open`, `rate`, `flood` 0 (moves a second | state and pace of the market      |
-|                  | of every symbol; 0 ends it)               |                                   |
+| `/rest`          | `status` 500 (null ends it), `count` null,| REST fails below that path (OAuth |
+|                  | `path` "/", `delay_s` 0, `retry_after_s`  | has its own switch) or is late;   |
+|                  | null, `kind` "status", "html", "bare",    | or it gives 200 (or 302) with a   |
+|                  | "empty", "truncated", "oversized" or      | body that is no answer            |
+|                  | "redirect"                                |                                   |
+| `/limits`        | `sessions` 0 (none), `subscriptions`      | caps and idle limits; REST calls  |
+|                  | 25000, `keepalive_s` 60, `heartbeat_s` 60,| a second (429 with Retry-After);  |
+|                  | `rates` false, `versions` […], `agent`    | versions accepted (else 406); a   |
+|                  | true                                      | User-Agent needed (else 401)      |
+| `/address`       | `feed` null (its own again)               | quote tokens name this address    |
+|                  |                                           | of the feed: a proxy's            |
+| `/balance`       | `account`, `cash_delta` "0", `pending`,   | money moves; fields are left out; |
+|                  | `omit` null, `customer`                   | pushed at once                    |
+| `/order`         | `do` "place": `account`, `legs` (`action`,| an order is placed, and goes      |
+|                  | `symbol`, `quantity`), `price` (credit    | through its stages up to `until`; |
+|                  | positive), `type` "Limit", `tif` "Day",   | "Contingent" with a `rule`;       |
+|                  | `until` "Live", `stop_trigger`, `rule`;   | moved, filled (in part), ended,   |
+|                  | "fill": `id`, `quantity`, `price`;        | replaced, tied to others, or told |
+|                  | "advance": `id`, `status`; "cancel";      | with unknown values; each push    |
+|                  | "reject": `reason`; "replace": `price`;   | that follows is sent at once;     |
+|                  | "tie": `ids`, `kind` "OCO", `trigger`;    | `done` is the id                  |
+|                  | "odd": `id`, `set`, `omit`                |                                   |
+| `/position`      | `account`, `odd` (rows), `symbol` (the    | odd rows beside the positions; a  |
+|                  | streamer's), `frozen` true                | position frozen, which is pushed  |
+| `/trading_status`| `account`, `set` {}                       | what the account may do; pushed   |
+| `/customer`      | `customer`, `set` {}, `revoke`            | facts (`has-delayed-quotes`); the |
+|                  |                                           | grants of this one alone revoked  |
+| `/account`       | `push_s` 1, `push_marks` false, `batch`   | pushes: prices too and how often, |
+|                  | false, `bare_errors` false, `lose` 0      | `{"results": […]}`, the next ones |
+|                  |                                           | lost; errors without request-id   |
+| `/market`        | `open`, `mode` ("open", "closed", "auto", | state and pace of the market;     |
+|                  | "pre-market", "extended"), `rate`,        | "auto" follows calendar and clock |
+|                  | `flood` 0 (moves a second of every        |                                   |
+|                  | symbol; 0 ends it)                        |                                   |
+| `/clock`         | `at` null (the machine's), an instant as  | the one clock goes on from there; |
+|                  | text with an offset or epoch seconds      | back or over 4 days: begins again |
 | `/quote`         | `symbol`, `bid`, `ask` (null: "NaN"),     | a quote by hand; then frozen      |
 |                  | `bid_size`, `ask_size` 100, `last` null   |                                   |
 | `/freeze`        | `symbols`, `frozen` true                  | these symbols stop moving         |
 | `/reset`         |                                           | all faults off, quotes by hand    |
-|                  |                                           | too; rate, open and cash stay     |
+|                  |                                           | too; rate, mode, clock, orders    |
+|                  |                                           | and cash stay                     |
 
 Reading: `GET {control}` (faults, market, connections, counters, of which `feed_goodbyes` and
-`account_goodbyes` are the sockets that the client closed in order), `GET {control}/subscriptions`
-(held upstream, by type), `GET {control}/sent?type=Quote&symbol=SPY&limit=100` (the last rows sent,
+`account_goodbyes` are the sockets that the client closed in order), `GET {control}/logins`
+(customers with their first refresh token and accounts), `GET {control}/subscriptions` (held
+upstream, by type), `GET {control}/sent?type=Quote&symbol=SPY&limit=100` (the last rows sent,
 oldest first, each with `sent_ns`, the `time.monotonic_ns()` just before its frame was written).
 """
 
@@ -55,9 +87,11 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.simulator.events import FIELDS, Row, Value
+from gateway.simulator.broker.dxlink.rows import FIELDS, Row, Value
 
 MOST_SUBSCRIPTIONS = 25_000
+# Of the order interface; an unknown one gets 406.
+VERSIONS = ("20250715", "20250813", "20251026", "20251101", "20260629", "20261012")
 KEPT_FRAMES = 4_000
 
 
@@ -87,14 +121,31 @@ class Faults:
     keepalive_s: float = 60.0
     heartbeat_s: float = 60.0
     push_s: float = 1.0
+    push_marks: bool = False
+    lost_pushes: int = 0
     batch_pushes: bool = False
     bare_errors: bool = False
+    rest_kind: str = "status"
+    rest_delay_s: float = 0.0
+    retry_after_s: float | None = None
+    has_rates: bool = False
+    versions: tuple[str, ...] = VERSIONS
+    needs_agent: bool = True
+    quote_level: str = "api"
+    has_full_format: bool = True
+    withheld_types: tuple[str, ...] = ()
+    sends_wrong_state: bool = False
     adds_seen: int = field(default=0, compare=False)
 
     def drops_add(self) -> bool:
-        """Whether this subscription is one of those to be lost; counts it."""
+        """Count a subscription and return whether it is one of those to be lost."""
         self.adds_seen += 1
         return self.drop_every > 0 and self.adds_seen % self.drop_every == 0
+
+    def take_push(self) -> bool:
+        """Return whether this push is to be lost; counts it."""
+        self.lost_pushes, lost = max(self.lost_pushes - 1, 0), self.lost_pushes > 0
+        return lost
 
     def take_oauth(self) -> int:
         """Return the status with which OAuth fails this time, or 0."""
@@ -109,7 +160,7 @@ class Faults:
         return self.upgrade_status if spent else 0
 
     def take_rest(self, path: str) -> int:
-        """Return the status with which this REST call fails, or 0."""
+        """Return the status with which this REST call fails, or 0; 200 for a bad body."""
         if not path.startswith(self.rest_path):
             return 0
         self.rest_count, spent = _spend(self.rest_status, self.rest_count)

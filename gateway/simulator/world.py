@@ -1,14 +1,15 @@
-"""What every part of one simulator shares: market, accounts, tokens, faults, open sockets."""
+"""What every part of one simulator shares: market, customers, tokens, faults, open sockets."""
 
 import asyncio
-import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+from gateway.simulator.broker.books.ledger import Ledger
+from gateway.simulator.broker.customer import Customer
+from gateway.simulator.broker.tokens import Tokens
+from gateway.simulator.clock import Clock
 from gateway.simulator.faults import Faults, Journal
-from gateway.simulator.ledger import Ledger
-from gateway.simulator.market import Market
-from gateway.simulator.tokens import Tokens
+from gateway.simulator.market.market import Market
 
 
 class Peer(Protocol):
@@ -32,8 +33,8 @@ class FeedPeer(Peer, Protocol):
 
     muted_here: bool
 
-    def mark(self, changed: dict[str, int], now: float) -> None:
-        """Hear what changed in the market."""
+    def note_changes(self, changed: dict[str, int], now: float) -> None:
+        """Note what changed in the market."""
 
     def list_subscriptions(self) -> list[tuple[str, str]]:
         """Return (type, symbol) of everything subscribed."""
@@ -51,33 +52,69 @@ class FeedPeer(Peer, Protocol):
 class AccountPeer(Peer, Protocol):
     """A websocket of the account streamer."""
 
+    def note(self, ledger: Ledger, kind: str, number: str, body: dict[str, Any]) -> None:
+        """Keep a change of an account for the next push."""
+
     async def push(self) -> None:
         """Send what changed since the last push."""
+
+
+@dataclass(slots=True)
+class Login:
+    """A customer, the books of its accounts and its refresh token (the first one)."""
+
+    customer: Customer
+    ledger: Ledger
+    refresh: str
 
 
 @dataclass(slots=True)
 class World:
     """The state of one simulator."""
 
+    clock: Clock
     market: Market
-    ledger: Ledger
     tokens: Tokens
+    logins: dict[str, Login]
     dxlink_url: str = ""
     faults: Faults = field(default_factory=Faults)
     journal: Journal = field(default_factory=Journal)
     feeds: set[FeedPeer] = field(default_factory=set)
     streams: set[AccountPeer] = field(default_factory=set)
     answering: asyncio.Event = field(default_factory=asyncio.Event)  # unset: REST is stalled
+    has_pushes: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.answering.set()
+        self.listen()
 
-    @staticmethod
-    def now() -> float:
-        """The steady clock that tokens and time-outs are measured with, in seconds."""
-        return time.monotonic()
+    def listen(self) -> None:
+        """Lead every change of the books to the open account streams."""
+        for login in self.logins.values():
+            login.ledger.on_change = self._listener(login.ledger)
 
-    @staticmethod
-    def market_time() -> float:
-        """The clock of the market, in epoch seconds."""
-        return time.time()
+    @property
+    def ledger(self) -> Ledger:
+        """The books of the first customer."""
+        return next(iter(self.logins.values())).ledger
+
+    def find_login(self, header: str | None) -> Login | None:
+        """Return who an access token belongs to, or None."""
+        access = self.tokens.find_access(header, self.now())
+        return None if access is None else self.logins.get(access.customer)
+
+    def now(self) -> float:
+        """Return the steady clock that tokens and time-outs are measured with, in seconds."""
+        return self.clock.steady()
+
+    def market_time(self) -> float:
+        """Return the clock of the market, in epoch seconds."""
+        return self.clock.now()
+
+    def _listener(self, ledger: Ledger) -> Any:
+        def listen(kind: str, number: str, body: dict[str, Any]) -> None:
+            for stream in self.streams:
+                stream.note(ledger, kind, number, body)
+            self.has_pushes.set()
+
+        return listen

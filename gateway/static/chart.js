@@ -1,57 +1,12 @@
 // Draws the charts of a page with uPlot, from the figures that the server keeps in the page: the
-// complete candles in one element, the newest in another. uPlot is loaded with the first chart.
+// complete candles in one element, the newest in another.
 (() => {
-  const script = document.currentScript;
-  const ZONE = "America/New_York";
   const CANDLE_PX = 7; // as many candles are shown at first as have this much room
-  const LABEL_PX = 84;
   const VOLUME_SHARE = 0.16;
-  const MINUTES = [5, 10, 15, 30, 60, 120, 240, 390, 720];
+  const TAG_PX = 18; // a label nearer than this to the price tag would stand below it
   const charts = new Map();
-  let loading = null;
 
-  const load = () => {
-    loading ??= new Promise((resolve) => {
-      const style = document.createElement("link");
-      style.rel = "stylesheet";
-      style.href = script.dataset.style;
-      const library = document.createElement("script");
-      library.src = script.dataset.uplot;
-      library.onload = resolve;
-      document.head.append(style, library);
-    });
-    return loading;
-  };
-
-  const parts = new Intl.DateTimeFormat("en-GB", {
-    timeZone: ZONE,
-    year: "numeric",
-    month: "short",
-    day: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-    hourCycle: "h23",
-  });
-  const cache = new Map();
-  const readTime = (time) => {
-    let found = cache.get(time);
-    if (!found) {
-      const named = Object.fromEntries(
-        parts.formatToParts(time * 1000).map((each) => [each.type, each.value]),
-      );
-      found = {
-        day: `${named.day} ${named.month}`,
-        month: `${named.month} ${named.year}`,
-        clock: `${named.hour}:${named.minute}`,
-        minutes: +named.hour * 60 + +named.minute,
-      };
-      if (cache.size > 20000) cache.clear();
-      cache.set(time, found);
-    }
-    return found;
-  };
-
-  const readColours = (element) => {
+  const readColours = (element, isOld) => {
     const style = getComputedStyle(element);
     const read = (name) => style.getPropertyValue(name).trim();
     return {
@@ -59,9 +14,8 @@
       down: read("--down"),
       line: read("--line-soft"),
       text: read("--quiet"),
-      accent: read("--accent"),
+      accent: read(isOld ? "--quiet" : "--accent"),
       surface: read("--surface"),
-      faint: read("--line"),
     };
   };
 
@@ -77,9 +31,11 @@
       this.observer.observe(this.now, watched);
       this.sizes = new ResizeObserver(() => this.resize());
       this.sizes.observe(this.canvas);
-      this.canvas.addEventListener("keydown", (event) => this.press(event));
-      this.canvas.addEventListener("blur", () => this.point(null));
       this.text = null;
+      this.axis = new TimeAxis(this.isDaily);
+      this.isOld = null;
+      this.ended = new AbortController();
+      addGestures(this);
       this.update();
     }
 
@@ -92,6 +48,9 @@
     }
 
     close() {
+      this.ended.abort();
+      this.words?.remove();
+      this.canvas.querySelector(".zoom")?.remove();
       this.observer.disconnect();
       this.sizes.disconnect();
       this.plot?.destroy();
@@ -110,8 +69,20 @@
       return columns.map((column, index) => [...column, now[index]]);
     }
 
+    // Values of a connection or a feed that is not live have no colour; see old.css.
+    look() {
+      const isOld =
+        document.body.hasAttribute("data-old") || this.now.querySelector("data.stale") !== null;
+      if (isOld === this.isOld) return;
+      this.isOld = isOld;
+      this.element.classList.toggle("is-old", isOld);
+      this.repaint();
+    }
+
     update() {
+      this.look();
       this.data = this.read();
+      this.axis.times = this.data[0];
       if (!this.plot) {
         if (this.canvas.clientWidth) this.draw();
         return;
@@ -129,16 +100,41 @@
       if (!follows && grown <= 0) this.plot.redraw(false, true);
     }
 
+    // In place of the drawing.
+    explain(words) {
+      this.words?.remove();
+      this.words = null;
+      if (!words) return;
+      this.words = document.createElement("div");
+      this.words.className = "words";
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "Try again";
+      button.addEventListener("click", () => this.begin());
+      this.words.append(words, button);
+      this.canvas.append(this.words);
+    }
+
+    async begin() {
+      const isThere = await library.load();
+      if (this.ended.signal.aborted || this.plot) return;
+      this.explain(isThere ? "" : "The chart could not be loaded.");
+      if (isThere) this.draw();
+    }
+
     draw() {
-      if (!window.uPlot || !this.data[0].length) {
-        if (this.data[0].length) load().then(() => this.plot || this.draw());
+      if (!this.data[0].length) return;
+      if (!window.uPlot) {
+        if (library.isDue) this.begin();
         return;
       }
       this.plot?.destroy();
-      this.colours = readColours(this.element);
+      this.axis = new TimeAxis(this.isDaily);
+      this.axis.times = this.data[0];
+      this.colours = readColours(this.element, this.isOld);
       this.count = this.data[0].length;
       const font = `12px ${getComputedStyle(document.body).fontFamily}`;
-      const grid = { stroke: this.colours.line, width: 1 };
+      const grid = { stroke: () => this.colours.line, width: 1 };
       const paths = this.isLine ? undefined : () => null;
       this.plot = new uPlot(
         {
@@ -155,26 +151,27 @@
           series: [
             {},
             {
-              stroke: this.colours.accent,
+              stroke: () => this.colours.accent,
               width: 1.75,
-              fill: this.isLine ? this.colours.accent + "1f" : undefined,
+              fill: this.isLine ? () => `${this.colours.accent}1f` : undefined,
               paths,
               points: { show: false },
             },
           ],
           axes: [
             {
-              stroke: this.colours.text,
+              stroke: () => this.colours.text,
               font,
               grid: { show: false },
               ticks: { ...grid, size: 5 },
               size: 30,
-              splits: (plot, _, min, max) => this.split(plot, min, max),
-              values: (_, splits) => splits.map((index) => this.label(index)),
+              splits: (plot, _, min, max) =>
+                this.axis.split(min, max, Math.max(1, plot.bbox.width / devicePixelRatio)),
+              values: (_, splits) => splits.map((index) => this.axis.label(index)),
             },
             {
               side: 1,
-              stroke: this.colours.text,
+              stroke: () => this.colours.text,
               font,
               grid,
               ticks: { show: false },
@@ -212,8 +209,11 @@
       if (this.plot.scales.x.max >= this.count - 1) this.reset();
     }
 
+    // In other colours, of the same candles.
     repaint() {
-      if (this.plot) this.draw();
+      if (!this.plot) return;
+      this.colours = readColours(this.element, this.isOld);
+      this.plot.redraw(false, true);
     }
 
     range() {
@@ -235,7 +235,7 @@
     name(plot, value) {
       const last = this.data[4].at(-1);
       const distance = plot.valToPos(value, "y") - plot.valToPos(last ?? value, "y");
-      return last != null && Math.abs(distance) < 14 ? "" : this.format(value);
+      return last != null && Math.abs(distance) < TAG_PX ? "" : this.format(value);
     }
 
     format(value) {
@@ -243,41 +243,6 @@
         minimumFractionDigits: this.decimals ?? 2,
         maximumFractionDigits: this.decimals ?? 2,
       });
-    }
-
-    // Labels where a day or a month begins, and at round times between them.
-    split(plot, min, max) {
-      const times = this.data[0];
-      const first = Math.max(0, Math.ceil(min));
-      const last = Math.min(times.length - 1, Math.floor(max));
-      const room = (LABEL_PX * (max - min)) / Math.max(1, plot.bbox.width / devicePixelRatio);
-      const period = Math.max(1, (times[last] - times[first]) / Math.max(1, last - first) / 60);
-      const every = MINUTES.find((minutes) => minutes / period >= room) ?? 1440;
-      const found = [];
-      for (let index = first; index <= last; index++) {
-        const gap = index - (found.at(-1) ?? -Infinity);
-        if (this.isBoundary(index)) {
-          if (gap < room) found.pop();
-          if (index - (found.at(-1) ?? -Infinity) >= room * 0.6) found.push(index);
-        } else if (!this.isDaily && gap >= room * 0.8 && readTime(times[index]).minutes % every === 0) {
-          found.push(index);
-        } else if (this.isDaily && gap >= room && last - first < 45) {
-          found.push(index);
-        }
-      }
-      return found;
-    }
-
-    isBoundary(index) {
-      if (index === 0) return false;
-      const name = this.isDaily ? "month" : "day";
-      return readTime(this.data[0][index])[name] !== readTime(this.data[0][index - 1])[name];
-    }
-
-    label(index) {
-      const time = readTime(this.data[0][index]);
-      if (this.isDaily) return this.isBoundary(index) ? time.month : time.day;
-      return this.isBoundary(index) ? time.day : time.clock;
     }
 
     // Candles and volume, below the cursor and above the grid.
@@ -290,8 +255,9 @@
       const last = Math.min(this.count - 1, Math.ceil(max));
       const step = bbox.width / (max - min);
       const width = Math.max(1, Math.round(step * 0.68));
-      let most = 0;
-      for (let index = first; index <= last; index++) most = Math.max(most, volumes[index] || 0);
+      // Of the newest candle alone, as some histories have it, a bar would say nothing.
+      const known = volumes.slice(first, last + 1).filter(Boolean);
+      const most = known.length > (last - first) / 10 ? Math.max(...known) : 0;
       ctx.save();
       ctx.beginPath();
       ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
@@ -319,7 +285,7 @@
       ctx.restore();
     }
 
-    // The last price, on the axis.
+    // The last price, on the axis, in the colour of the day's change as everywhere on the page.
     mark() {
       const { plot, data, colours } = this;
       const last = data[4].at(-1);
@@ -327,7 +293,8 @@
       const { ctx, bbox } = plot;
       const y = Math.round(plot.valToPos(last, "y", true));
       if (y < bbox.top || y > bbox.top + bbox.height) return;
-      const isUp = last >= (data[1].at(-1) ?? last);
+      const base = data[4][this.axis.endOfDayBefore()] ?? data[1].find((each) => each != null);
+      const isUp = last >= (base ?? last);
       const ratio = devicePixelRatio;
       ctx.save();
       ctx.strokeStyle = ctx.fillStyle = isUp ? colours.up : colours.down;
@@ -365,13 +332,11 @@
         reading.setAttribute("aria-live", "polite");
         this.canvas.append(reading);
       }
-      const time = readTime(this.data[0][index]);
-      const when = this.isDaily ? time.day : `${time.day} ${time.clock}`;
       const figures = ["O", "H", "L", "C"].map((name, column) => {
         const value = this.data[column + 1][index];
         return `${name} ${value == null ? "–" : this.format(value)}`;
       });
-      reading.textContent = [when, ...figures].join("   ");
+      reading.textContent = [this.axis.name(index), ...figures].join("   ");
     }
 
     point(index) {
@@ -381,18 +346,6 @@
       this.plot.setCursor({ left, top });
     }
 
-    press(event) {
-      if (!this.plot || event.ctrlKey || event.metaKey || event.altKey) return;
-      const { min, max } = this.plot.scales.x;
-      const last = Math.min(this.count - 1, Math.floor(max));
-      const first = Math.max(0, Math.ceil(min));
-      const at = this.plot.cursor.left >= 0 ? this.plot.cursor.idx : last;
-      const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: first, End: last, Escape: null };
-      if (!(event.key in next)) return;
-      event.preventDefault();
-      const index = next[event.key];
-      this.point(index == null ? null : Math.min(last, Math.max(first, index)));
-    }
   }
 
   const look = () => {
@@ -418,8 +371,11 @@
       subtree: true,
     });
     new MutationObserver(() => {
-      for (const chart of charts.values()) chart.repaint();
+      for (const chart of charts.values()) if (chart.plot) chart.draw();
     }).observe(page, { subtree: true, attributeFilter: ["data-kind", "data-interval"] });
+    new MutationObserver(() => {
+      for (const chart of charts.values()) chart.look();
+    }).observe(document.body, { attributeFilter: ["data-old"] });
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const chart of charts.values()) chart.repaint();

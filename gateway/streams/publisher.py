@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Literal, Protocol
 
 from gateway.streams.records import Record, State, Status, Upstream, format_time
-from gateway.streams.topics import Topic, status_topic
+from gateway.streams.topics import MAIN_LOGIN, Topic, status_topic
 
 UPSTREAMS: tuple[Upstream, ...] = ("session", "feed", "accounts")
 
@@ -36,17 +36,32 @@ def publish_status(
     *,
     now_ms: int,
     market: Literal["open", "closed"] | None = None,
+    login: str = MAIN_LOGIN,
+    data_quality: Literal["real-time", "delayed", "demo"] | None = None,
 ) -> None:
     """Publish the state of an upstream if it is news; `since` is when the state began."""
     since = format_time(now_ms)
-    known = publisher.latest(status_topic(upstream))
+    known = publisher.latest(status_topic(upstream, login))
     if isinstance(known, Status):
-        if (known.state, known.reason, known.market) == (state, reason, market):
+        if (known.state, known.reason, known.market, known.data_quality) == (
+            state,
+            reason,
+            market,
+            data_quality,
+        ):
             return
         if known.state == state:
             since = known.since
     publisher.publish(
-        Status(upstream=upstream, state=state, since=since, reason=reason, market=market)
+        Status(
+            upstream=upstream,
+            state=state,
+            since=since,
+            reason=reason,
+            market=market,
+            login=login,
+            data_quality=data_quality,
+        )
     )
 
 
@@ -55,5 +70,13 @@ def publish_stale(publisher: Publisher, reason: str, *, now_ms: int) -> None:
     for upstream in UPSTREAMS:
         known = publisher.latest(status_topic(upstream))
         if isinstance(known, Status):
-            publish_status(publisher, upstream, "stale", reason, now_ms=now_ms, market=known.market)
+            publish_status(
+                publisher,
+                upstream,
+                "stale",
+                reason,
+                now_ms=now_ms,
+                market=known.market,
+                data_quality=known.data_quality,
+            )
     publisher.mark_stale()

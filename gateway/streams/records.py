@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from gateway.streams.topics import NOBODY, Topic, balance_topic, status_topic
+from gateway.streams.topics import MAIN_LOGIN, NOBODY, Topic, balance_topic, status_topic
 
 State = Literal["connecting", "live", "stale", "degraded", "closed"]
 Upstream = Literal["session", "feed", "accounts"]
@@ -30,6 +30,8 @@ class MarketRecord(
     updated_at: str
     source: str = "dxfeed_stream"
     stale: bool = False
+    refused: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """The fields that are null because what was sent cannot be right; absent without any."""
 
     @property
     def topic(self) -> Topic:
@@ -41,6 +43,9 @@ class QuoteUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="quote_
     """Quote, Trade and Summary of one symbol, merged; prices in the instrument's currency.
 
     `market` says whether the symbol's own market is in its regular hours; None when not known.
+    `last`, `change` and `volume` are of regular hours. When the newest trade was outside them,
+    `last_at` is "extended", `extended_last` is its price and `extended_change` its distance to
+    `last`.
     """
 
     last: Decimal | None
@@ -56,6 +61,9 @@ class QuoteUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="quote_
     prev_close: Decimal | None
     volume: Decimal | None
     market: Literal["open", "closed"] | None = None
+    extended_last: Decimal | None = None
+    extended_change: Decimal | None = None
+    last_at: Literal["regular", "extended"] | None = None
 
 
 class TradeUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="trade_update"):
@@ -169,11 +177,13 @@ class BalanceUpdate(
     currency: str
     timestamp: int
     source: Literal["account_stream", "rest"]
+    login: str = MAIN_LOGIN
+    stale: bool = False
 
     @property
     def topic(self) -> Topic:
         """The topic of the account's balance."""
-        return balance_topic(self.account)
+        return balance_topic(self.account, self.login)
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="status"):
@@ -184,11 +194,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="typ
     since: str
     reason: str | None
     market: Literal["open", "closed"] | None = None
+    login: str = MAIN_LOGIN
+    data_quality: Literal["real-time", "delayed", "demo"] | None = None
+    """What upstream says of its market data, on the feed only; None when not known."""
 
     @property
     def topic(self) -> Topic:
         """The topic of the upstream's status."""
-        return status_topic(self.upstream)
+        return status_topic(self.upstream, self.login)
 
 
 class Heartbeat(

@@ -43,9 +43,9 @@ def list_market_topics(kinds: Iterable[str], symbols: Iterable[str]) -> Iterator
     return starmap(market_topic, product(kinds, symbols))
 
 
-def status_topic(upstream: str) -> Topic:
-    """Return the topic of the status of an upstream."""
-    return Topic("status", NOBODY, upstream)
+def status_topic(upstream: str, login: str = MAIN_LOGIN) -> Topic:
+    """Return the topic of the status of an upstream; that of another login is only its own."""
+    return Topic("status", NOBODY if login == MAIN_LOGIN else Owner(login), upstream)
 
 
 def balance_topic(account: str, login: str = MAIN_LOGIN) -> Topic:

@@ -1,14 +1,14 @@
-"""The part of `/metrics` that tells of the backplane; its families are empty without one."""
+"""The part of `/metrics` about the backplane; its families are empty without one."""
 
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.web.state import Context
+from gateway.web.state import AppState
 
-# Family, field of the figures, help.
-OF_THE_REPLICA = (
+# Family, name, field of the stats, help.
+FOLLOWER = (
     (GaugeMetricFamily, "reachable", "is_reachable", "1 while the server answers"),
     (GaugeMetricFamily, "lag_seconds", "lag_s", "From publishing to this process's hub"),
     (GaugeMetricFamily, "epoch", "epoch", "Of the newest entry that was read"),
@@ -19,36 +19,39 @@ OF_THE_REPLICA = (
     (CounterMetricFamily, "unreadable", "unreadable", "Records of a form that is not known"),
     (CounterMetricFamily, "fenced", "fenced", "Entries refused: not from the lease's holder"),
 )
-OF_THE_LEADER = (
+FEED = (
     (CounterMetricFamily, "entries_appended", "appended", "Entries that the feed published"),
-    (GaugeMetricFamily, "outlet_waiting", "waiting", "Changes that wait in the feed process"),
-    (CounterMetricFamily, "outlet_conflated", "conflated", "Updates that a newer one replaced"),
+    (GaugeMetricFamily, "outbox_waiting", "waiting", "Changes that wait in the feed process"),
+    (CounterMetricFamily, "outbox_conflated", "conflated", "Updates that a newer one replaced"),
+    # The names until now, for one release.
+    (GaugeMetricFamily, "outlet_waiting", "waiting", "The same as outbox_waiting"),
+    (CounterMetricFamily, "outlet_conflated", "conflated", "The same as outbox_conflated"),
 )
 
 
 class BackplaneMetrics(Collector):
-    """Reads the figures of the replica, and what the feed process told it of its own."""
+    """Reads the follower's stats, and those that the feed process sent it."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, state: AppState) -> None:
+        self._state = state
 
     def collect(self) -> Iterator[Metric]:
-        figures = self._context.figures()
-        leader = figures.leader if figures else None
-        for fields, source in ((OF_THE_REPLICA, figures), (OF_THE_LEADER, leader)):
+        stats = self._state.figures()
+        leader = stats.leader if stats else None
+        for fields, source in ((FOLLOWER, stats), (FEED, leader)):
             for kind, name, field, text in fields:
                 value = getattr(source, field, None)
                 yield kind(f"gateway_backplane_{name}", text, value=value)
         reconnects = CounterMetricFamily(
             "gateway_backplane_reconnects", "Times the server was reached again", labels=["side"]
         )
-        for side, counted in (("web", figures), ("feed", leader)):
+        for side, counted in (("web", stats), ("feed", leader)):
             if counted is not None:
                 reconnects.add_metric([side], counted.reconnects)
         yield reconnects
         holder = GaugeMetricFamily(
             "gateway_backplane_leader", "Who holds the lease, always 1", labels=["holder"]
         )
-        if figures is not None and figures.holder is not None:
-            holder.add_metric([figures.holder], 1)
+        if stats is not None and stats.holder is not None:
+            holder.add_metric([stats.holder], 1)
         yield holder

@@ -1,10 +1,9 @@
 """Liveness, readiness and the operators' status: `/healthz`, `/readyz`, `/status`.
 
 An upstream outage never fails `/healthz`: a restart would not mend it. `/readyz` fails only when
-there is nothing to serve, not when what there is has grown old: viewers are told that by `status`.
+there is nothing to serve, not when what there is has grown old: `status` events say that.
 """
 
-import time
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -15,33 +14,87 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
-from gateway.web.state import Context
+from gateway.streams.records import Status
+from gateway.web.state import AppState
 
 PACKAGES = ("tastytrade", "starlette", "sse-starlette", "uvicorn", "msgspec", "websockets")
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-def public_routes(context: Context) -> list[BaseRoute]:
-    """The routes that platforms ask without a token; they tell nothing but yes or no and why."""
+class StreamsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The streams of `/events` and of the pages."""
+
+    open: int
+    max: int
+    opened: int
+    evicted: int
+    refused: int
+    subscribers: int
+
+
+class LoginsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The tries to come in that failed: see `LoginStats`."""
+
+    wrong: int
+    throttled: int
+    foreign: int
+
+
+class EventsReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What went through the hub."""
+
+    published: int
+    conflated: int
+    records: int
+    history: int
+    last_event_id: str
+    last_age_s: float | None
+
+
+class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The document of `/status`; no secrets, no balances.
+
+    `drops` says in sentences what did not reach a viewer; `left_out` is its name until now.
+    """
+
+    version: str
+    epoch: str
+    uptime_s: float
+    ready: bool
+    statuses: dict[str, Status]
+    drops: list[str]
+    left_out: list[str]
+    upstream: dict[str, Any]
+    streams: StreamsReport
+    logins: LoginsReport
+    symbols_wanted: int
+    symbols_waiting: int
+    events: EventsReport
+    event_loop_lag_s: float
+    versions: dict[str, str]
+
+
+def public_routes(state: AppState) -> list[BaseRoute]:
+    """Return the routes that platforms ask without a token; they say yes or no, and why."""
     return [
         Route("/healthz", _healthz, methods=["GET"], name="healthz"),
-        Route("/readyz", partial(_readyz, context), methods=["GET"], name="readyz"),
+        Route("/readyz", partial(_readyz, state), methods=["GET"], name="readyz"),
     ]
 
 
-def routes(context: Context) -> list[BaseRoute]:
-    """The routes for operators."""
+def routes(state: AppState) -> list[BaseRoute]:
+    """Return the routes for operators."""
     versions = {"gateway": __version__} | {name: version(name) for name in PACKAGES}
-    return [Route("/status", partial(_status, context, versions), methods=["GET"], name="status")]
+    return [Route("/status", partial(_status, state, versions), methods=["GET"], name="status")]
 
 
-def find_reasons(context: Context) -> list[str]:
-    """Why there is nothing to serve; empty when the gateway is ready."""
-    hub = context.hub
+def find_reasons(state: AppState) -> list[str]:
+    """Return why there is nothing to serve; empty when the gateway is ready."""
+    hub = state.hub
     if hub.closing is not None:
         return ["the gateway is shutting down"]
-    if trouble := context.find_trouble():
+    if trouble := state.find_trouble():
         return [trouble]
     statuses = hub.statuses()
     if hub.keys > len(statuses):
@@ -49,52 +102,62 @@ def find_reasons(context: Context) -> list[str]:
     return [f"{each.upstream} is {each.state}" for each in statuses] or ["nothing has arrived yet"]
 
 
-def report_status(context: Context, versions: dict[str, str]) -> dict[str, Any]:
-    """All that an operator asks first; no secrets, no balances."""
-    hub, upstream = context.hub, context.report()
-    return {
-        "version": __version__,
-        "epoch": hub.epoch,
-        "uptime_s": round(time.monotonic() - context.started_s, 1),
-        "ready": not find_reasons(context),
-        "statuses": {each.upstream: each for each in hub.statuses()},
-        "left_out": describe_left_out(context, upstream),
-        "upstream": upstream,
-        "streams": {
-            "open": context.streams,
-            "max": context.settings.max_streams,
-            "opened": context.streams_opened,
-            "evicted": context.streams_evicted,
-            "refused": context.streams_refused,
-            "subscribers": hub.subscribers,
-        },
-        "symbols_wanted": len(context.demand.wanted),
-        "events": {
-            "published": hub.published,
-            "conflated": hub.conflated,
-            "records": hub.keys,
-            "history": hub.history,
-            "last_event_id": hub.last_event_id,
-            "last_age_s": None if hub.age_s is None else round(hub.age_s, 3),
-        },
-        "event_loop_lag_s": round(context.loop_lag_s, 4),
-        "versions": versions,
-    }
-
-
-def describe_left_out(context: Context, upstream: dict[str, Any]) -> list[str]:
-    """Sentences about everything that did not reach a viewer; empty when all did."""
-    hub = context.hub
-    own = [
-        (
-            hub.conflated,
-            "updates were left out for slow readers, who got the newest",
+def report_status(state: AppState, versions: dict[str, str]) -> StatusReport:
+    """Return all that an operator asks first."""
+    hub, upstream = state.hub, state.report()
+    drops = describe_drops(state, upstream)
+    return StatusReport(
+        version=__version__,
+        epoch=hub.epoch,
+        uptime_s=round(state.uptime_s, 1),
+        ready=not find_reasons(state),
+        statuses={each.upstream: each for each in hub.statuses()},
+        drops=drops,
+        left_out=drops,
+        upstream=upstream,
+        streams=StreamsReport(
+            open=state.streams,
+            max=state.settings.max_streams,
+            opened=state.streams_opened,
+            evicted=state.streams_evicted,
+            refused=state.streams_refused,
+            subscribers=hub.subscribers,
         ),
-        (context.streams_evicted, "streams were ended because nothing was read from them"),
-        (context.streams_refused, "streams were refused because there was no room"),
+        logins=LoginsReport(
+            wrong=state.logins.wrong,
+            throttled=state.logins.throttled,
+            foreign=state.logins.foreign,
+        ),
+        symbols_wanted=len(state.demand.wanted),
+        symbols_waiting=len(state.demand.waiting),
+        events=EventsReport(
+            published=hub.published,
+            conflated=hub.conflated,
+            records=hub.keys,
+            history=hub.history,
+            last_event_id=hub.last_event_id,
+            last_age_s=None if hub.age_s is None else round(hub.age_s, 3),
+        ),
+        event_loop_lag_s=round(state.loop_lag_s, 4),
+        versions=versions,
+    )
+
+
+def drops_of(upstream: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of the upstream's report about drops, under its name or the one before."""
+    found: dict[str, Any] = upstream.get("drops") or upstream.get("left_out") or {}
+    return found
+
+
+def describe_drops(state: AppState, upstream: dict[str, Any]) -> list[str]:
+    """Return sentences about everything that did not reach a viewer; empty when all did."""
+    own = [
+        (state.hub.conflated, "updates were left out for slow readers, who got the newest"),
+        (state.streams_evicted, "streams were ended because nothing was read from them"),
+        (state.streams_refused, "streams were refused because there was no room"),
     ]
     said = [f"{count:,} {words}." for count, words in own if count]
-    return said + list(upstream.get("left_out", {}).get("in_words", ()))
+    return said + list(drops_of(upstream).get("in_words", ()))
 
 
 def _respond(document: object, status: int = 200) -> Response:
@@ -110,12 +173,12 @@ async def _healthz(request: Request) -> Response:
     return _respond({"status": "ok"})
 
 
-async def _readyz(context: Context, request: Request) -> Response:
-    reasons = find_reasons(context)
+async def _readyz(state: AppState, request: Request) -> Response:
+    reasons = find_reasons(state)
     if reasons:
         return _respond({"status": "unready", "reasons": reasons}, 503)
     return _respond({"status": "ready"})
 
 
-async def _status(context: Context, versions: dict[str, str], request: Request) -> Response:
-    return _respond(report_status(context, versions))
+async def _status(state: AppState, versions: dict[str, str], request: Request) -> Response:
+    return _respond(report_status(state, versions))

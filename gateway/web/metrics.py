@@ -1,7 +1,6 @@
 """`/metrics`: the gateway's counters and gauges as Prometheus text, read at each scrape."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -16,39 +15,50 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
 from gateway.web.backplane_metrics import BackplaneMetrics
-from gateway.web.state import Context
+from gateway.web.health import drops_of
+from gateway.web.state import AppState
 
 STATES = ("connecting", "live", "stale", "degraded", "closed")
 
 
 class _Gateway(Collector):
-    """Reads the hub and the context; nothing is counted twice."""
+    """Reads the hub and the state at each scrape; nothing is counted twice."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, state: AppState) -> None:
+        self._state = state
 
     def collect(self) -> Iterator[Metric]:
-        context, hub = self._context, self._context.hub
+        state, hub = self._state, self._state.hub
         yield _counter("gateway_events_published", "Records published into the hub", hub.published)
         yield _counter(
             "gateway_events_conflated", "Updates left out for slow readers", hub.conflated
         )
-        yield _counter("gateway_streams_opened", "Streams opened", context.streams_opened)
+        yield _counter("gateway_streams_opened", "Streams opened", state.streams_opened)
         evicted = CounterMetricFamily(
             "gateway_streams_evicted", "Streams ended by the gateway", labels=["reason"]
         )
-        evicted.add_metric(["unread"], context.streams_evicted)
+        evicted.add_metric(["unread"], state.streams_evicted)
         yield evicted
-        yield _counter("gateway_streams_refused", "Streams refused: full", context.streams_refused)
-        yield _gauge("gateway_streams_open", "Streams open now", context.streams)
+        yield _counter("gateway_streams_refused", "Streams refused: full", state.streams_refused)
+        yield _gauge("gateway_streams_open", "Streams open now", state.streams)
         yield _gauge("gateway_subscribers", "Cursors into the hub", hub.subscribers)
         yield _gauge("gateway_records", "Keys with a newest record", hub.keys)
         yield _gauge("gateway_history_events", "Records in the history", hub.history)
-        yield _gauge("gateway_symbols_wanted", "Symbols wanted", len(context.demand.wanted))
+        yield _gauge("gateway_symbols_wanted", "Symbols followed", len(state.demand.wanted))
         yield _gauge(
-            "gateway_event_loop_lag_seconds",
-            "Longest delay of late",
-            context.loop_lag_s,
+            "gateway_symbols_waiting",
+            "Symbols asked for that nobody knows and whose place was needed",
+            len(state.demand.waiting),
+        )
+        failures = CounterMetricFamily(
+            "gateway_login_failures", "Tries to come in that failed", labels=["reason"]
+        )
+        failures.add_metric(["wrong_token"], state.logins.wrong)
+        failures.add_metric(["throttled"], state.logins.throttled)
+        failures.add_metric(["foreign_origin"], state.logins.foreign)
+        yield failures
+        yield _gauge(
+            "gateway_event_loop_lag_seconds", "Longest delay in the last 15 s", state.loop_lag_s
         )
         yield _gauge("gateway_tasks", "Tasks of the event loop", len(asyncio.all_tasks()))
         yield _gauge(
@@ -56,10 +66,8 @@ class _Gateway(Collector):
             "Since the newest data record; NaN before the first",
             float("nan") if hub.age_s is None else hub.age_s,
         )
-        yield _gauge(
-            "gateway_uptime_seconds", "Since the start", time.monotonic() - context.started_s
-        )
-        yield from _left_out(context)
+        yield _gauge("gateway_uptime_seconds", "Since the start", state.uptime_s)
+        yield from _drops(state)
         yield self._states()
         info = GaugeMetricFamily("gateway_info", "The version, always 1", labels=["version"])
         info.add_metric([__version__], 1)
@@ -69,26 +77,26 @@ class _Gateway(Collector):
         family = GaugeMetricFamily(
             "gateway_upstream_state", "1 for the state that holds", labels=["upstream", "state"]
         )
-        for status in self._context.hub.statuses():
+        for status in self._state.hub.statuses():
             for state in STATES:
                 family.add_metric([status.upstream, state], float(status.state == state))
         return family
 
 
-LEFT_OUT = {
+DROPS = {
     "dropped": ("gateway_records_dropped", "Messages and rows that led to nothing"),
     "nulled": ("gateway_values_nulled", "Values replaced by null"),
     "suspicious": ("gateway_records_suspicious", "Records passed on that look wrong"),
 }
 
 
-def _left_out(context: Context) -> Iterator[Metric]:
-    """What was left out between upstream and hub, by type and reason; see `upstream.drops`.
+def _drops(state: AppState) -> Iterator[Metric]:
+    """Yield what was dropped between upstream and hub, by type and reason; see `upstream.drops`.
 
-    With REDIS_URL it is what the feed process tells.
+    With REDIS_URL these are the counts of the feed process.
     """
-    counts = context.report().get("left_out", {}).get("counts", ())
-    for fate, (name, text) in LEFT_OUT.items():
+    counts = drops_of(state.report()).get("counts", ())
+    for fate, (name, text) in DROPS.items():
         family = CounterMetricFamily(name, text, labels=["type", "reason"])
         for found, kind, reason, count in counts:
             if found == fate:
@@ -96,11 +104,11 @@ def _left_out(context: Context) -> Iterator[Metric]:
         yield family
 
 
-def routes(context: Context) -> list[BaseRoute]:
-    """The routes of this module."""
+def routes(state: AppState) -> list[BaseRoute]:
+    """Return the route of this module."""
     own, process = CollectorRegistry(auto_describe=False), CollectorRegistry(auto_describe=False)
-    own.register(_Gateway(context))
-    own.register(BackplaneMetrics(context))
+    own.register(_Gateway(state))
+    own.register(BackplaneMetrics(state))
     ProcessCollector(registry=process)
     return [Route("/metrics", partial(_metrics, own, process), methods=["GET"], name="metrics")]
 

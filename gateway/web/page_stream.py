@@ -2,7 +2,6 @@
 check, call, render."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -24,16 +23,15 @@ from gateway.pages.authoring.factory import (
 )
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_mistake
-from gateway.pages.layout import render_tree
-from gateway.pages.panel import Page
+from gateway.pages.layout import Page, render_tree
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.pages.rendering.cache import encode_message, render_partial
 from gateway.pages.rendering.live_page import LivePages
 from gateway.streams.demand import TooManySymbols
 from gateway.streams.hub.sink import Attach, Sink, Source
 from gateway.web import watchlist
-from gateway.web.auth.authenticator import accounts_of
-from gateway.web.problem import Problem, local_path, root_path_of
+from gateway.web.auth.authenticator import accounts_of, viewer_of
+from gateway.web.problem import Problem, local_raw_path, root_path_of
 from gateway.web.sse.response import EventStream, has_room
 from gateway.web.sse.retry import FULL_RETRY_MS, Spread, encode_bye
 from gateway.web.state import Context
@@ -52,6 +50,10 @@ VERSION = "~version"
 """The query's name for which version of the page a window shows; no parameter of a page is so."""
 
 VERSION_DIGITS = 12
+
+MAX_FORM_FIELDS = 600
+MAX_PASTED_BYTES = 65_536
+"""More than the symbols of the longest list, each by itself or all in one field."""
 
 
 def routes(context: Context, environment: Environment, library: Library) -> list[BaseRoute]:
@@ -85,7 +87,7 @@ class Live:
 
     async def show_page(self, request: Request) -> Response:
         """The page with the values of this moment in it."""
-        found = self._library.find(local_path(request.scope))
+        found = self._library.find(local_raw_path(request.scope))
         if found is None:
             raise HTTPException(404)
         factory, in_path = found
@@ -96,7 +98,7 @@ class Live:
         """What a stream begins with, for a window whose browser has no connection left for one."""
         page = await self._find_view(request)
         try:
-            viewer = self.views.open(page, accounts_of(request))
+            viewer = self.views.open(page, accounts_of(request), viewer_of(request))
         except TooManySymbols as error:
             return HTMLResponse(render_partial("notice", str(escape(_explain(error)))))
         html = render_partial("notice", "")
@@ -138,28 +140,36 @@ class Live:
         return await self._describe(factory, request.query_params)
 
     async def change_watchlist(self, request: Request) -> Response:
-        """The changed list: as partials for htmx, by a redirect for a plain form."""
-        async with request.form(max_files=0, max_fields=10, max_part_size=4096) as form:
-            added, removed, name = form.get("add"), form.get("remove"), form.get("view")
+        """Answer with the changed list: as partials for htmx, by a redirect for a plain form.
+
+        `add` is one symbol or a pasted list, which goes in front of the symbol `before`; `remove`
+        may be given several times.
+        """
+        async with request.form(
+            max_files=0, max_fields=MAX_FORM_FIELDS, max_part_size=MAX_PASTED_BYTES
+        ) as form:
+            added, name = form.get("add"), form.get("view")
+            removed = [each for each in form.getlist("remove") if isinstance(each, str)]
+            place = str(form.get("before", ""))
         factory = self._library.get(name if isinstance(name, str) else "home")
         if factory is None or factory.watchlist_parameter is None or not factory.is_plain:
             raise Problem(404, "There is no such list.")
         before = Symbols(self._read_watchlist(request))
-        if isinstance(removed, str):
+        typed = added if isinstance(added, str) else ""
+        if removed:
             change = watchlist.remove(before, removed)
         elif isinstance(added, str):
-            change = watchlist.add(before, added, self._limit)
+            change = watchlist.add(
+                before, added, self._limit, place, today=self._library.read_today()
+            )
         else:
             raise Problem(400, "add: give add or remove with a symbol", parameter="add")
-        typed = added if isinstance(added, str) else ""
         is_htmx = request.headers.get("hx-request") == "true"
         response: Response
         if is_htmx:
             # 200 also for a refusal: a browser logs anything else as an error of the page.
             html = await self._render_change(request, factory, before, change)
             response = HTMLResponse(html, headers=PRIVATE)
-            if change.problem is None and typed:
-                response.headers["HX-Trigger"] = json.dumps({"symbolAdded": {"typed": typed}})
         elif change.problem is not None:
             page = await self._describe(factory, {factory.watchlist_parameter: ",".join(before)})
             response = self._respond_page(request, page, 422, typed=typed, problem=change.problem)
@@ -180,7 +190,9 @@ class Live:
 
     def _read_watchlist(self, request: Request) -> tuple[str, ...]:
         cookie = request.cookies.get(watchlist.COOKIE)
-        return watchlist.read_cookie(cookie, self._context.settings.symbols, self._limit)
+        return watchlist.read_cookie(
+            cookie, self._context.settings.symbols, self._limit, self._library.read_today()
+        )
 
     def _watchlist_arguments(self, request: Request, factory: PageFactory) -> dict[str, str]:
         """The viewer's list as a parameter of a page that takes one."""
@@ -258,7 +270,9 @@ class Live:
         before: tuple[str, ...],
         change: watchlist.Change,
     ) -> str:
-        partials = [render_partial("add-message", str(escape(change.problem or "")))]
+        # A page takes a message for a reason why nothing was done.
+        message = change.problem or (change.note if change.symbols == before else None) or ""
+        partials = [render_partial("add-message", str(escape(message)))]
         if change.symbols != before:
             assert factory.watchlist_parameter is not None
             page = await self._describe(
@@ -346,7 +360,7 @@ class PageStream:
         self._live = live
         self._request = request
         self._page = page
-        self._subscriber = live.views.open(page, accounts_of(request))
+        self._subscriber = live.views.open(page, accounts_of(request), viewer_of(request))
         self._following: asyncio.Task[None] | None = None
         self._refusal: str | None = None
 
@@ -380,7 +394,8 @@ class PageStream:
     async def _follow(self) -> None:
         self._page, first = await self._live.follow(self._request, self._page)
         try:
-            self._subscriber = self._live.views.open(self._page, accounts_of(self._request))
+            accounts, name = accounts_of(self._request), viewer_of(self._request)
+            self._subscriber = self._live.views.open(self._page, accounts, name)
         except TooManySymbols as error:
             self._refusal = "full"
             first = _encode_notice(_explain(error), RETRY_MS)

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -22,7 +24,10 @@ DETAILS = {
     500: "Something went wrong here. It was logged; trying again may help.",
 }
 
-PROGRAM_PATHS = ("/events", "/live", "/api/", "/status", "/metrics", "/healthz", "/readyz")
+HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+"""What platforms ask, by whatever name they know the machine."""
+
+PROGRAM_PATHS = ("/events", "/live", "/api", "/status", "/metrics", *sorted(HEALTH_PATHS))
 """Where a program asks, even when its Accept header looks like a browser's."""
 
 
@@ -42,25 +47,37 @@ class Problem(HTTPException):
 
 
 def root_path_of(scope: Scope) -> str:
-    """The prefix under which this application is mounted; empty when it is not."""
+    """Return the prefix below which this application is served; empty when there is none."""
     return str(scope.get("root_path", "")).rstrip("/")
 
 
 def local_path(scope: Scope) -> str:
-    """The path as this application knows it, without the prefix that it is mounted under."""
+    """Return the path as this application knows it, without the prefix in front."""
     path, root_path = str(scope["path"]), root_path_of(scope)
     if root_path and (path == root_path or path.startswith(f"{root_path}/")):
         path = path[len(root_path) :]
     return path or "/"
 
 
+def local_raw_path(scope: Scope) -> str:
+    """Return the local path as it was sent: `%2F` in it is part of a name, `/` is not."""
+    raw = scope.get("raw_path")
+    if not isinstance(raw, bytes):
+        return quote(local_path(scope))
+    path, root_path = raw.partition(b"?")[0].decode("latin-1"), root_path_of(scope)
+    for prefix in (root_path, quote(root_path)):
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            return path[len(prefix) :] or "/"
+    return path or "/"
+
+
 def is_program_path(path: str) -> bool:
-    """Whether a path belongs to the streams and the API, not to the pages."""
-    return path.startswith(PROGRAM_PATHS)
+    """Return whether a path belongs to the streams and the API, not to the pages."""
+    return any(path == each or path.startswith(f"{each}/") for each in PROGRAM_PATHS)
 
 
 def wants_page(path: str, accept: str) -> bool:
-    """Whether the answer should be HTML: a browser asks for something that is not a stream."""
+    """Return whether the answer should be HTML: a browser asks for what is not a stream."""
     return "text/html" in accept.lower() and not is_program_path(path)
 
 
@@ -71,7 +88,7 @@ def respond(
     parameter: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The JSON answer: title, status, detail and, when there is one, the parameter at fault."""
+    """Return the JSON answer: title, status, detail and, if there is one, the wrong parameter."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     body["detail"] = detail
     if parameter is not None:
@@ -84,10 +101,22 @@ def respond(
     )
 
 
+def refuse(scope: Scope, status: int, detail: str, error_page: ErrorPage | None) -> Response:
+    """Return what middleware answers: a page for a browser, JSON for a program."""
+    accept = Headers(scope=scope).get("accept", "")
+    if error_page is None or not wants_page(local_path(scope), accept):
+        return respond(status, detail)
+    page = error_page(Request(scope), status, detail)
+    return HTMLResponse(page, status, {"Cache-Control": "no-store"})
+
+
 def handlers(
     error_page: ErrorPage, headers: Mapping[str, str]
 ) -> dict[Any, Callable[[Request, Exception], Any]]:
-    """Exception handlers for Starlette; `headers` go on answers that no middleware sees (500)."""
+    """Return exception handlers for Starlette.
+
+    `headers` go on the answers that no middleware sees (500).
+    """
 
     def answer(
         request: Request,

@@ -1,25 +1,28 @@
-"""What every route is given: one object made in `app.py`, so that nothing is global."""
+"""What every route is given: one object, made in `app.py`, so that nothing is global."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.settings import Settings
 from gateway.streams.backplane.stats import BackplaneStats
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
+from gateway.streams.records import MARKET_TYPES
+from gateway.streams.topics import market_topic
+from gateway.web.auth.throttle import LoginStats
 
 
 @dataclass(slots=True)
-class Context:
-    """The hub, who wants which symbols, the settings, and how to ask upstream for a report.
+class AppState:
+    """The hub, the demand for symbols, the settings, and how to ask the upstream half for a report.
 
-    `report` returns what `/status` tells of the upstreams: plain JSON values, no secrets.
-    `figures` are those of the backplane, None without one.
+    `report` returns what `/status` shows of the upstream half: plain JSON values, no secrets.
+    `figures` returns the stats of the backplane, None without one.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
-    `started_s` is of the monotonic clock.
-    `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.sse.stream`.
+    `started_s` is of the clock's `monotonic_s`.
+    `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.sse.response`.
     """
 
     settings: Settings
@@ -28,7 +31,9 @@ class Context:
     report: Callable[[], dict[str, Any]] = field(default=dict)
     figures: Callable[[], BackplaneStats | None] = field(default=lambda: None)
     find_trouble: Callable[[], str | None] = field(default=lambda: None)
-    started_s: float = field(default_factory=time.monotonic)
+    logins: LoginStats = field(default_factory=LoginStats)
+    clock: Clock = SYSTEM_CLOCK
+    started_s: float = field(init=False)
     streams: int = 0
     streams_opened: int = 0
     streams_evicted: int = 0
@@ -36,7 +41,24 @@ class Context:
     streams_refused: int = 0
     loop_lag_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.started_s = self.clock.monotonic_s()
+
     @property
     def is_full(self) -> bool:
         """Whether no further stream may be opened."""
         return self.streams >= self.settings.max_streams
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return self.clock.monotonic_s() - self.started_s
+
+
+Context = AppState
+"""The name under which the streaming modules still import it."""
+
+
+def has_values(hub: Hub, symbol: str) -> bool:
+    """Return whether any market record of this symbol has come: what `Demand.is_known` asks."""
+    return any(hub.latest(market_topic(kind, symbol)) is not None for kind in MARKET_TYPES)

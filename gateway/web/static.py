@@ -78,7 +78,7 @@ class Assets:
             )
 
     def url(self, path: str, root_path: str = "") -> str:
-        """The address of a file by its hashed name, below `root_path`.
+        """Return the address of a file by its hashed name, below `root_path`.
 
         Raises: FileNotFoundError, for a file that was not there at the start.
         """
@@ -89,7 +89,7 @@ class Assets:
 
     @property
     def route(self) -> Route:
-        """Answers GET and HEAD for these files below /static."""
+        """The route that answers GET and HEAD for these files below /static."""
         return Route(PREFIX + "/{path:path}", self._respond, methods=["GET"], name="static")
 
     def _add(self, name: str, content: bytes) -> None:
@@ -130,7 +130,7 @@ class Assets:
 
 
 def accepts_gzip(headers: Headers) -> bool:
-    """Whether Accept-Encoding (RFC 9110, 12.5.3) allows gzip, by name or by `*`."""
+    """Return whether Accept-Encoding (RFC 9110, 12.5.3) allows gzip, by name or by `*`."""
     accepted: dict[str, bool] = {}
     for item in ",".join(headers.getlist("accept-encoding")).split(","):
         coding, *parameters = item.replace(" ", "").lower().split(";")
@@ -139,11 +139,11 @@ def accepts_gzip(headers: Headers) -> bool:
 
 
 def is_zero(parameter: str) -> bool:
-    """Whether a parameter is a quality of nothing: `q=0`, `q=0.0`, up to three zeros."""
+    """Return whether a parameter is a quality of nothing: `q=0`, up to three more zeros."""
     return parameter in {"q=0", "q=0.", "q=0.0", "q=0.00", "q=0.000"}
 
 
 def has_current(headers: Headers, etag: str) -> bool:
-    """Whether If-None-Match (RFC 9110, 13.1.2) names `etag`, so that 304 will do."""
+    """Return whether If-None-Match (RFC 9110, 13.1.2) names `etag`, so that 304 will do."""
     names = ",".join(headers.getlist("if-none-match")).split(",")
     return any(name.strip().removeprefix("W/") in {etag, "*"} for name in names)

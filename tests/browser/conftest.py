@@ -24,6 +24,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def simulator(browser: Browser) -> Iterator[Simulator]:
     with open_simulator("--seed", "7", "--rate", "4") as simulator:
+        # The real broker pushes when an account changes, not when prices do.
+        simulator.control_sync("account", push_marks=True)
         yield simulator
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from gateway.pages.panels.watchlist import WatchlistPanel
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from gateway.streams.topics import market_topic
 from tests.browser.driving import Gateway, Screen
 from tests.simulation import Simulator
@@ -143,7 +143,7 @@ def test_a_one_sided_option_shows_a_dash_and_the_new_ask(
 def test_a_muted_feed_is_told_and_its_prices_dim(screen: Screen, muted: Simulator) -> None:
     muted.control_sync("mute")
     screen.wait_for("() => document.querySelector('#watchlist-SPY th.stale')", timeout_s=8)
-    assert "delayed" in screen.text("#status")
+    assert "Feed stale" in screen.text("#status")
     assert screen.text("#connection") == "Connected", "the page's own connection is well"
     muted.control_sync("unmute")
     screen.wait_for("() => !document.querySelector('#watchlist-SPY th.stale')", timeout_s=20)

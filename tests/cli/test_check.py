@@ -99,3 +99,29 @@ def test_the_viewers_file_is_tried(
     path.chmod(0o644)
     assert check.run() == 1
     assert "FAIL  viewers" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("GATEWAY_SYMBOL", "SPY", "GATEWAY_SYMBOL "),
+        ("GATEWAY_ALLOWED_HOSTS", "*.example.com", "GATEWAY_ALLOWED_HOSTS "),
+        ("HOST", "x86_64-conda-linux-gnu", "there is no such address"),
+        ("HOST", "192.0.2.1", "no address of this machine"),
+        ("GATEWAY_TOKEN", "canary canary canary", "holds a blank"),
+        ("GATEWAY_SYMBOLS", "SPY,<b>", "GATEWAY_SYMBOLS "),
+        ("TT_ACCOUNTS", "5WX-1", "TT_ACCOUNTS "),
+    ],
+)
+def test_what_is_surely_not_meant_is_found(
+    variable: str,
+    value: str,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert check.run() == 1
+    text = capsys.readouterr().out
+    assert words in "".join(line for line in text.splitlines() if line.startswith("FAIL"))
+    assert "canary" not in text

@@ -20,7 +20,14 @@ from gateway.server.server import open_socket
 from tests.processes import clean_environment
 from tests.simulation import open_simulator
 from tests.waiting import eventually_sync, scaled
-from tests.web.running import Reader, get
+from tests.web.running import (
+    TOKEN,
+    Reader,
+    get,
+    make_protected,
+    make_quote,
+    open_gateway,
+)
 
 CANARY = "canary-51fe-0a"
 
@@ -128,6 +135,37 @@ def test_a_bad_setting_ends_the_start_with_one_line(
     assert line.startswith(f"gateway: {message}")
     assert CANARY not in result.stderr + result.stdout
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["tail", "serve", "check", "demo", "feed"])
+@pytest.mark.parametrize(
+    "token", [f"{CANARY}-and-more\n", f"{CANARY}-\u00e9\u20ac-more", f"{CANARY} {CANARY}"]
+)
+def test_no_command_ever_shows_the_token(folder: Path, command: str, token: str) -> None:
+    """
+    1. GATEWAY_TOKEN ends with a line end, or holds what no header may hold.
+    2. Each command runs for a second, or as long as it does.
+    Result: nothing of the token is in what it writes.
+    """
+    given = {"GATEWAY_TOKEN": token, "TT_SECRET": f"{CANARY}\r", "TT_REFRESH": f'"{CANARY}"'}
+    given["PORT"] = "0" if command != "tail" else "9"
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=clean_environment(
+            **given, SIMULATOR_REST="http://127.0.0.1:1", SIMULATOR_ACCOUNT_WS="ws://127.0.0.1:1"
+        ),
+    ) as process:
+        try:
+            out, errors = process.communicate(timeout=scaled(3))
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            out, errors = process.communicate()
+    assert "canary" not in out + errors
+    assert out + errors
 
 
 @pytest.mark.fault(31)
@@ -250,6 +288,55 @@ def test_a_page_file_that_is_not_there_is_told(folder: Path, command: str) -> No
     assert result.returncode == 2
     name = "none.py" if command == "run" else "GATEWAY_PAGES"
     assert result.stderr == f"gateway: {name}: there is no such file or folder of pages\n"
+
+
+@pytest.mark.parametrize("host", ["x86_64-conda-linux-gnu", "192.0.2.1"])
+def test_the_demo_starts_whatever_host_another_tool_has_set(folder: Path, host: str) -> None:
+    with run_demo(folder, HOST=host) as (url, _, _):
+        assert url.startswith("http://127.0.0.1:")
+        assert get(f"{url}/healthz").status_code == 200
+
+
+def test_the_address_is_checked_before_the_token(folder: Path) -> None:
+    given = {"TT_SECRET": CANARY, "TT_REFRESH": CANARY}
+    result = run_command("serve", cwd=folder, HOST="192.0.2.1", **given)
+    assert result.returncode == 2
+    assert result.stderr.startswith("gateway: HOST: 192.0.2.1 is no address of this machine; ")
+
+
+@pytest.mark.parametrize("command", ["serve", "feed"])
+def test_a_misspelt_setting_is_named_at_the_start(folder: Path, command: str) -> None:
+    (folder / ".env").write_text(f"TT_SECERT={CANARY}\n")
+    result = run_command(command, cwd=folder)
+    assert "gateway: TT_SECERT: there is no such setting; did you mean TT_SECRET?" in result.stderr
+    assert CANARY not in result.stderr
+
+
+def test_tail_reads_address_and_token_as_the_server_does(folder: Path) -> None:
+    """
+    1. `.env` has PORT and the name of a file with the token; a gateway with that token runs there.
+    2. `gateway tail` runs without options until it has a line.
+    Result: it is let in.
+    """
+    (folder / "token").write_text(f"{TOKEN}\n")
+    (folder / "token").chmod(0o600)
+    with open_gateway(make_protected(token=TOKEN)) as gateway:
+        gateway.publish(make_quote())
+        (folder / ".env").write_text(f"PORT={gateway.port}\nGATEWAY_TOKEN_FILE=token\n")
+        with subprocess.Popen(
+            [sys.executable, "-m", "gateway", "tail", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env=clean_environment(),
+        ) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=scaled(10))
+    assert json.loads(line)["type"] == "hello"
+    assert errors == ""
 
 
 def test_serve_follows_the_broker_it_is_pointed_at(folder: Path) -> None:

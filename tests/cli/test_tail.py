@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cli.tail import MAX_WAIT_S, Event, Parser, TailError, follow
+from gateway.clock import Clock
 from gateway.streams.records import Bye, Gap, Heartbeat
 from gateway.streams.sse import encode_frame
 from tests.waiting import scaled
@@ -195,14 +196,13 @@ def test_nobody_at_home_is_tried_again_ever_more_slowly() -> None:
     assert max(waits[:3]) <= 1.0
 
 
-def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_is_sent() -> None:
     with open_gateway(make_protected(token=TOKEN)) as gateway:
         gateway.publish(make_quote())
         with pytest.raises(TailError, match="set GATEWAY_TOKEN"):
             follow(gateway.url, (), sleep=_never)
-        monkeypatch.setenv("GATEWAY_TOKEN", TOKEN)
         gateway.call(lambda: gateway.context.hub.close("shutdown"))
-        text, _ = follow_for(gateway.url, 1)
+        text, _ = follow_for(gateway.url, 1, token=TOKEN)
     assert text == "· the gateway says goodbye: shutdown\n"
 
 
@@ -221,6 +221,22 @@ def test_quotes_are_a_table() -> None:
     assert lines[1].split() == ["SPY", "450.250", "–", "–", "–", "–", "–"]
     assert lines[2].split() == [".SPY261218C600", "–", "–", "–", "–", "–", "–", "stale"]
     assert len({line.index("–") for line in lines[2:]}) == 1
+
+
+def test_a_row_has_room_in_eighty_columns() -> None:
+    quote = make_quote(".SPXW261218C6000", "12345.65", change="-123.4", stale=True)
+    lines = show(encode_frame(quote))
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_symbol_of_which_nothing_comes_is_named_once() -> None:
+    seconds = iter(range(0, 1000, 3))
+    clock = Clock(monotonic_s=lambda: float(next(seconds)))
+    frames = encode_frame(make_quote("SPY")) + encode_frame(Heartbeat(timestamp=1)) * 9
+    with scripted(make_answer(frames)) as (url, _):
+        text, _ = follow_for(url, 1, ("spy", "/ESZ6"), clock=clock)
+    lines = [line for line in text.splitlines() if line.startswith("·")]
+    assert lines == ["· no data yet for /ESZ6; is it written right?"]
 
 
 def test_the_heading_comes_again() -> None:

@@ -14,6 +14,8 @@ import pytest
 from tests.faults.table import FAULTS, Fault
 from tests.faults.trial import PROPERTY, Trial
 
+BY_NUMBER = {fault.number: fault for fault in FAULTS}
+
 SOAK = "test_a_long_run"
 
 
@@ -139,7 +141,7 @@ class Report:
         """The whole report; with `--rows`, that of before with these rows anew."""
         wanted = _wanted_rows(self._config)
         if wanted and before:
-            rows = {f"| {row} |": self._row(FAULTS[row - 1], self._found[row]) for row in wanted}
+            rows = {f"| {row} |": self._row(BY_NUMBER[row], self._found[row]) for row in wanted}
             return "\n".join(
                 next((row for begin, row in rows.items() if line.startswith(begin)), line)
                 for line in before.split("\n")

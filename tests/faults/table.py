@@ -161,4 +161,16 @@ _ROWS = (
     ),
 )
 
-FAULTS = tuple(Fault(number, *row) for number, row in enumerate(_ROWS, 1))
+FAULTS = (
+    *(Fault(number, *row) for number, row in enumerate(_ROWS, 1)),
+    Fault(
+        50,
+        "half day, holiday, DST week, index options from 16:00 to 16:15, futures' Sunday open",
+        "no false stale, no missed silence, sparkline and chart of the right session",
+    ),
+    Fault(
+        53,
+        "100,000 distinct subscriptions, pages, parameters and cookies",
+        "memory bounded, the oldest forgotten, nothing slows",
+    ),
+)

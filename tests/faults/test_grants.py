@@ -36,7 +36,7 @@ class Watcher:
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
     with open_simulator("--rate", "5") as simulator:
-        simulator.control_sync("account", push_s=0.1)
+        simulator.control_sync("account", push_s=0.1, push_marks=True)
         yield simulator
 
 
@@ -73,7 +73,7 @@ def test_a_grant_that_is_taken_back_ends_the_stream(
         name, granted = f"viewer-{number}", choices[number % len(choices)]
         gateway.log.clear()
         token = add_viewer(viewers, name, granted)
-        gateway.wait_for(f"the viewers file was read again; viewers: {min(number + 1, 4)}")
+        gateway.wait_for(f"read the viewers file again; viewers: {min(number + 1, 4)}")
         # Not to come back by itself: what then is refused counts as guesses from this address.
         observer = stack.enter_context(observe(gateway.port, path, token=token, retry_s=600))
         observer.wait_for("hello")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.cookies import COOKIE
 from gateway.web.auth.viewers import add_viewer
 from tests.faults.observer import observe
 from tests.faults.trial import Trial

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from gateway.web.auth.authenticator import SIGNED_OUT
-from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.cookies import COOKIE
 from tests.faults.observer import Observer, observe
 from tests.faults.trial import Trial
 from tests.processes import Gateway, open_served

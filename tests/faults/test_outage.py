@@ -13,13 +13,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.clock import Clock
 from gateway.errors import Unauthorized
 from gateway.settings import Settings
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.upstream.accounts import Accounts
 from gateway.streams.upstream.calendar import MarketCalendar
-from gateway.streams.upstream.market_data import Feed
+from gateway.streams.upstream.market_data import MarketData
 from gateway.streams.upstream.session import BrokerSession
 from tests.faults.observer import observe
 from tests.faults.trial import Trial
@@ -106,32 +107,41 @@ class Broker:
         raise httpx2.ReadError("reset")
 
 
-class LineFeed(Feed):
-    """The feed's way to connections; what goes over them is in other tests."""
+class Line:
+    """A connection over which nothing goes; what does is in other tests."""
 
-    @contextlib.asynccontextmanager
-    async def _connection(self, sdk: Any) -> AsyncIterator[Any]:
-        await sdk._get("/api-quote-tokens")
-        yield sdk
+    token = None
 
-    async def _serve(self, streamer: Any) -> None:
-        self.connects += 1
-        self._flowed = True
-        await streamer.stay()
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def follow(self, *_: object) -> None:
+        """Subscribe."""
+
+    async def connect(self, *_: object) -> None:
+        """Follow accounts."""
+
+    async def beat(self) -> None:
+        """Send a heartbeat."""
+
+    async def next_event(self, event_type: str) -> Any:
+        await self._broker.stay()
+
+    async def next_balance(self) -> Any:
+        await self._broker.stay()
 
 
-class LineAccounts(Accounts):
-    """The same for balances."""
+@contextlib.asynccontextmanager
+async def open_feed(feed: MarketData, broker: Any) -> AsyncIterator[Any]:
+    await broker._get("/api-quote-tokens")
+    feed.reconnect.on_flow()
+    yield Line(broker)
 
-    @contextlib.asynccontextmanager
-    async def _connection(self, sdk: Any) -> AsyncIterator[Any]:
-        await sdk._get("/account-stream")
-        yield sdk
 
-    async def _serve(self, streamer: Any) -> None:
-        self._streaming = True
-        self._poll_now.set()
-        await streamer.stay()
+@contextlib.asynccontextmanager
+async def open_accounts(accounts: Accounts, broker: Any) -> AsyncIterator[Any]:
+    await broker._get("/account-stream")
+    yield Line(broker)
 
 
 async def live_through(told_s: float) -> Broker:
@@ -141,10 +151,12 @@ async def live_through(told_s: float) -> Broker:
     settings = Settings(_env_file=None, tt_secret="s", tt_refresh="r", market="open")
     hub = Hub(epoch="test")
     make: Any = lambda _: broker  # noqa: E731
-    session = BrokerSession(settings, hub, make=make, clock=loop.time, wall=broker.now_s)
+    clock = Clock(monotonic_s=loop.time, wall_s=broker.now_s, steady_s=loop.time)
+    session = BrokerSession(settings.broker, hub, make=make, clock=clock)
     demand = Demand(settings.symbols, now_s=loop.time)
-    feed = LineFeed(session, hub, demand, MarketCalendar("open"), settings, clock=loop.time)
-    accounts = LineAccounts(session, hub, settings)
+    calendar = MarketCalendar("closed")
+    feed = MarketData(session, hub, demand, calendar, settings.feed, clock=clock, connect=open_feed)
+    accounts = Accounts(session, hub, settings.broker, clock=clock, connect=open_accounts)
     tasks = [asyncio.create_task(each.run()) for each in (session, feed, accounts)]
     await asyncio.sleep(UP_S + DOWN_S + 3 * CAP_S)
     for task in tasks:

@@ -6,14 +6,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gateway.streams.backoff import Backoff
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Status
 from gateway.streams.topics import status_topic
-from gateway.streams.upstream.market_data import LIMIT_PAUSE_S
-from gateway.streams.upstream.normalize import EVENT_TYPES
-from gateway.streams.upstream.upstream import Upstream
+from gateway.streams.upstream.retry import LIMIT_PAUSE_S
+from gateway.streams.upstream.sdk import EVENT_TYPES
+from gateway.streams.upstream.upstream import Upstream, create_upstream
 from tests.faults.trial import Trial
 from tests.simulation import Simulator, open_simulator
 from tests.streams.running import Running, running
@@ -121,14 +120,14 @@ async def test_the_backoff_is_kept_until_data_flows(trial: Trial) -> None:
     with open_simulator("--rate", "5") as simulator:
         async with running(simulator.settings()) as up:
             await eventually(up.is_live, LIVE_S)
-            feed = up.upstream.feed
-            delay_s = feed._delay_s
+            policy = up.upstream.feed.reconnect.policy
+            delay_s = policy.next_delay_s
 
-            def note(cause: Exception, backoff: Backoff) -> float:
-                failures.append(backoff.failures)
-                return delay_s(cause, backoff)
+            def note(error: BaseException) -> float | None:
+                failures.append(policy.failures)
+                return delay_s(error)
 
-            feed._delay_s = note  # type: ignore[method-assign]
+            policy.next_delay_s = note  # type: ignore[method-assign]
             await simulator.control("mute", types=list(EVENT_TYPES))
             for turn in range(turns):
                 await simulator.control("cut", target="feed")
@@ -160,7 +159,8 @@ async def test_a_cap_on_sessions_makes_no_storm(trial: Trial) -> None:
         settings = simulator.settings(symbols=("SPY",))
         hubs = [Hub(epoch=f"t{number}") for number in range(HALVES)]
         halves = [
-            Upstream(settings, hub, Demand(settings.symbols, now_s=time.monotonic)) for hub in hubs
+            create_upstream(settings, hub, Demand(settings.symbols, now_s=time.monotonic))
+            for hub in hubs
         ]
         tasks = [asyncio.create_task(half.run()) for half in halves]
         try:

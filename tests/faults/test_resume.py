@@ -16,6 +16,7 @@ from gateway.streams.records import encode
 from gateway.streams.topics import Topic, market_topic
 from tests.faults.trial import Trial
 from tests.sse import parse
+from tests.streams.samples import topic_of
 from tests.waiting import scaled
 from tests.web.running import Running, make_balance, make_quote, make_status, open_gateway
 
@@ -125,7 +126,7 @@ def check(past: Past, given: bytes, answer: bytes, *, is_header: bool) -> str:
         assert mode == "snapshot"
         assert not FORGOTTEN_AT < seq <= PUBLISHED, "this one could have been resumed"
     data = [json.loads(each.data) for each in events if each.id]
-    held |= {(each["type"], each.get("symbol") or each["account"]): each for each in data}
+    held |= {topic_of(each["type"], each.get("symbol") or each["account"]): each for each in data}
     assert held == past.now, (mode, given)
     assert end == {"type": "snapshot_end", "count": len(data), "mode": mode}
     return mode

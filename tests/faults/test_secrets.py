@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.cookies import COOKIE
 from gateway.web.auth.viewers import add_viewer
 from tests.faults.trial import Trial
 from tests.processes import Process

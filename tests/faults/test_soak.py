@@ -14,6 +14,7 @@ MOST_LAG_S = 0.05
 
 
 @pytest.mark.fault(32)
+@pytest.mark.longest
 @pytest.mark.timeout(scaled(FULL_MINUTES * 60 + 180))
 def test_a_long_run(trial: Trial) -> None:
     """

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from tests.faults.observer import observe
 from tests.faults.trial import Trial
 from tests.processes import Gateway, environment_of
@@ -26,9 +26,8 @@ from gateway.app import create_app
 from gateway.settings import load_settings
 from gateway.streams import demand
 from gateway.streams.hub import hub
-from gateway.streams.upstream import accounts, normalize, session
+from gateway.streams.upstream import accounts, normalize, sdk, session
 from gateway.streams.upstream import calendar as hours
-from gateway.streams.upstream import market_data as feed
 
 STAGES = {
     **{
@@ -36,11 +35,11 @@ STAGES = {
         for name in ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying", "Candle")
     },
     "publish": (hub.Hub, "publish", "QuoteUpdate"),
-    "subscriptions": (feed._Streamer, "follow", None),
+    "subscriptions": (sdk.MarketStream, "follow", None),
     "watchdog": (hours.MarketCalendar, "read", None),
     "linger": (demand.Demand, "expire", None),
     "balance poll": (accounts.Accounts, "_poll_one", None),
-    "balance push": (accounts.Accounts, "_publish", None),
+    "balance push": (accounts.Accounts, "_publish_balance", None),
     "session": (session.BrokerSession, "_rest", None),
 }
 left = dict.fromkeys(STAGES, 0)

@@ -139,7 +139,7 @@ def parse_cells(data: str) -> dict[str, dict[int, str]]:
 
 def make_quote(symbol: str = "SPY", last: str | None = "450.25", **values: Any) -> QuoteUpdate:
     """A quote with this last price, and nothing else known unless given."""
-    unknown = dict.fromkeys(QuoteUpdate.__struct_fields__)
+    unknown = dict.fromkeys({*QuoteUpdate.__struct_fields__} - {"refused"})
     known = {
         "symbol": symbol,
         "last": None if last is None else Decimal(last),

@@ -1,7 +1,5 @@
 """The server: its socket, its logs, and its end, with real processes and real signals."""
 
-import io
-import logging
 import signal
 import socket
 import subprocess
@@ -12,19 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from pydantic import SecretStr
 
 from gateway.errors import ConfigurationError
-from gateway.server.server import (
-    LOGGER_LEVELS,
-    RedactingFormatter,
-    format_url,
-    open_socket,
-    set_up_logging,
-)
+from gateway.server.server import format_url, open_socket
 from tests.processes import clean_environment
 from tests.waiting import eventually_sync, scaled
-from tests.web.running import TOKEN, Reader, get, make_protected, make_quote, open_gateway
+from tests.web.running import Reader, get, make_quote, open_gateway
 
 MAX_EXIT_S = 6.0
 MAX_LAG_S = 0.1
@@ -96,19 +87,6 @@ def run_gateway(*command: str) -> Iterator[Process]:
             yield Process(process)
         finally:
             process.kill()
-
-
-@pytest.fixture
-def root_logger() -> Iterator[logging.Logger]:
-    """The root logger and the levels of all others as they were before."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in LOGGER_LEVELS}
-    yield root
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, each in levels.items():
-        logging.getLogger(name).setLevel(each)
 
 
 @pytest.mark.fault(21)
@@ -304,7 +282,7 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "1.2.3.4.5", "a b", "a..b"])
 def test_an_address_that_does_not_exist_is_told_in_one_line(host: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"^HOST: there is no such address$"):
+    with pytest.raises(ConfigurationError, match=r"^HOST: there is no such address: "):
         open_socket(host, 0)
 
 
@@ -331,36 +309,3 @@ def test_localhost_is_the_address_that_most_clients_mean() -> None:
 )
 def test_the_address_to_look_at(host: str, url: str) -> None:
     assert format_url(host, 80) == url
-
-
-def test_no_secret_reaches_the_log(root_logger: logging.Logger) -> None:
-    secrets = {"tt_secret": "canary/1+a", "tt_refresh": "canary-2-refresh", "token": TOKEN}
-    settings = make_protected(log_level="DEBUG", **secrets)
-    assert settings.tt_secret == SecretStr("canary/1+a")
-    set_up_logging(settings)
-    stream = io.StringIO()
-    (handler,) = root_logger.handlers
-    assert isinstance(handler, logging.StreamHandler)
-    handler.setStream(stream)
-    logger = logging.getLogger("gateway.test")
-    logger.debug("a %s b %s", secrets["tt_secret"], {"refresh": secrets["tt_refresh"]})
-    logger.info("Authorization: Bearer eyJhbGciOi.abc-123_x, next")
-    logger.info("{'authorization': 'bearer XYZ'} /login#token=XYZ")
-    try:
-        raise ValueError(f"refused {TOKEN}")
-    except ValueError:
-        logger.exception("failed")
-    for name in ("tastytrade", "httpx", "sse_starlette.sse", "websockets.client", "uvicorn.access"):
-        logging.getLogger(name).debug("canary in a library's debug line")
-    text = stream.getvalue()
-    assert "canary" not in text
-    assert TOKEN not in text
-    assert "eyJ" not in text
-    assert "XYZ" not in text
-    assert "Bearer [hidden], next" in text
-    assert "ValueError: refused [hidden]" in text
-
-
-def test_nothing_is_hidden_where_there_is_no_secret() -> None:
-    record = logging.LogRecord("a", logging.INFO, "", 0, "the bearers of tokens", (), None)
-    assert RedactingFormatter([]).format(record).endswith("INFO a: the bearers of tokens")

@@ -124,6 +124,13 @@ async def fetch(url: str, token: str = "", **query: Any) -> httpx.Response:
         return await client.get(url, headers=headers, params=query)
 
 
+async def get(url: str, token: str, *, headers: Any = None, **query: Any) -> httpx.Response:
+    """GET with a token, without proxies; a query in the address stays there."""
+    given = {"Authorization": f"Bearer {token}", **(headers or {})}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(url, headers=given, params=query or None)
+
+
 def grant(at: Addresses) -> dict[str, str]:
     """The form that gets an access token."""
     return {
@@ -147,7 +154,7 @@ async def get_quote_token(at: Addresses) -> str:
     return token
 
 
-async def switch(at: Addresses, name: str, **body: Any) -> dict[str, Any]:
+async def switch(at: Addresses, name: str, /, **body: Any) -> dict[str, Any]:
     """Turn one switch of the control."""
     answer = await post(f"{at.control}/{name}", json=body)
     assert answer.status_code == 200, answer.text

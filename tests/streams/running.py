@@ -11,7 +11,7 @@ from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import QuoteUpdate, Status
 from gateway.streams.topics import market_topic, status_topic
-from gateway.streams.upstream.upstream import Upstream
+from gateway.streams.upstream.upstream import Upstream, create_upstream
 from tests.waiting import eventually
 
 
@@ -45,7 +45,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     before = asyncio.all_tasks()
     hub = Hub(epoch="test")
     demand = Demand(settings.symbols, linger_s=settings.linger_s, now_s=time.monotonic)
-    upstream = Upstream(settings, hub, demand)
+    upstream = create_upstream(settings, hub, demand)
     task = asyncio.create_task(upstream.run(), name="upstream under test")
     try:
         yield Running(upstream, hub, demand, task)

@@ -11,7 +11,7 @@ AT = "2026-11-20T15:30:00.123Z"
 _QUOTE: dict[str, Any] = dict.fromkeys(
     each
     for each in QuoteUpdate.__struct_fields__
-    if each not in ("symbol", "updated_at", "source", "stale")
+    if each not in ("symbol", "updated_at", "source", "stale", "refused")
 )
 
 

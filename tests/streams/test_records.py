@@ -101,6 +101,7 @@ def test_names_and_shapes() -> None:
             ["ask", "bid_size", "ask_size", "change", "change_pct", "open", "high", "low"]
         ),
         **dict.fromkeys(["prev_close", "volume", "market"]),
+        **dict.fromkeys(["extended_last", "extended_change", "last_at"]),
     }
     assert json.loads(encode(make_balance())) == {
         "type": "balance_update",
@@ -112,6 +113,8 @@ def test_names_and_shapes() -> None:
         "currency": "USD",
         "timestamp": 1795188600456,
         "source": "rest",
+        "login": "main",
+        "stale": False,
     }
     assert encode(Hello(epoch="e", mode="live", heartbeat_s=15.0)) == (
         b'{"type":"hello","version":"1","epoch":"e","mode":"live","heartbeat_s":15.0}'

@@ -3,6 +3,7 @@
 import re
 import time
 from contextlib import suppress
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -20,14 +21,13 @@ from tests.waiting import scaled
 GOOD = [
     "SPY",
     "BRK/B",
-    "BRK.B",
+    "BAC/PRL",
     "SPX",
-    "$SPX",
-    "^VIX",
+    "$TICK",
     "3188.T",
     ".SPY261218C600",
     ".SPXW260318C7015",
-    "/ES",
+    "/ES:XCME",
     "/ESZ26:XCME",
     "./ESZ26C6000:XCME",
     "BTC/USD:CXTALP",
@@ -61,6 +61,12 @@ BAD = [
     "straße",
     "ЅРY",
     "S" * (MAX_SYMBOL_LENGTH + 1),
+    "100",
+    "229.48",
+    "12/18",
+    "600C",
+    "261218C00600000",
+    ".SPYX",
 ]
 BRACED = re.compile(r"\{[^}]*\}")
 
@@ -80,7 +86,11 @@ def test_what_is_no_symbol(text: str) -> None:
     assert len(text) < 3 or text not in str(error.value)
 
 
-@given(st.text() | st.text(st.sampled_from("SPY,{}=5m./:$ ſ\n\0<>"), max_size=70))
+@given(
+    st.text()
+    | st.text(st.sampled_from("SPY,{}=5m./:$ ſ\n\0<>"), max_size=70)
+    | st.text(st.sampled_from("BRKPESZ26C0./:$^-_@ '"), max_size=24)
+)
 def test_a_symbol_is_canonical_and_harmless(text: str) -> None:
     try:
         symbol = parse_symbol(text)
@@ -106,7 +116,15 @@ def test_a_list_with_one_bad_symbol_is_refused(text: str) -> None:
         split_symbols(text)
 
 
-@pytest.mark.parametrize("text", ["," * 60_000, "A," * 30_000, "{" * 60_000, "A{" * 30_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("," * 60_000, "A," * 30_000, "{" * 60_000, "A{" * 30_000, "A " * 30_000),
+        *("A1 " * 20_000, "BTC" * 20_000, "/" * 60_000, "SPY 1 " * 10_000, "'" * 60_000),
+        *("“" * 60_000, "- " * 30_000, "Dec 18, " * 8_000, "0" * 60_000),
+    ],
+    ids=lambda text: text[:8],
+)
 def test_a_list_as_long_as_a_request_line_is_split_in_no_time(text: str) -> None:
     """A pattern that looks ahead from each comma held the loop for 1.5 s here."""
     begin_s = time.perf_counter()
@@ -124,3 +142,67 @@ def test_event_types_by_kind_of_symbol() -> None:
         assert is_option(option)
         assert event_types(option) == (*base, "Greeks", "TheoPrice")
     assert not is_option("/ESZ26:XCME")
+
+
+TODAY = date(2026, 11, 28)
+
+SPELLINGS = {
+    # As the exchanges and brokers write options.
+    "SPY   261218C00600000": ".SPY261218C600",
+    "SPY261218C00600000": ".SPY261218C600",
+    "BRK/B  261218C00400000": ".BRKB261218C400",
+    "SPXW  261218P06000500": ".SPXW261218P6000.5",
+    "AAPL1 261218C00200000": ".AAPL1261218C200",
+    "SPY 18 Dec 26 600 C": ".SPY261218C600",
+    # Futures and their options, as Tastytrade and TradingView write them.
+    "./ESZ6 EW4X6 261127C6000": "./EW4X26C6000:XCME",
+    "./ZBU5 OZBN5 250620C142.5": "./OZBN25C142.5:XCBT",
+    "/ESZ6": "/ESZ26:XCME",
+    "ESZ2026": "/ESZ26:XCME",
+    "GCZ5:XCME": "/GCZ25:XCEC",
+    "./OZCH27C450": "./OZCH27C450:XCBT",
+    # The rest.
+    "BTC/USD": "BTC/USD:CXTALP",
+    "BTCUSD": "BTC/USD:CXTALP",
+    "BRK.B": "BRK/B",
+    "BRK B": "BRK/B",
+    "$SPX": "SPX",
+    "NASDAQ:AAPL": "AAPL",
+}
+
+
+@pytest.mark.parametrize(("text", "symbol"), SPELLINGS.items())
+def test_other_spellings_become_the_canonical_one(text: str, symbol: str) -> None:
+    assert parse_symbol(text, TODAY) == symbol
+    assert split_symbols(text, TODAY) == [symbol], "never a part of it"
+    assert parse_symbol(f" {text.lower()} ", TODAY) == symbol
+    assert parse_symbol(symbol) == symbol, "and that without a date"
+
+
+def test_every_spelling_is_one_of_a_list_however_it_is_cut() -> None:
+    for comma in (",", ", ", "; ", "\n", "\r\n", "\u00a0,\u200b", ",,"):
+        assert split_symbols(comma.join(SPELLINGS), TODAY) == list(
+            dict.fromkeys(SPELLINGS.values())
+        )
+    text = " ".join(SPELLINGS)
+    assert split_symbols(text, TODAY) == list(dict.fromkeys(SPELLINGS.values()))
+
+
+def test_a_list_says_which_name_it_cannot_take() -> None:
+    with pytest.raises(ValueError, match=r"^600C: a symbol has"):
+        split_symbols("SPY,600C,QQQ")
+    with pytest.raises(ValueError, match=r"^name 2 of the list: a symbol has"):
+        split_symbols("SPY,<b>,QQQ")
+    with pytest.raises(ValueError, match=r"^AAPL 100 229\.48: it is no instrument"):
+        split_symbols("MSFT\nAAPL\t100\t229.48")
+
+
+def test_five_hundred_names_are_all_taken() -> None:
+    names = [f"A{chr(65 + i // 26 % 26)}{chr(65 + i % 26)}" for i in range(500)]
+    assert split_symbols(", ".join(names)) == names
+    assert split_symbols("\n".join(names)) == names
+
+
+def test_the_last_digit_of_a_year_needs_a_date() -> None:
+    with pytest.raises(ValueError, match="two digits of its year, as in /ESZ26:XCME"):
+        parse_symbol("/ESZ6")

@@ -30,6 +30,9 @@ TLS = ssl.create_default_context()
 
 START_MS = 1_795_188_600_456
 
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+"""What a browser asks for."""
+
 
 def make_settings(**overrides: Any) -> Settings:
     """Settings that nothing outside the test can change; open, as with a simulator."""
@@ -56,7 +59,7 @@ def make_protected(**overrides: Any) -> Settings:
 
 def make_quote(symbol: str = "SPY", last: str | None = "450.25", **values: Any) -> QuoteUpdate:
     """A quote with this last price, and nothing else known unless given."""
-    unknown = dict.fromkeys(QuoteUpdate.__struct_fields__)
+    unknown = dict.fromkeys({*QuoteUpdate.__struct_fields__} - {"refused"})
     price = None if last is None else Decimal(last)
     known = {"symbol": symbol, "last": price, "updated_at": format_time(START_MS)}
     return QuoteUpdate(**{**unknown, "source": "dxfeed_stream", "stale": False, **known, **values})
@@ -304,3 +307,8 @@ def read_stream(url: str, **parameters: Any) -> list[Frame]:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     return parse_frames(answer.content)
+
+
+def log_in(gateway: Running, token: str = TOKEN, target: str = "/") -> httpx.Response:
+    """The answer to the login form."""
+    return post(f"{gateway.url}/login", data={"token": token, "next": target})

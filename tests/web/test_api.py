@@ -1,19 +1,11 @@
 """`/events` and `/api/snapshot` over a real server, and the query on its own."""
 
-import json
 import time
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
-import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gateway.streams.records import DATA_TYPES, DEFAULT_TYPES
-from gateway.web.api import FILTERS, MAX_ACCOUNTS, parse_query
-from gateway.web.problem import Problem
 from tests.waiting import eventually_sync
 from tests.web.running import (
     Frame,
@@ -31,7 +23,7 @@ from tests.web.running import (
 
 ALL = (
     "type symbol last bid ask bid_size ask_size change change_pct open high low prev_close volume "
-    "market updated_at source stale"
+    "market extended_last extended_change last_at updated_at source stale"
 )
 
 
@@ -208,114 +200,6 @@ def test_a_forged_header_gets_a_full_snapshot(running: Running, value: bytes) ->
     assert (frames[0].data["mode"], frames[-1].data["count"]) == ("snapshot", 3)
 
 
-@pytest.mark.parametrize(
-    ("query", "parameter"),
-    [
-        ("symbol=", "symbol"),
-        ("symbols=", "symbols"),
-        ("symbols=,", "symbols"),
-        ("symbols=SP%20Y", "symbols"),
-        ("symbols=SPY&symbols=QQQ", "symbols"),
-        ("symbols=" + "A" * 65, "symbols"),
-        ("symbols=SPY%0D%0Adata:x", "symbols"),
-        ("symbols=SPY&symbol=%3Cb%3E", "symbol"),
-        ("types=", "types"),
-        ("types=quote_update,", "types"),
-        ("types=status", "types"),
-        ("types=quote_update&types=quote_update", "types"),
-        ("accounts=", "accounts"),
-        ("accounts=a%2Fb", "accounts"),
-        ("accounts=" + "A" * 33, "accounts"),
-        ("accounts=" + ",".join(map(str, range(MAX_ACCOUNTS + 1))), "accounts"),
-        ("rate=", "rate"),
-        ("rate=0", "rate"),
-        ("rate=-1", "rate"),
-        ("rate=nan", "rate"),
-        ("rate=101", "rate"),
-        ("rate=1e1", "rate"),
-        ("rate=0.001", "rate"),
-        ("snapshot=yes", "snapshot"),
-        ("snapshot=", "snapshot"),
-        ("last_event_id=a&last_event_id=b", "last_event_id"),
-        ("sybmols=SPY", "sybmols"),
-        ("%3Cscript%3E=1", "a parameter"),
-        ("symbols=" + ",".join(f"A{each}" for each in range(501)), "symbols"),
-        ("&".join(f"symbol=A{each}" for each in range(501)), "symbol"),
-    ],
-)
-def test_a_wrong_parameter_is_named(running: Running, query: str, parameter: str) -> None:
-    answer = get(f"{running.url}/events?{query}")
-    assert answer.status_code == 400
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert problem["parameter"] == parameter
-    assert problem["detail"].startswith(f"{parameter}: ")
-    assert problem["status"] == 400
-
-
-@pytest.mark.parametrize(
-    ("query", "count"),
-    [
-        ("symbols=" + ",".join(f"A{each}" for each in range(500)), 500),
-        ("symbols=SPY,SPY,spy", 1),
-        ("symbols=spy%7B=5m,tho=true%7D,QQQ", 2),
-        ("symbols=SPY&symbol=QQQ&symbol=IWM", 3),
-        ("rate=0.01", None),
-        ("rate=100", None),
-        ("types=" + ",".join(DATA_TYPES), None),
-        ("accounts=" + ",".join(map(str, range(MAX_ACCOUNTS))), None),
-    ],
-)
-def test_what_just_fits_is_answered(running: Running, query: str, count: int | None) -> None:
-    assert get(f"{running.url}/events?snapshot=only&{query}").status_code == 200
-    url = httpx.URL(f"http://x/?{query}")
-    found = parse_query(url.params.multi_items(), max_symbols=500, granted=None).symbols
-    assert (None if found is None else len(found)) == count
-
-
-@pytest.mark.parametrize(
-    ("asked", "granted", "expected"),
-    [
-        (None, None, None),
-        ("A,B", None, {"A", "B"}),
-        (None, {"A"}, {"A"}),
-        ("A,B", {"A"}, {"A"}),
-        ("B", {"A"}, set()),
-        (None, set(), set()),
-    ],
-)
-def test_a_wish_is_cut_to_what_is_granted(
-    asked: str | None, granted: set[str] | None, expected: set[str] | None
-) -> None:
-    items = [] if asked is None else [("accounts", asked)]
-    grant = None if granted is None else frozenset(granted)
-    query = parse_query(items, max_symbols=9, granted=grant)
-    assert query.subscription.accounts == expected
-
-
-def test_equal_wishes_share_one_subscription() -> None:
-    def parse(*items: tuple[str, str]) -> Any:
-        return parse_query(items, max_symbols=9, granted=None).subscription
-
-    assert parse(("symbols", "SPY,QQQ")) == parse(("symbol", "qqq"), ("symbol", "spy"))
-    assert parse().types == DEFAULT_TYPES
-    only_balances = ("types", "balance_update")
-    assert parse(only_balances, ("symbols", "SPY")) == parse(only_balances)
-
-
-@given(st.lists(st.tuples(st.text(max_size=12), st.text(max_size=40)), max_size=5))
-def test_any_query_is_understood_or_refused(items: list[tuple[str, str]]) -> None:
-    problem: Problem | None = None
-    try:
-        parse_query(items, max_symbols=3, granted=None)
-    except Problem as error:
-        problem = error
-    if problem is not None:
-        assert problem.status_code == 400
-        assert problem.parameter
-        assert problem.detail.isprintable()
-
-
 def test_too_many_symbols_for_the_upstream_are_refused() -> None:
     with open_gateway(make_settings(max_symbols=3)) as gateway:
         answer = get(f"{gateway.url}/events?symbols=A,B")
@@ -368,40 +252,3 @@ def test_fifty_streams_come_and_go_without_a_trace(fresh: Running) -> None:
     fresh.wait_for_streams(0)
     eventually_sync(lambda: fresh.count_tasks() <= tasks)
     assert all(fresh.context.demand.count(f"A{turn}") == 0 for turn in range(50))
-
-
-def test_the_snapshot_is_one_document(running: Running) -> None:
-    answer = get(f"{running.url}/api/snapshot")
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["cache-control"] == "no-store, no-transform"
-    document = answer.json()
-    hub = running.context.hub
-    assert list(document) == ["epoch", "last_event_id", "statuses", "quotes", "balances"]
-    assert document["epoch"] == hub.epoch
-    assert document["last_event_id"] == hub.last_event_id
-    assert [each["symbol"] for each in document["quotes"]] == ["QQQ", "SPY"]
-    assert [each["account"] for each in document["balances"]] == ["5WX00001"]
-    assert [each["upstream"] for each in document["statuses"]] == ["feed"]
-
-
-def test_the_snapshot_is_filtered_like_a_stream(running: Running) -> None:
-    answer = get(f"{running.url}/api/snapshot?symbols=SPY&types=quote_update,greeks_update")
-    document = answer.json()
-    assert [each["symbol"] for each in document["quotes"]] == ["SPY"]
-    assert document["greeks"] == []
-    assert "balances" not in document
-
-
-@pytest.mark.parametrize("name", ["rate", "snapshot", "last_event_id", "x"])
-def test_the_snapshot_takes_filters_only(running: Running, name: str) -> None:
-    answer = get(f"{running.url}/api/snapshot?{name}=1")
-    assert (answer.status_code, answer.json()["parameter"]) == (400, name)
-    assert name not in FILTERS
-
-
-def test_a_stream_resumes_from_the_snapshot(fresh: Running) -> None:
-    fresh.publish(make_quote("SPY", "1.00"), make_quote("QQQ", "1.00"))
-    snapshot = json.loads(get(f"{fresh.url}/api/snapshot").content)
-    fresh.publish(make_quote("SPY", "2.00"))
-    frames = read_stream(fresh.url, snapshot="only", last_event_id=snapshot["last_event_id"])
-    assert [each.data["symbol"] for each in frames if each.id] == ["SPY"]

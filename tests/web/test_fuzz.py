@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.streams.records import DATA_TYPES
-from gateway.web.api import FILTERS, STREAM_PARAMETERS
+from gateway.web.query import FILTERS, STREAM_PARAMETERS
 from tests.waiting import scaled
 from tests.web.running import TLS, TOKEN, Running, make_protected, make_quote, open_gateway
 

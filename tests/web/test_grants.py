@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from gateway.streams.hub.hub import Hub, opening
 from gateway.streams.hub.subscribers import Subscriber
-from gateway.web.api import parse_query
 from gateway.web.auth.authenticator import (
     ACCESS_CHANGED,
     SIGNED_OUT,
@@ -21,8 +20,9 @@ from gateway.web.auth.authenticator import (
     AuthContext,
     Authenticator,
 )
-from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.cookies import COOKIE
 from gateway.web.auth.viewers import Viewer, add_viewer, read_viewers, remove_viewer
+from gateway.web.query import parse_query
 from tests.faults.trial import Trial
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import (
@@ -101,7 +101,7 @@ class Play:
             self.viewers.pop(name, None)
         else:
             self.viewers[name] = Viewer(name, None if two % 16 == 14 else chosen, name)
-        self.authenticator.change(self.viewers)
+        self.authenticator.set_viewers(self.viewers)
 
     def open(self, one: int, two: int, last_event_id: str | None = None) -> None:
         viewer = self.viewers.get(NAMES[one % 3])
@@ -111,7 +111,7 @@ class Play:
         query = parse_query(asked, max_symbols=9, granted=viewer.accounts)
         stream = Stream(viewer.accounts, set())
         self.streams.append(stream)
-        release = AuthContext(self.authenticator, viewer).hold(lambda reason: end())
+        release = AuthContext(self.authenticator, viewer).register(lambda reason: end())
 
         def end() -> None:
             stream.is_over = True

@@ -7,7 +7,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
-from gateway.streams.backplane.stats import BackplaneStats, LeaderStats
 from gateway.streams.upstream.drops import REASONS, DropStats, Fate, report_drops
 from tests.web.running import (
     Reader,
@@ -90,83 +89,6 @@ def test_status_tells_an_operator_what_there_is() -> None:
         assert 0 <= status["events"]["last_age_s"] < 60
         assert status["versions"]["sse-starlette"].startswith("3.")
         assert b"123456" not in answer.content, "no balances here"
-
-
-def test_metrics_are_prometheus_text() -> None:
-    with open_gateway() as gateway:
-        gateway.context.report = lambda: {"left_out": report_drops(TALLIES)}
-        gateway.publish(make_status("stale"), make_quote(), make_quote())
-        with Reader(gateway.port) as reader:
-            reader.read_until("snapshot_end")
-            answer = get(f"{gateway.url}/metrics")
-        assert answer.headers["content-type"].startswith("text/plain; version=")
-        found = read_samples(answer.text)
-        assert found["gateway_events_published_total",] == 3
-        assert found["gateway_streams_open",] == 1
-        assert found["gateway_streams_opened_total",] == 1
-        assert found["gateway_streams_evicted_total", "unread"] == 0
-        assert found["gateway_streams_refused_total",] == 0
-        assert found["gateway_subscribers",] == 1
-        assert found["gateway_records",] == 2
-        assert found["gateway_history_events",] == 3
-        assert found["gateway_symbols_wanted",] == 2
-        assert found["gateway_events_conflated_total",] == 0
-        assert 0 <= found["gateway_last_event_age_seconds",] < 60
-        assert 0 <= found["gateway_event_loop_lag_seconds",] < 60
-        assert 0 <= found["gateway_uptime_seconds",] < 60
-        assert found["gateway_upstream_state", "feed", "stale"] == 1
-        assert found["gateway_upstream_state", "feed", "live"] == 0
-        assert found["gateway_info", __version__] == 1
-        assert found["gateway_values_nulled_total", "Quote", "unknown"] == 1200
-        assert found["gateway_records_dropped_total", "frame", "not JSON"] == 7
-        assert found["gateway_records_suspicious_total", "Quote", "crossed"] == 2
-        assert found["process_open_fds",] > 0
-
-
-def test_the_backplane_has_figures_of_its_own() -> None:
-    """Without one its families are there, and empty."""
-    with open_gateway() as gateway:
-        found = read_samples(get(f"{gateway.url}/metrics").text)
-        assert not [each for each in found if each[0].startswith("gateway_backplane")]
-        leader = LeaderStats(appended=10, reconnects=1, waiting=2, conflated=3)
-        figures = BackplaneStats(
-            is_reachable=True,
-            lag_s=0.5,
-            read=4,
-            loads=5,
-            gaps=11,
-            reconnects=6,
-            unreadable=7,
-            epoch=8,
-            holder="here/1/x",
-            lease_age_s=0.25,
-            fenced=9,
-            leader=leader,
-        )
-        gateway.context.figures = lambda: figures
-        found = read_samples(get(f"{gateway.url}/metrics").text)
-        told = {
-            each[0].removeprefix("gateway_backplane_"): value
-            for each, value in found.items()
-            if each[0].startswith("gateway_backplane") and len(each) == 1
-        }
-        assert told == {
-            "reachable": 1,
-            "lag_seconds": 0.5,
-            "epoch": 8,
-            "lease_age_seconds": 0.25,
-            "entries_read_total": 4,
-            "loads_total": 5,
-            "gaps_total": 11,
-            "unreadable_total": 7,
-            "fenced_total": 9,
-            "entries_appended_total": 10,
-            "outlet_waiting": 2,
-            "outlet_conflated_total": 3,
-        }
-        assert found["gateway_backplane_leader", "here/1/x"] == 1
-        assert found["gateway_backplane_reconnects_total", "web"] == 6
-        assert found["gateway_backplane_reconnects_total", "feed"] == 1
 
 
 def read_samples(text: str) -> dict[tuple[str, ...], float]:

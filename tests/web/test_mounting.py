@@ -98,7 +98,10 @@ def test_below_a_prefix_page_stream_and_files_work() -> None:
             root = parse_html(answer.text.removeprefix("<!doctype html>"))
             files = [each.attributes["src"] for each in root.find("script")]
             files += [each.attributes["href"] for each in root.find("link")]
-            files += [each.attributes["data-uplot"] for each in root.find("script")[-1:]]
+            scripts = [each.attributes for each in root.find("script")]
+            libraries = [each["data-uplot"] for each in scripts if "data-uplot" in each]
+            assert len(libraries) == 1
+            files += libraries
             assert all(str(each).startswith("/gw/static/") for each in files)
             for each in files:
                 assert httpx.get(f"{url}{each}").status_code == 200

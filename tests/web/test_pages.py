@@ -56,13 +56,39 @@ def test_a_page_takes_its_parameters_from_path_and_query(running: Running) -> No
     assert answer.status_code == 200
     root = parse_html(answer.text.removeprefix("<!doctype html>"))
     assert root.find("title")[0].words == "SPY · Gateway"
-    assert root.find("h3")[0].words == "SPY 7"
+    assert root.find("h2")[0].words == "SPY 7"
     assert "450.25" in answer.text
     url = str(root.find("div", id="stream")[0].attributes["hx-sse:connect"])
     assert url.startswith("/live/stock~*symbol?symbol=SPY&days=7&~version=")
     with Stream(running, url) as stream:
         stream.read_until("450.25")
         assert stream.partials.keys() == {"notice", "status", "mistake", "metric", "metric-day"}
+
+
+@pytest.mark.parametrize(
+    ("address", "symbol"),
+    [
+        ("BRK%2FB", "BRK/B"),
+        ("%2FESZ26:XCME", "/ESZ26:XCME"),
+        ("%2fESZ26%3AXCME", "/ESZ26:XCME"),
+        ("BTC%2FUSD:CXTALP", "BTC/USD:CXTALP"),
+        (".SPY261218C600", ".SPY261218C600"),
+        ("%24TICK", "$TICK"),
+        ("SPY%20%20%20261218C00600000", ".SPY261218C600"),
+        ("SPY/", "SPY"),
+    ],
+)
+def test_a_path_holds_every_symbol(running: Running, address: str, symbol: str) -> None:
+    answer = httpx.get(f"{running.url}/stock/{address}")
+    assert answer.status_code == 200
+    with Stream(running, stream_url_of(answer)) as stream:
+        stream.read_until("metric")
+        assert running.context.demand.count(symbol) > 0
+
+
+def stream_url_of(answer: httpx.Response) -> str:
+    root = parse_html(answer.text.removeprefix("<!doctype html>"))
+    return str(root.find("div", id="stream")[0].attributes["hx-sse:connect"])
 
 
 def test_the_same_parameters_are_the_same_view(running: Running) -> None:
@@ -122,7 +148,7 @@ def test_a_file_with_a_mistake_is_served_with_it(tmp_path: Path) -> None:
         answer = httpx.get(f"{gateway.url}/")
         assert answer.status_code == 200
         assert "my_page.py, line 2" in answer.text
-        assert "stands outside a page" in answer.text
+        assert "is called outside a page" in answer.text
         assert "watchlist-SPY" in answer.text, "the built-in home stands in"
         with Stream(gateway, "/live/home?symbols=SPY") as stream:
             stream.read_until("my_page.py, line 2")

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.web.middleware.guard import SECURITY_HEADERS
+from gateway.web.middleware.security_headers import SECURITY_HEADERS
 from gateway.web.problem import is_program_path, wants_page
 from tests.web.running import (
     Running,
@@ -59,7 +59,7 @@ def test_people_get_a_page(running: Running) -> None:
     assert "There is nothing at this address." in answer.text
 
 
-@pytest.mark.parametrize("path", ["/events?x=1", "/api/snapshot?x=1", "/api/nothing"])
+@pytest.mark.parametrize("path", ["/events?sybmols=1", "/api/snapshot?sybmols=1", "/api/nothing"])
 def test_streams_and_the_api_answer_json_even_to_browsers(running: Running, path: str) -> None:
     answer = get(running.url + path, headers=HTML)
     assert answer.headers["content-type"] == "application/problem+json"

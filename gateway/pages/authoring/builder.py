@@ -1,7 +1,7 @@
-"""Describing a page: what `metric(…)` and `with columns(…):` add to, and what a mistake says.
+"""The page that is being described: what `metric(…)` and `with columns(…):` add to.
 
-A page's function runs once; every panel that it calls is placed where it is called. Which page
-that is, is a context variable, so a description may run in any thread.
+A page's function runs once, and every panel that it calls is placed in the order of the calls. The
+builder is a context variable, so a description may run in any thread.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import date
 from typing import Any
 
 from gateway.errors import GatewayError
@@ -23,21 +24,23 @@ class PageError(GatewayError):
 
 
 class Builder:
-    """The page that is being described: ids that are in use, and where the next panel goes."""
+    """Collects the panels of one page, gives them ids, and knows which container is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, today: date | None = None) -> None:
+        self.today = today
+        """The day of the description, which completes the year of a future."""
         self.nodes: list[Node] = []
         self.group: str | None = None
         """The name of the innermost container that is open."""
         self._ids: Counter[str] = Counter()
 
     def new_id(self, kind: str) -> str:
-        """`metric`, `metric2`, …: plain in a CSS selector, and the same for an unchanged page."""
+        """Return `metric`, `metric2`, …: plain in CSS, and the same for an unchanged page."""
         self._ids[kind] += 1
         return kind if self._ids[kind] == 1 else f"{kind}{self._ids[kind]}"
 
     def add(self, node: Node) -> None:
-        """Place a node behind the others of the open container."""
+        """Place a node after the others of the open container."""
         self._check_place("")
         self.nodes.append(node)
 
@@ -62,9 +65,9 @@ _current: ContextVar[Builder | None] = ContextVar("page", default=None)
 
 
 @contextmanager
-def open_builder() -> Iterator[Builder]:
-    """A builder that panels are added to within the block."""
-    builder = Builder()
+def open_builder(today: date | None = None) -> Iterator[Builder]:
+    """Yield the builder that panels are added to within the block."""
+    builder = Builder(today)
     token = _current.set(builder)
     try:
         yield builder
@@ -73,7 +76,9 @@ def open_builder() -> Iterator[Builder]:
 
 
 def current_builder(name: str) -> Builder:
-    """The page that is being described, for the panel or container `name`.
+    """Return the builder of the page that is being described.
+
+    `name` is the panel or container that asks.
 
     Raises:
         PageError: outside a page.
@@ -81,17 +86,19 @@ def current_builder(name: str) -> Builder:
     builder = _current.get()
     if builder is None:
         raise PageError(
-            f'{name}() stands outside a page: call it in a function below @page("/path")'
+            f'{name}() is called outside a page: call it in a function below @page("/path")'
         )
     return builder
 
 
 def check_symbols(name: str, symbols: tuple[Any, ...], example: str = "SPY") -> tuple[str, ...]:
-    """The canonical symbols of a panel, each once.
+    """Return the canonical symbols of a panel, each once.
 
     Raises:
-        PageError: when one has not the form of a symbol.
+        PageError: when one is no symbol.
     """
+    builder = _current.get()
+    today = builder.today if builder else None
     found = []
     for symbol in symbols:
         if not isinstance(symbol, str):
@@ -100,16 +107,16 @@ def check_symbols(name: str, symbols: tuple[Any, ...], example: str = "SPY") -> 
                 + (f"; give a list as {name}(*symbols)" if isinstance(symbol, list | tuple) else "")
             )
         try:
-            found.append(parse_symbol(symbol))
+            found.append(parse_symbol(symbol, today))
         except ValueError as error:
             raise PageError(f"{name}: {symbol!r} is no symbol: {error}") from None
         if "{" in symbol:
             raise PageError(
-                f"{name}: write {symbol!r} without {{…}}; that is how candles are named"
+                f"{name}: write {symbol!r} without {{…}}, which is how candles are named"
             )
     return tuple(dict.fromkeys(found))
 
 
 def plain_id(text: str) -> str:
-    """`text` as a part of an id: every character that CSS minds as its code."""
+    """Return `text` as part of an id: each character that is special in CSS as its code."""
     return _NOT_PLAIN.sub(lambda each: f"_{ord(each[0]):x}_", text)

@@ -1,46 +1,40 @@
 """`@page`: a function that describes a page, its address, and the parameters that it takes.
 
-The description is kept for each set of parameters, so viewers who ask for the same thing watch the
-same view and get the same bytes.
+The description is kept for each set of parameters, so viewers who ask for the same page share one
+live page and get the same bytes.
 """
 
 import inspect
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.authoring.builder import PageError, open_builder
-from gateway.pages.layout import list_panels
-from gateway.pages.panel import Page, Panel
+from gateway.pages.authoring.paths import PagePath
+from gateway.pages.layout import Page, list_panels
+from gateway.pages.panel import Panel
 from gateway.pages.panels.status import StatusPanel
 from gateway.streams.records import MARKET_TYPES
 from gateway.streams.symbols import split_symbols
 
 MOST_DESCRIPTIONS = 256
-"""Sets of parameters of which the description is kept; the page is described again for others."""
+"""How many sets of parameters keep their description; for others the function runs again."""
 
 MAX_ARGUMENT_LENGTH = 200
-
-_PATH = re.compile(r"/(?:(?:[A-Za-z0-9._-]+|\{[a-z_][a-z0-9_]*\})(?:/(?!\Z)|\Z))*\Z")
-_PARAMETER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
-
-OWN_ROOTS = (
-    *("events", "live", "api", "login", "logout", "static", "watchlist"),
-    *("status", "metrics", "healthz", "readyz"),
-)
-"""Addresses that are the gateway's own."""
+"""Characters of a parameter that is no list."""
 
 HEADER = StatusPanel("status")
 """On every page: the state of the upstreams, and a message a second."""
 
 
 class Symbols(tuple[str, ...]):
-    """The viewer's own list: a parameter of this type is the query's, else the cookie's.
+    """The viewer's own list, as the type of a parameter: from the query, else from the cookie.
 
     With it a page has a watchlist that the viewer changes: `watchlist(*symbols, editable=True)`.
     """
@@ -54,43 +48,39 @@ class ParameterError(ValueError):
         self.name = name
 
 
-def _read_bool(text: str) -> bool:
+def _read_bool(text: str, today: date) -> bool:
     return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text]
 
 
-def _read_symbols(text: str) -> Symbols:
-    return Symbols(split_symbols(text))
+def _read_symbols(text: str, today: date) -> Symbols:
+    return Symbols(split_symbols(text, today))
 
 
-_READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
-    str: (str, "must be text"),
-    int: (int, "must be a whole number"),
-    float: (float, "must be a number"),
+_READERS: dict[Any, tuple[Callable[[str, date], Any], str]] = {
+    str: (lambda text, today: text, "must be text"),
+    int: (lambda text, today: int(text), "must be a whole number"),
+    float: (lambda text, today: float(text), "must be a number"),
     bool: (_read_bool, "must be true or false"),
     Symbols: (_read_symbols, ""),
 }
 
 
 class PageFactory:
-    """A function under `@page`: describes its page for arguments that come from a request."""
+    """A function under `@page`: makes its page for the arguments of a request."""
 
     def __init__(self, path: str, title: str | None, function: Callable[..., None]) -> None:
-        path_parameters = tuple(_PARAMETER.findall(path))
+        """Raises: PageError, when the path or the function cannot be a page's."""
+        self._path = PagePath(path)
         self.path = path
-        self.name = _name(path)
+        self.name = self._path.stream_name
         self.function = function
-        self.parameters = _read_signature(path, path_parameters, function)
+        self.parameters = _read_signature(self._path, function)
         self.generation = 0
         """Which loading of a file it comes from; 0 for what comes from no file."""
         self.common: tuple[Panel, ...] = (HEADER,)
         """The panels of every page, which stand outside its body."""
+        self.clock: Clock = SYSTEM_CLOCK
         self._title = title or function.__name__.replace("_", " ").strip().capitalize()
-        self._pattern = re.compile(
-            "".join(
-                f"(?P<{part[1:-1]}>[^/]+)" if part[:1] == "{" else re.escape(part)
-                for part in re.split(r"(\{[^}]*\})", path)
-            )
-        )
         self._kept: OrderedDict[str, Page] = OrderedDict()
 
     def __call__(self, *positional: Any, **named: Any) -> None:
@@ -99,13 +89,18 @@ class PageFactory:
 
     @property
     def title(self) -> str:
-        """The title as it is written, `{parameters}` included."""
+        """The title as its author wrote it, `{parameters}` included."""
         return self._title
 
     @property
     def is_plain(self) -> bool:
-        """Whether the page's path says all that it needs."""
-        return "{" not in self.path
+        """Whether the path has no parameters."""
+        return not self._path.parameters
+
+    @property
+    def shape(self) -> str:
+        """The path without the names of its parameters."""
+        return self._path.shape
 
     @property
     def watchlist_parameter(self) -> str | None:
@@ -113,21 +108,21 @@ class PageFactory:
         lists = (each.name for each in self.parameters.values() if each.type is Symbols)
         return next(lists, None)
 
-    def match(self, path: str) -> dict[str, str] | None:
-        """The parameters in this path; None when it is not this page's."""
-        found = self._pattern.fullmatch(path)
-        return found.groupdict() if found else None
+    def match(self, raw_path: str) -> dict[str, str] | None:
+        """Return the parameters in a percent-encoded path; None when it is another page's."""
+        return self._path.match(raw_path)
 
     def read(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """The arguments from the text of a path and a query; what nobody asked for is left out.
+        """Return the arguments from the text of a path and a query; others are ignored.
 
         Raises:
             ParameterError: when one cannot be read, or is missing.
         """
+        today = self.clock.now().date()
         arguments: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             if name in given:
-                arguments[name] = parameter.read(given[name])
+                arguments[name] = parameter.read(given[name], today)
             elif parameter.default is inspect.Parameter.empty:
                 raise ParameterError(name, "is missing")
             else:
@@ -135,19 +130,19 @@ class PageFactory:
         return arguments
 
     def format_query(self, arguments: Mapping[str, Any]) -> str:
-        """The arguments as a query, in one canonical form."""
+        """Return the arguments as a query, in one canonical form."""
         return urlencode({name: _write(arguments[name]) for name in self.parameters})
 
     def format_path(self, arguments: Mapping[str, Any]) -> str:
-        """The path with its parameters filled in."""
-        return _PARAMETER.sub(lambda each: quote(_write(arguments[each[1]]), safe=""), self.path)
+        """Return the percent-encoded path with its parameters filled in."""
+        return self._path.format(lambda name: _write(arguments[name]))
 
     def find(self, arguments: Mapping[str, Any]) -> Page | None:
-        """The page for these arguments, when it was described before."""
+        """Return the page for these arguments if it was described before."""
         return self._kept.get(self.format_query(arguments))
 
     def describe(self, **arguments: Any) -> Page:
-        """The page for these arguments, which must be all; the same object for equal ones.
+        """Return the page for these arguments, which must be all; the same object for equal ones.
 
         Raises:
             PageError: when it is described wrongly; and what the function raises.
@@ -162,7 +157,7 @@ class PageFactory:
         return page
 
     def _describe(self, arguments: Mapping[str, Any], query: str) -> Page:
-        with open_builder() as builder:
+        with open_builder(self.clock.now().date()) as builder:
             result: Any = self.function(**arguments)
         if result is not None:
             raise PageError(
@@ -190,17 +185,17 @@ class Parameter:
     type: Any
     default: Any
 
-    def read(self, text: str) -> Any:
-        """The value that a request's text stands for.
+    def read(self, text: str, today: date) -> Any:
+        """Return the value of a request's text; `today` completes the year of a future.
 
         Raises:
-            ParameterError: when it stands for none.
+            ParameterError: when it has none.
         """
         reader, words = _READERS[self.type]
         if self.type is not Symbols and len(text) > MAX_ARGUMENT_LENGTH:
             raise ParameterError(self.name, f"is longer than {MAX_ARGUMENT_LENGTH} characters")
         try:
-            return reader(text)
+            return reader(text, today)
         except (ValueError, KeyError) as error:
             raise ParameterError(self.name, words or str(error)) from None
 
@@ -213,12 +208,7 @@ def page(path: str, *, title: str | None = None) -> Callable[[Callable[..., None
     Raises:
         PageError: for a path that no page can have.
     """
-    if not _PATH.match(str(path)):
-        raise PageError(
-            f'@page({path!r}): write the address as "/", "/desk" or "/stock/{{symbol}}"'
-        )
-    if path.split("/")[1] in OWN_ROOTS:
-        raise PageError(f'@page("{path}"): this address is the gateway\'s own; choose another')
+    PagePath(path)  # a wrong path is a mistake of this line, not of the function's
 
     def make(function: Callable[..., None]) -> PageFactory:
         factory = PageFactory(path, title, function)
@@ -235,7 +225,7 @@ _book: ContextVar[list[PageFactory] | None] = ContextVar("book", default=None)
 
 @contextmanager
 def open_book() -> Iterator[list[PageFactory]]:
-    """A list of the pages that are made within the block."""
+    """Yield a list that gets the pages that are made within the block."""
     book: list[PageFactory] = []
     token = _book.set(book)
     try:
@@ -252,7 +242,7 @@ def check_book(factories: Sequence[PageFactory]) -> None:
     """
     seen: dict[str, PageFactory] = {}
     for factory in factories:
-        before = seen.setdefault(_PARAMETER.sub("{}", factory.path), factory)
+        before = seen.setdefault(factory.shape, factory)
         if before is not factory:
             raise PageError(
                 f"{before.function.__name__} and {factory.function.__name__} are both at "
@@ -262,17 +252,7 @@ def check_book(factories: Sequence[PageFactory]) -> None:
             factory.describe(**factory.read({}))
 
 
-def _name(path: str) -> str:
-    """What the page's stream is asked for by: unlike for unlike paths, and plain in a URL."""
-    if path == "/":
-        return "home"
-    name = path[1:].replace("/", "~").replace("{", "*").replace("}", "")
-    return "~home" if name == "home" else name
-
-
-def _read_signature(
-    path: str, in_path: tuple[str, ...], function: Callable[..., None]
-) -> dict[str, Parameter]:
+def _read_signature(path: PagePath, function: Callable[..., None]) -> dict[str, Parameter]:
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise PageError(f"{function.__name__}: write a page as a plain def, without async or yield")
     found = {}
@@ -287,7 +267,7 @@ def _read_signature(
             kind = type(default) if type(default) in _READERS else str
         if kind not in _READERS:
             raise PageError(f"{function.__name__}: {name} must be str, int, float, bool or Symbols")
-        if name not in in_path and kind is not Symbols and default is parameter.empty:
+        if name not in path.parameters and kind is not Symbols and default is parameter.empty:
             raise PageError(
                 f"{function.__name__}: {name} comes from the query, so give it a default: "
                 f'def {function.__name__}({name}="…"); or write {{{name}}} in the path'
@@ -295,10 +275,10 @@ def _read_signature(
         if kind is Symbols and default is inspect.Parameter.empty:
             default = Symbols()
         found[name] = Parameter(name, kind, default)
-    for name in in_path:
+    for name in path.parameters:
         if name not in found:
             raise PageError(
-                f'@page("{path}"): the path has {{{name}}}, so {function.__name__} needs a '
+                f'@page("{path.text}"): the path has {{{name}}}, so {function.__name__} needs a '
                 f"parameter of that name: def {function.__name__}({name}):"
             )
     return found

@@ -1,16 +1,18 @@
 """The pages that are served: the built-in home, and those of a file or folder, as they change.
 
-The last pages that could be read stay up while a mistake is in the file; the mistake is shown above
-them, on every open page, until it is mended.
+While a file has a mistake, the last pages that worked are still served, and every open page shows
+the mistake at its top until it is corrected.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.authoring.factory import PageFactory, check_book
 from gateway.pages.authoring.loader import Mistake, PageFileError, load_pages
 from gateway.pages.home import home
@@ -21,13 +23,13 @@ from gateway.streams.topics import Topic
 logger = logging.getLogger(__name__)
 
 WATCH_MS = 50
-"""Changes so close to each other are one: editors write a file in several steps."""
+"""Changes this close together count as one: editors write a file in several steps."""
 DEBOUNCE_MS = 400
-"""When changes do not end, they are taken as one after so long."""
+"""Changes that go on for this long count as one."""
 
 
 class MistakePanel(FragmentPanel):
-    """What is wrong in the page file, on every page; empty when nothing is."""
+    """The mistake in the page file, on every page; empty when there is none."""
 
     template: ClassVar[str] = "panels/mistake.html"
     frame: ClassVar[str] = "panels/mistake_frame.html"
@@ -39,11 +41,11 @@ class MistakePanel(FragmentPanel):
         self._library = library
 
     def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
-        """Nothing of the hub."""
+        """Return none: the library says what is wrong, not a record."""
         return ()
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
-        """The mistake, or None."""
+        """Return the mistake, or None."""
         return {"mistake": self._library.mistake}
 
 
@@ -57,11 +59,18 @@ class Link:
 
 
 class Library:
-    """The pages by path and by name; `on_change` is called after they were read anew."""
+    """The pages by path and by name; `on_change` is called after the files were read again."""
 
-    def __init__(self, path: Path | None = None, factories: Sequence[PageFactory] = ()) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        factories: Sequence[PageFactory] = (),
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         """Raises: PageError, when pages that come from no file are described wrongly."""
         self.path = path
+        self._clock = clock
         # The folder, not the file: an editor may put another file in its place.
         self._folder = None if path is None else _folder_of(path)
         self.mistake: Mistake | None = None
@@ -78,22 +87,36 @@ class Library:
 
     @property
     def links(self) -> list[Link]:
-        """The pages that can be gone to without saying more."""
+        """The pages whose address needs no parameter, for the navigation."""
         return [Link(each.title, each.path, each.name) for each in self._factories if each.is_plain]
 
-    def find(self, path: str) -> tuple[PageFactory, dict[str, str]] | None:
-        """The page at a path, and the parameters in it; a plain path wins over a pattern."""
+    def read_today(self) -> date:
+        """Return the day that completes the year of a future in what a viewer types."""
+        return self._clock.now().date()
+
+    def find(self, raw_path: str) -> tuple[PageFactory, dict[str, str]] | None:
+        """Return the page at a percent-encoded path, and the parameters in it.
+
+        The page with the fewest parameters wins. A slash at the end means nothing, unless there is
+        a page whose last parameter is empty.
+        """
+        found = self._find(raw_path)
+        if found is None and raw_path.endswith("/"):
+            return self._find(raw_path.rstrip("/"))
+        return found
+
+    def _find(self, raw_path: str) -> tuple[PageFactory, dict[str, str]] | None:
         found = [
-            (each, given) for each in self._factories if (given := each.match(path)) is not None
+            (each, given) for each in self._factories if (given := each.match(raw_path)) is not None
         ]
         return min(found, key=lambda each: len(each[1])) if found else None
 
     def get(self, name: str) -> PageFactory | None:
-        """The page whose stream has this name."""
+        """Return the page whose stream has this name."""
         return next((each for each in self._factories if each.name == name), None)
 
     def load(self) -> bool:
-        """Whether the file could be read; if not, `mistake` says why and the pages stay."""
+        """Read the files and return whether that worked; if not, `mistake` says why."""
         assert self.path is not None
         self._generation += 1
         try:
@@ -107,7 +130,7 @@ class Library:
         return True
 
     async def watch(self) -> None:
-        """Read the file again whenever it changes, until cancelled; at once when there is none."""
+        """Read the files again whenever they change, until cancelled; return if there are none."""
         if self._folder is None:
             return
         from watchfiles import PythonFilter, awatch
@@ -116,24 +139,26 @@ class Library:
         changes = awatch(self._folder, watch_filter=is_page, debounce=DEBOUNCE_MS, step=WATCH_MS)
         try:
             async for _ in changes:
-                # In a thread: a page file may read other files, or think for long.
+                # In a thread: a page file may read other files, or compute for long.
                 if await asyncio.to_thread(self.load):
                     self.on_change()
         except (OSError, RuntimeError):
-            # The kernel has no watch left to give; what was read goes on being served.
-            logger.exception("%s is not watched any more; restart to see changes", self.path)
+            # The kernel has no watch left; the pages that were read are still served.
+            logger.exception("%s is no longer watched; restart to see changes", self.path)
 
     def _prepare(self, factory: PageFactory) -> None:
         factory.generation = self._generation
         factory.common = self._common
+        factory.clock = self._clock
 
     def _complete(self, factories: Sequence[PageFactory]) -> tuple[PageFactory, ...]:
         found = [*self._fixed, *factories]
         if all(each.path != home.path for each in found):
-            # A copy, because what stands above the pages is this library's.
-            own = PageFactory(home.path, home.title, home.function)
-            own.common = self._common
-            found.insert(0, own)
+            # A copy, because the common panels are this library's.
+            copy = PageFactory(home.path, home.title, home.function)
+            copy.common = self._common
+            copy.clock = self._clock
+            found.insert(0, copy)
         return tuple(found)
 
 

@@ -15,6 +15,7 @@ from gateway.pages.panel import FragmentPanel
 from gateway.pages.rendering.formats import UNKNOWN, format_number, format_quantity
 from gateway.pages.rendering.ticks import decimals_for
 from gateway.streams.records import CandleHistory, CandleUpdate, Record
+from gateway.streams.sessions import candle_day
 from gateway.streams.symbols import parse_symbol
 from gateway.streams.topics import Topic, market_topic
 
@@ -84,13 +85,14 @@ class ChartHistory(FragmentPanel):
         return (market_topic("candle_history", self._series),)
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
-        """Time in s, open, high, low, close, volume."""
+        """Time in s, open, high, low, close, volume, and the day as days since 1970-01-01."""
         history = records[0] if isinstance(records[0], CandleHistory) else None
         if history is None:
             return {"columns": "[]"}
         columns = [
             [each // 1000 for each in history.time],
             *(history.open, history.high, history.low, history.close, history.volume),
+            [candle_day(self._series, each) for each in history.time],
         ]
         # Numbers, brackets and null: nothing in it could end a text.
         return {"columns": Markup(_encode(columns).decode())}
@@ -125,7 +127,7 @@ class ChartNow(FragmentPanel):
         if not isinstance(newest, CandleUpdate):
             words = "No candles for this symbol" if history else "Waiting for candles…"
             figures = dict.fromkeys(("O", "H", "L", "C", "V"), UNKNOWN)
-            return {"figures": figures, "value": "[]", "words": words, "is_stale": False}
+            return {"figures": figures, "value": "[]", "words": words, "stale_since": None}
         prices = (newest.open, newest.high, newest.low, newest.close)
         decimals = decimals_for(self.symbol, *prices)
         figures = {
@@ -133,9 +135,10 @@ class ChartNow(FragmentPanel):
             for name, price in zip(("O", "H", "L", "C"), prices, strict=True)
         }
         value = [newest.time // 1000, *prices, newest.volume, decimals]
+        value.append(candle_day(self._series, newest.time))
         return {
             "figures": {**figures, "V": format_quantity(newest.volume)},
             "value": _encode(value).decode(),
             "words": "",
-            "is_stale": newest.stale,
+            "stale_since": newest.updated_at if newest.stale else None,
         }

@@ -19,7 +19,7 @@ from gateway.pages.authoring.builder import PageError, current_builder
 from gateway.pages.authoring.loader import Mistake, find_mistake
 from gateway.pages.panel import FragmentPanel
 from gateway.pages.rendering.templates import create_fragment
-from gateway.streams.records import ACCOUNT_TYPES, DATA_TYPES, MARKET_TYPES, Record
+from gateway.streams.records import ACCOUNT_TYPES, DATA_TYPES, MARKET_TYPES, MarketRecord, Record
 from gateway.streams.symbols import parse_symbol
 from gateway.streams.topics import Topic, balance_topic, market_topic
 
@@ -168,7 +168,10 @@ class CustomPanel(FragmentPanel):
             self._mistake = mistake
             return {"html": "", "mistake": mistake, "name": self.name}
         self._mistake = None
-        return {"html": Markup(html), "mistake": None}
+        stale = [
+            each.updated_at for each in records if isinstance(each, MarketRecord) and each.stale
+        ]
+        return {"html": Markup(html), "mistake": None, "stale_since": min(stale, default=None)}
 
 
 class PrivateCustomPanel(CustomPanel):

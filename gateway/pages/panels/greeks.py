@@ -1,15 +1,13 @@
 """The greeks panel: a row an option with its price, implied volatility and greeks."""
 
-import re
 from collections.abc import Sequence
-from datetime import date
-from functools import lru_cache
 from typing import Any, ClassVar
 
 from gateway.pages.authoring.builder import PageError, check_symbols, current_builder
 from gateway.pages.panel import RowChange
-from gateway.pages.panels.table import REMEMBERED, Head, SymbolTable, write_name
+from gateway.pages.panels.table import Head, SymbolTable, write_name
 from gateway.pages.rendering.formats import UNKNOWN, decimals_of, format_number
+from gateway.pages.rendering.options import describe_option
 from gateway.streams.symbols import is_option
 
 GREEKS = {"delta": 3, "gamma": 4, "theta": 3, "vega": 3, "rho": 3}
@@ -21,9 +19,6 @@ PRICE_DECIMALS = 4
 """At most: a theoretical price has more, which mean nothing."""
 
 FLASHES = {"": "c-last", "up": "c-last flash-up", "down": "c-last flash-down"}
-
-_PARTS = re.compile(r"\.(?P<root>[A-Z0-9/]+?)(?P<date>\d{6})(?P<side>[CP])(?P<strike>[\d.]+)\Z")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def greeks(*options: str, title: str | None = None) -> None:
@@ -53,7 +48,7 @@ class GreeksPanel(SymbolTable):
 
     def name(self, symbol: str, state: str) -> str:
         """The underlying, then the contract."""
-        return write_name(*describe_option(symbol), state, " ")
+        return write_name(*describe_option(symbol), state, " ", symbol)
 
     def head(self, column: str) -> Head:
         """Its name."""
@@ -70,19 +65,3 @@ class GreeksPanel(SymbolTable):
         for name, places in GREEKS.items():
             cells += ("", format_number(getattr(record, name), places))
         return cells
-
-
-@lru_cache(REMEMBERED)
-def describe_option(symbol: str) -> tuple[str, str]:
-    """The underlying and the contract for people: `SPY`, `18 Dec 26 600 C`."""
-    parts = _PARTS.match(symbol)
-    if parts is None:
-        return symbol.removeprefix("."), ""
-    try:
-        day = date(2000 + int(parts["date"][:2]), int(parts["date"][2:4]), int(parts["date"][4:]))
-    except ValueError:
-        return symbol.removeprefix("."), ""
-    return (
-        parts["root"],
-        f"{day.day} {_MONTHS[day.month - 1]} {day:%y} {parts['strike']} {parts['side']}",
-    )

@@ -58,7 +58,7 @@ class MetricPanel(TablePanel):
     @property
     def cell_tags(self) -> tuple[str, ...]:
         """The price, the change twice, a note."""
-        return ("p", "span", "span", "small")
+        return ("p", "span", "span", "span")
 
     def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
         """The quote."""
@@ -76,17 +76,17 @@ class MetricPanel(TablePanel):
     def row_cells(self, key: Topic, record: Record | None, move: RowChange) -> Cells:
         """Every figure as text."""
         if not isinstance(record, QuoteUpdate):
-            return ("value waiting", UNKNOWN, "c-change", UNKNOWN, "c-pct", UNKNOWN, "", "")
+            return ("value waiting", UNKNOWN, "c-change", UNKNOWN, "c-pct", UNKNOWN, "note", "")
         decimals = decimals_for(self.symbol, record.last, record.prev_close)
         direction = direction_of(record.change)
-        note = "delayed" if record.stale else ""
+        note = f'<small class="age" data-since="{record.updated_at}">stale</small>'
         return (
-            VALUE[move.flash] if not note else "value stale",
+            "value stale" if record.stale else VALUE[move.flash],
             format_number(record.last, decimals),
             CHANGE[direction],
             format_change(record.change, decimals),
             PERCENT[direction],
             format_percent(record.change_pct),
-            note,
-            note,
+            "note",
+            note if record.stale else "",
         )

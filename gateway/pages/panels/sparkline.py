@@ -1,13 +1,13 @@
 """The day as a line: five-minute candles as SVG, made on the server at most once a second."""
 
 from collections.abc import Hashable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from gateway.pages.panel import FragmentPanel
-from gateway.pages.rendering.formats import EXCHANGE_TIME
+from gateway.streams.markets import market_of
 from gateway.streams.records import CandleHistory, CandleUpdate, QuoteUpdate, Record
+from gateway.streams.sessions import BY_RULE, TradingDay
 from gateway.streams.topics import Topic, market_topic
 
 SERIES = "{=5m,tho=true}"
@@ -19,9 +19,8 @@ HEIGHT = 30
 
 MOST_POINTS = 96
 
-OPENING_MINUTE = 9 * 60 + 30
-SESSION_S = 6.5 * 3600
-"""Stocks trade so long; a line that begins with them leaves room for the rest of the day."""
+CANDLE_MS = 5 * 60_000
+"""Of `SERIES`."""
 
 
 class SparklinePanel(FragmentPanel):
@@ -53,42 +52,52 @@ class SparklinePanel(FragmentPanel):
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """The points, the base line, and which way the day went."""
         history, newest, quote = records
-        points = list_day(
+        day, points = find_day(
+            self.symbol,
             history if isinstance(history, CandleHistory) else None,
             newest if isinstance(newest, CandleUpdate) else None,
         )
         base = quote.prev_close if isinstance(quote, QuoteUpdate) else None
-        return {"symbol": self.symbol, **draw(points, base)}
+        is_stale = isinstance(quote, QuoteUpdate) and quote.stale
+        return {"symbol": self.symbol, "is_stale": is_stale, **draw(points, base, day)}
 
 
-def list_day(
-    history: CandleHistory | None, newest: CandleUpdate | None
-) -> list[tuple[int, Decimal]]:
-    """Time and close of the candles of the last trading day that there are any of."""
+def find_day(
+    symbol: str, history: CandleHistory | None, newest: CandleUpdate | None
+) -> tuple[TradingDay | None, list[tuple[int, Decimal]]]:
+    """Return the trading day of the newest candle, and time and close of the candles in it.
+
+    Before the open that is the day before, because no candle of a new day has come.
+    """
     times = [*(history.time if history else ()), *([newest.time] if newest else ())]
     closes = [*(history.close if history else ()), *([newest.close] if newest else ())]
-    if not times:
-        return []
-    last = _day(times[-1])
+    day = BY_RULE.latest_day(market_of(symbol), times[-1]) if times else None
+    begin_ms = day.begin_ms if day else 0
     # Backwards, because a day is a small part of what is kept.
     found = []
     for time_ms, close in zip(reversed(times), reversed(closes), strict=True):
-        if _day(time_ms) != last:
+        if time_ms < begin_ms:
             break
         if close is not None:
             found.append((time_ms, close))
-    return found[::-1]
+    return day, found[::-1]
 
 
-def draw(points: Sequence[tuple[int, Decimal]], base: Decimal | None) -> dict[str, Any]:
-    """What the template draws; no points and no direction while nothing is known."""
+def draw(
+    points: Sequence[tuple[int, Decimal]], base: Decimal | None, day: TradingDay | None = None
+) -> dict[str, Any]:
+    """Return what the template draws; no points and no direction while nothing is known.
+
+    The width is the trading day's, from its open to its close, so a line grows through it.
+    """
     if len(points) < 2:
         return {"points": "", "base": None, "direction": ""}
     begin_ms, first = points[0]
-    span_s = (points[-1][0] - begin_ms) / 1000
-    begin = datetime.fromtimestamp(begin_ms / 1000, EXCHANGE_TIME)
-    if begin.hour * 60 + begin.minute == OPENING_MINUTE:
-        span_s = max(span_s, SESSION_S)
+    end_ms = points[-1][0]
+    if day is not None:
+        # The candle that ends with the day has begun a candle's length before.
+        begin_ms, end_ms = day.begin_ms, max(day.end_ms - CANDLE_MS, end_ms)
+    span_s = (end_ms - begin_ms) / 1000
     every = -(-len(points) // MOST_POINTS)
     chosen = [*points[:-1:every], points[-1]]
     prices = [float(price) for _, price in chosen] + ([float(base)] if base is not None else [])
@@ -108,8 +117,3 @@ def draw(points: Sequence[tuple[int, Decimal]], base: Decimal | None) -> dict[st
         "base": None if base is None else place(float(base)),
         "direction": "up" if change > 0 else "down" if change < 0 else "",
     }
-
-
-def _day(time_ms: int) -> int:
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC).astimezone(EXCHANGE_TIME)
-    return moment.toordinal()

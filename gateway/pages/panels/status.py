@@ -19,11 +19,11 @@ from gateway.streams.records import Record, Status
 from gateway.streams.topics import Topic, status_topic
 
 UPSTREAMS = ("feed", "session", "accounts")
-NAMES = {"feed": "Feed", "session": "Login", "accounts": "Accounts"}
+NAMES = {"feed": "Feed", "session": "Broker connection", "accounts": "Accounts"}
 WORDS = {
     "connecting": "connecting",
     "live": "live",
-    "stale": "delayed",
+    "stale": "stale",
     "degraded": "partly working",
     "closed": "lost",
 }

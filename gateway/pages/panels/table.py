@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from markupsafe import Markup, escape
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.authoring.builder import plain_id
 from gateway.pages.panel import Cells, RowChange, TablePanel
 from gateway.pages.rendering.formats import (
@@ -21,9 +22,17 @@ from gateway.pages.rendering.formats import (
 )
 from gateway.streams.records import MarketRecord, Record
 from gateway.streams.topics import Topic, market_topic
+from gateway.streams.unknown import explain_unknown
 
-NOTES = {"": "", "stale": "delayed", "waiting": "waiting…", "missing": "no data"}
+NOTES = {"": "", "stale": "stale", "waiting": "waiting…", "missing": "no data"}
 """What a row says of itself beside its symbol, by the class of the symbol's cell."""
+
+AGE = '<small class="age" data-since="{}">'
+"""A note in whose place the browser writes how old the values are, every second."""
+
+MISSING = f"<small>{NOTES['missing']}</small>"
+HINT = Markup(f'<small title="{{0}}">{NOTES["missing"]}: {{0}}</small>')
+"""The note of a row whose symbol nobody knows: why, and what was probably meant."""
 
 LONGEST_PLAIN = len("999.99")
 """Longer numbers are separated by thousands."""
@@ -54,6 +63,9 @@ class SymbolTable(TablePanel):
 
     first: ClassVar[str] = "Symbol"
     """The head of the first column."""
+
+    clock: Clock = SYSTEM_CLOCK
+    """Which day it is decides which contract has ended."""
 
     style: ClassVar[str] = ""
     """A class of its own."""
@@ -102,9 +114,16 @@ class SymbolTable(TablePanel):
         """The name, then a figure for each column."""
         if isinstance(record, MarketRecord):
             state = "stale" if record.stale else ""
-            return (state, self.name(key.subject, state), *self.figures(record, move))
+            name = self.name(key.subject, state)
+            if record.stale:
+                name = name.replace("<small>", AGE.format(record.updated_at), 1)
+            return (state, name, *self.figures(record, move))
         state = "missing" if move.is_overdue else "waiting"
-        return (state, self.name(key.subject, state), *self._unknown)
+        name = self.name(key.subject, state)
+        if move.is_overdue:
+            reason = explain_unknown(key.subject, self.clock.now().date()).reason
+            name = name.replace(MISSING, HINT.format(reason), 1)
+        return (state, name, *self._unknown)
 
     @abstractmethod
     def name(self, symbol: str, state: str) -> str:
@@ -150,11 +169,15 @@ def write_change(value: Decimal | None, decimals: int) -> str:
 
 
 @lru_cache(REMEMBERED)
-def write_name(name: str, rest: str, state: str, gap: str = "") -> str:
-    """A symbol, the part of it that matters less, and what the row says of itself."""
+def write_name(name: str, rest: str, state: str, gap: str = "", symbol: str = "") -> str:
+    """Return a symbol, the part of it that matters less, and what the row says of itself.
+
+    `symbol` is shown on hovering when the name is another text.
+    """
     html = escape(name)
     if rest:
-        html += Markup("{}<span>{}</span>").format(gap, rest)
+        title = Markup(' title="{}"').format(symbol) if symbol else ""
+        html += Markup("{}<span{}>{}</span>").format(gap, title, rest)
     if NOTES[state]:
         html += Markup("<small>{}</small>").format(NOTES[state])
     return str(html)

@@ -26,6 +26,7 @@ from gateway.pages.rendering.formats import (
     format_quantity,
     is_known,
 )
+from gateway.pages.rendering.options import describe_option
 from gateway.pages.rendering.ticks import decimals_for
 from gateway.streams.records import QuoteUpdate, Record
 from gateway.streams.topics import Topic
@@ -130,7 +131,11 @@ class QuoteTable(SymbolTable):
         }
 
     def name(self, symbol: str, state: str) -> str:
-        """The symbol; its exchange matters less."""
+        """Return the symbol, its exchange as less important, or the option as people write it."""
+        if symbol.startswith("."):
+            root, contract = describe_option(symbol)
+            if contract:
+                return write_name(root, contract, state, " ", symbol)
         root, colon, exchange = symbol.partition(":")
         return write_name(root, colon + exchange, state)
 

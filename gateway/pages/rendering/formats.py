@@ -20,6 +20,8 @@ CENT = Decimal("0.01")
 MAX_DECIMALS = ((Decimal(10_000), 2), (Decimal(1_000), 4), (Decimal(1), 6))
 """At most so many decimals from this magnitude on: no instrument's tick is finer."""
 MAX_DECIMALS_BELOW_ONE = 8
+SMALLEST = "0.00000001"
+"""A known number nearer to 0 is shown as less than this, never as 0."""
 
 TOO_LONG = Decimal(10) ** 15
 """From here on a number is no price and no volume; it is shown in powers of ten."""
@@ -86,13 +88,24 @@ def _format_number(value: Decimal, decimals: int) -> str:
     if abs(value) >= TOO_LONG:
         return f"{value:.2e}".replace("-", MINUS)
     text = f"{abs(value):,.{decimals}f}"
-    return f"{MINUS}{text}" if value < 0 and text.strip("0.,") else text
+    if value and not text.strip("0.,"):
+        return _format_tiny(value)
+    return f"{MINUS}{text}" if value < 0 else text
+
+
+def _format_tiny(value: Decimal) -> str:
+    """Write what rounds to 0 by its first digit that does not, so that a 0 is always a 0."""
+    decimals = -value.adjusted()
+    if decimals <= MAX_DECIMALS_BELOW_ONE:
+        text = f"{abs(value):.{decimals}f}"
+        return f"{MINUS}{text}" if value < 0 else text
+    return f">{MINUS}{SMALLEST}" if value < 0 else f"<{SMALLEST}"
 
 
 def format_change(value: Decimal | None, decimals: int = MIN_DECIMALS) -> str:
     """The number with its sign, plus too: `+1.20`."""
     text = format_number(value, decimals)
-    return f"+{text}" if direction_of(value) == "up" and text.strip("0.,") else text
+    return f"+{text}" if direction_of(value) == "up" and text[0] != "<" else text
 
 
 def format_percent(value: Decimal | None) -> str:
@@ -121,7 +134,8 @@ def _format_quantity(value: Decimal) -> str:
         return f"{sign}{magnitude:,.0f}"
     if magnitude >= 100:
         return f"{sign}{magnitude:,.1f}"
-    return f"{sign}{magnitude:.4f}".rstrip("0").rstrip(".")
+    text = f"{magnitude:.4f}".rstrip("0").rstrip(".")
+    return _format_tiny(value) if text == "0" else f"{sign}{text}"
 
 
 def format_money(value: Decimal | None, currency: str = "USD") -> str:
@@ -132,7 +146,8 @@ def format_money(value: Decimal | None, currency: str = "USD") -> str:
     sign = CURRENCY_SIGNS.get(currency)
     if sign is None:
         return f"{text} {currency}"
-    return f"{MINUS}{sign}{text[1:]}" if text.startswith(MINUS) else f"{sign}{text}"
+    digits = text.lstrip(f"<>{MINUS}")
+    return f"{text.removesuffix(digits)}{sign}{digits}"
 
 
 def format_clock(timestamp_ms: int | None) -> str:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
-from gateway.pages.panel import Page, Panel, Region
+from gateway.pages.layout import Page
+from gateway.pages.panel import Panel, Region
 from gateway.pages.rendering.cache import (
     Accounts,
     FragmentElement,
@@ -31,10 +32,14 @@ from gateway.pages.rendering.ticker import TICK_S, Ticker
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.hub.sink import Sink
-from gateway.streams.topics import Topic
+from gateway.streams.records import Status
+from gateway.streams.topics import Topic, status_topic
 
 LINGER_S = 2.0
 """A view without viewers keeps its place so long: a reload finds it warm."""
+
+MAX_IDLE = 64
+"""Views that may linger at once; more would only serve somebody who asks for ever new ones."""
 
 ROWS_AT_A_TIME = 64
 VIEWERS_AT_A_TIME = 64
@@ -128,6 +133,8 @@ class LivePage:
         self.is_retired = False
         """Whether its page was described anew, and every viewer is to open that one."""
         self.hold = hold
+        self.holders: set[str | None] = set()
+        """The viewers in whose share the page's symbols count."""
         self.shared = Channel([each for each in page.panels if not each.is_private], sources)
         self.ready: dict[PageSubscriber, None] = {}
         """Those whose sink can take more and who have everything so far; a dict for its order."""
@@ -306,8 +313,8 @@ class LivePages:
     def __len__(self) -> int:
         return len(self._views)
 
-    def open(self, page: Page, accounts: Accounts) -> PageSubscriber:
-        """A viewer of this page.
+    def open(self, page: Page, accounts: Accounts, viewer: str | None = None) -> PageSubscriber:
+        """A viewer of this page; its symbols count in the share of `viewer`, None for the owner.
 
         Raises:
             TooManySymbols: when the gateway follows as many symbols as it may.
@@ -315,12 +322,23 @@ class LivePages:
         view = self._views.get(page.key)
         if view is None:
             hold = ExitStack()
-            hold.enter_context(self._demand.acquire(page.symbols))
+            hold.enter_context(self._demand.acquire(page.symbols, viewer))
             for symbol in page.symbols:
                 self._wanted_since_s.setdefault(symbol, self._clock())
             self._counts.update(page.symbols)
             view = self._views[page.key] = LivePage(page, self._sources, self, hold)
+            view.holders.add(viewer)
+            self._drop_idle()
+        elif viewer not in view.holders:
+            view.hold.enter_context(self._demand.acquire(page.symbols, viewer))
+            view.holders.add(viewer)
         return view.join(accounts)
+
+    def _drop_idle(self) -> None:
+        """Forget the oldest views that only linger, when there are many of them."""
+        idle = [view for view in self._views.values() if view.viewers == 0]
+        for view in idle[: max(0, len(idle) - MAX_IDLE)]:
+            self.drop(view)
 
     def _is_watched(self) -> bool:
         return any(view.viewers for view in self._views.values())
@@ -401,5 +419,8 @@ class LivePages:
         return known
 
     def _is_overdue(self, key: Topic) -> bool:
+        feed = self._hub.latest(status_topic("feed"))
+        if isinstance(feed, Status) and feed.state != "live" and feed.market != "closed":
+            return False  # while the feed has a fault, silence says nothing of a symbol
         since_s = self._wanted_since_s.get(key.subject)
         return since_s is not None and self._clock() - since_s >= OVERDUE_S

@@ -54,7 +54,7 @@ def create_environment(
     `asset_url` gives the address of a static file; `variables` are known to every template.
     """
     environment = _create(FileSystemLoader(TEMPLATES))
-    environment.globals.update(asset=asset_url, root_path="", is_simulated=False)
+    environment.globals.update(asset=asset_url, root_path="", is_simulated=False, has_login=False)
     environment.globals.update(variables or {})
     for name in environment.list_templates():
         environment.get_template(name)

@@ -341,8 +341,8 @@ class Election:
         except TooManySymbols as error:
             logger.warning("not everything that is wanted can be followed: %s", error)
             kept = sorted(wanted & self._wanted) + sorted(wanted - self._wanted)
-            wanted = frozenset(kept[: self._demand.max_symbols - len(self._demand.always)])
             self._hold.close()  # first, because there is no room for both
+            wanted = self._demand.fit(kept)
             hold.enter_context(self._demand.acquire(wanted))
         before, self._hold, self._wanted = self._hold, hold, wanted
         before.close()

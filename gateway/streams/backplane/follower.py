@@ -108,13 +108,14 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled, whatever happens to the server."""
-        self._demand.on_change = self._demand_changed.set
+        self._demand.listeners.append(self._demand_changed.set)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(), name="follower")
                 tasks.create_task(self._watch(), name="follower watchdog")
                 tasks.create_task(self._publish_demand(), name="demand")
         finally:
+            self._demand.listeners.remove(self._demand_changed.set)
             with suppress(BackplaneError, TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await self._backplane.clear_demand(self._name)
@@ -202,6 +203,7 @@ class Follower:
             hub.recover_from(snapshot.epochs, snapshot.recoverable_from)
             self._position = snapshot.position
             if snapshot.is_complete:
+                hub.confirm_epoch(snapshot.position.epoch)
                 self._drop_missing({record.topic for _, record in snapshot.records})
             if snapshot.silent_s is not None:
                 self._heard_s = max(self._heard_s, self._now_s() - snapshot.silent_s)
@@ -240,6 +242,7 @@ class Follower:
                 self._drop(change.topics, position)
             elif isinstance(change, EpochComplete):
                 hub.advance(position)
+                hub.confirm_epoch(position.epoch)
                 self._drop(hub.list_before(position.epoch), position)
             elif change is None:
                 hub.advance(position)

@@ -33,7 +33,8 @@ class FollowerHub(Hub):
             clock=clock,
         )
         self._position = BEGINNING
-        self._known_epochs: set[str] = set()
+        self._offsets: dict[str, int] = {}
+        self._confirmed_epoch = int(BEGINNING.epoch)
         self._recoverable: StreamPosition | None = None
 
     @property
@@ -61,7 +62,7 @@ class FollowerHub(Hub):
         if position.order <= self._position.order:
             return False
         self._position = position
-        self._known_epochs.add(position.epoch)
+        self._offsets[position.epoch] = position.offset
         self.epoch = position.epoch
         return True
 
@@ -79,16 +80,26 @@ class FollowerHub(Hub):
 
     def recover_from(self, epochs: Iterable[str], position: StreamPosition) -> None:
         """Accept ids of these epochs, too, and of any epoch none from before this position."""
-        self._known_epochs.update(epochs)
+        for epoch in epochs:
+            self._offsets.setdefault(epoch, 0)
         before = self._recoverable
         if before is None or position.order > before.order:
             self._recoverable = position
 
+    def confirm_epoch(self, epoch: str) -> None:
+        """Note that the publisher of this epoch has published all that it knows."""
+        self._confirmed_epoch = max(self._confirmed_epoch, int(epoch))
+
     def is_recoverable(self, position: StreamPosition) -> bool:
         """Say whether all that changed since this position, in any known epoch, is known here."""
-        if self._recoverable is None or position.epoch not in self._known_epochs:
+        known = self._offsets.get(position.epoch)
+        if self._recoverable is None or known is None:
             return False
-        return self._recoverable.order <= position.order <= self._position.order
+        if not self._recoverable.order <= position.order <= self._position.order:
+            return False
+        # Of an earlier epoch a client may have seen more than this process did: a server that fails
+        # over loses its tail. Only what has been published since then proves that it is newer.
+        return position.offset <= known or int(position.epoch) < self._confirmed_epoch
 
     def is_after(self, entry: Entry, position: StreamPosition) -> bool:
         """Say whether an entry is newer than a recoverable position.

@@ -1,4 +1,4 @@
-"""Balances: the account streamer first, REST polling behind it.
+"""Balances of one login's accounts: the account stream first, REST polling behind it.
 
 The stream has neither an initial state nor a replay, so REST is read at once, after every
 reconnect, after every "unauthorized", and every `balance_poll_s` in any case.
@@ -6,97 +6,101 @@ reconnect, after every "unauthorized", and every `balance_poll_s` in any case.
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, NamedTuple
 
 import anyio
-from httpx2.websockets import AsyncWebSocketSession, HTTPXWSException
-from pydantic import ValidationError
-from tastytrade import AlertStreamer, Session
-from tastytrade.streamer import SubscriptionType
+import msgspec
 
-from gateway.errors import Unauthorized, UpstreamError
-from gateway.settings import Settings
-from gateway.streams.backoff import PLATEAU_S, Backoff
+from gateway.clock import SYSTEM_CLOCK, Clock
+from gateway.errors import AccountRefused, Refused, Unauthorized
+from gateway.settings import BrokerSettings
 from gateway.streams.publisher import Publisher, publish_status
-from gateway.streams.records import State
+from gateway.streams.records import BalanceUpdate, State
+from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.drops import DropStats
-from gateway.streams.upstream.frames import AccountInspector, GuardedSocket
-from gateway.streams.upstream.normalize import (
-    LenientBalance,
-    install_lenient_classes,
-    normalize_balance,
+from gateway.streams.upstream.normalize import normalize_balance
+from gateway.streams.upstream.reconnect import Reconnect
+from gateway.streams.upstream.refusals import ACCOUNTS_PATH
+from gateway.streams.upstream.retry import (
+    REFUSED_CAP_S,
+    REFUSED_S,
+    TROUBLE,
+    RetryPolicy,
+    describe_error,
+)
+from gateway.streams.upstream.sdk import (
+    AccountBalance,
+    AccountStream,
+    Session,
+    get,
+    open_stream,
     parse_balance,
 )
-from gateway.streams.upstream.session import NETWORK_ERRORS, BrokerSession
+from gateway.streams.upstream.session import BrokerSession
 
 logger = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 15.0
 HEARTBEAT_S = 20.0
-"""The account socket wants one every 2 to 60 s; its ack is the proof of life."""
-NETWORK_TROUBLE = (
-    UpstreamError,
-    HTTPXWSException,
-    ValidationError,
-    anyio.ClosedResourceError,
-    anyio.BrokenResourceError,
-    anyio.EndOfStream,
-    *NETWORK_ERRORS,
-)
+"""The account stream wants one every 2 to 60 s; its acknowledgement is the proof of life."""
+
+Connect = Callable[["Accounts", Session], AbstractAsyncContextManager[AccountStream]]
 
 
-class _Streamer(AlertStreamer):
-    """The SDK's account streamer with a guard in front of its reader; see `wire`."""
+class Selection(NamedTuple):
+    """Which accounts to follow."""
 
-    def __init__(self, session: Session, dropped: DropStats) -> None:
-        super().__init__(session)
-        self._dropped = dropped
-        self._guarded: GuardedSocket | None = None
+    numbers: list[str]
+    missing: list[str]
+    """Configured numbers that this login has no open account of."""
 
-    async def close_queues(self) -> None:
-        """Close the SDK's queues, which it leaves open (13.2.3) and anyio then warns of."""
-        for queue in self._queues.values():
-            await queue.aclose()
 
-    @property
-    def _websocket(self) -> Any:
-        return self._guarded
-
-    @_websocket.setter
-    def _websocket(self, socket: AsyncWebSocketSession) -> None:
-        inspector = AccountInspector(self._dropped, self._is_wanted)
-        self._guarded = GuardedSocket(socket, inspector.inspect, self._dropped, lambda: None)
-
-    def _is_wanted(self, message: dict[str, Any]) -> bool:
-        """Only what is read is parsed: one incomplete object of any kind ends the SDK's reader."""
-        if message["type"] != "AccountBalance":
-            return False
-        if parse_balance(message.get("data")) is None:
-            self._dropped["AccountBalance", "malformed"] += 1
-            return False
-        return True
+def open_account_stream(
+    accounts: "Accounts", session: Session
+) -> AbstractAsyncContextManager[AccountStream]:
+    """Open a stream over the SDK."""
+    return open_stream(AccountStream(session, accounts.dropped))
 
 
 class Accounts:
-    """The balances of one login's accounts, published to the hub.
+    """The balances of one login's accounts, given to the publisher.
 
-    A missing value is null, never 0; without a net liquidating value nothing new is published.
+    A missing value is null, never 0; without a net liquidating value nothing new is published. A
+    balance is stale while the accounts or the session are known not to be live.
     """
 
-    def __init__(self, session: BrokerSession, publisher: Publisher, settings: Settings) -> None:
-        install_lenient_classes()
+    def __init__(
+        self,
+        session: BrokerSession,
+        publisher: Publisher,
+        settings: BrokerSettings,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        connect: Connect = open_account_stream,
+    ) -> None:
         self._session = session
         self._publisher = publisher
         self._settings = settings
+        self._clock = clock
+        self._connect = connect
+        self._reconnect = Reconnect("account stream", session)
+        self._state: State = "connecting"
         self._poll_now = asyncio.Event()
         self._pushed_at_s: dict[str, float] = {}
-        self._streaming = False
-        self._polled = False
-        self._known = False
-        self._reason: str | None = None
+        self._records: dict[str, BalanceUpdate] = {}
+        self._missing: list[str] = []
+        self._is_streaming = False
+        self._has_stream_failed = False
+        self._is_polled = False
+        self._stream_reason: str | None = None
+        self._poll_reason: str | None = None
+        # REST refuses these: by number, what decides when to ask again, and when that is.
+        self._unreadable: dict[str, tuple[RetryPolicy, float]] = {}
+        # The stream refuses these; found by asking for each account by itself.
+        self._unstreamable: set[str] = set()
+        self._is_probing = False
+        self._probed: str | None = None
         self.dropped: DropStats = DropStats()
         self.polls = 0
         self.pushes = 0
@@ -104,190 +108,255 @@ class Accounts:
 
     async def run(self) -> None:
         """Keep the balances current until cancelled."""
-        self._tell("connecting", None)
-        numbers = await self._find_accounts()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._poll, numbers, name="balance poll")
-            tasks.start_soon(self._stream, numbers, name="account stream")
+        self._session.listeners.append(self._mark)
+        self._publish("connecting", None)
+        try:
+            numbers = await self._find_accounts()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._poll, numbers, name="balance poll")
+                tasks.start_soon(self._stream, numbers, name="account stream")
+        finally:
+            self._session.listeners.remove(self._mark)
 
     def report(self) -> dict[str, Any]:
-        """What `/status` tells: counts, never a number of an account or an amount."""
-        return {
-            "connects": self.connects,
-            "polls": self.polls,
-            "pushes": self.pushes,
-        }
+        """Return what `/status` shows: counts, never a number of an account or an amount."""
+        return {"connects": self.connects, "polls": self.polls, "pushes": self.pushes}
 
     async def _find_accounts(self) -> list[str]:
-        """The account numbers to follow: those asked for, or all that are open and real."""
-        backoff = Backoff()
+        """Return the account numbers to follow, as soon as there are any."""
+        policy, empty_s = RetryPolicy(), REFUSED_S
         while True:
             try:
-                return await self._session.call(lambda sdk: _get_accounts(sdk, self._settings))
-            except NETWORK_TROUBLE as error:
-                logger.warning("reading the accounts failed: %s", type(error).__name__)
-                self._tell("degraded", "the accounts cannot be read; trying again")
-                await asyncio.sleep(backoff.next_delay_s())
+                data = await self._session.call(lambda session: get(session, ACCOUNTS_PATH))
+            except TROUBLE as error:
+                words = describe_error(error)
+                logger.warning("reading the accounts failed: %s", words)
+                self._publish("degraded", f"the accounts cannot be read ({words}); trying again")
+                delay_s = policy.next_delay_s(error)
+                await asyncio.sleep(REFUSED_S if delay_s is None else delay_s)
+                continue
+            policy.reset()
+            found = select_accounts(data, self._settings.accounts)
+            if found.missing != self._missing and found.missing:
+                logger.warning("%s", self._describe_missing(found.missing))
+            self._missing = found.missing
+            if found.numbers:
+                return found.numbers
+            reason = "this login has no open account"
+            if found.missing:
+                reason = self._describe_missing(found.missing)
+            self._publish("degraded", reason)
+            await asyncio.sleep(empty_s)
+            empty_s = min(2 * empty_s, REFUSED_CAP_S)
 
-    async def _poll(self, numbers: list[str]) -> None:
-        backoff = Backoff()
+    def _describe_missing(self, missing: Sequence[str]) -> str:
+        setting = "TT_ACCOUNTS: " if self._session.login == MAIN_LOGIN else ""
+        return f"{setting}this login has no open account {' or '.join(missing)}"
+
+    # --- REST ------------------------------------------------------------------------------------
+
+    async def _poll(self, numbers: Sequence[str]) -> None:
+        policy = RetryPolicy()
         while True:
             self._poll_now.clear()
-            failed = False
+            failure: Exception | None = None
             for number in numbers:
-                failed |= not await self._poll_one(number)
-            self._polled = not failed
-            self._judge()
+                failure = await self._poll_one(number) or failure
+            self._is_polled = failure is None and len(self._unreadable) < len(numbers)
+            self._evaluate()
             pause_s = self._settings.balance_poll_s
-            if failed:
-                pause_s = min(backoff.next_delay_s(), pause_s)
-            else:
-                backoff.reset()
+            if failure is None:
+                policy.reset()
+            elif (delay_s := policy.next_delay_s(failure)) is not None:
+                pause_s = min(delay_s, pause_s)
             try:
                 async with asyncio.timeout(pause_s):
                     await self._poll_now.wait()
             except TimeoutError:
                 continue
 
-    async def _poll_one(self, number: str) -> bool:
-        """Whether the balance was read; a newer push that came meanwhile wins."""
-        begin_s = time.monotonic()
+    async def _poll_one(self, number: str) -> Exception | None:
+        """Read one balance; a push that came meanwhile is newer, and stays. Return what failed."""
+        begin_s = self._clock.monotonic_s()
+        policy, not_before_s = self._unreadable.get(number, (RetryPolicy(), begin_s))
+        if begin_s < not_before_s:
+            return None
         try:
-            data = await self._session.call(lambda sdk: _get_balance(sdk, number))
-        except NETWORK_TROUBLE as error:
-            logger.warning("reading a balance failed: %s", type(error).__name__)
-            self._reason = "balances cannot be read; trying again"
-            return False
+            # The raw object: `Account.get_balances` refuses one with a missing field (13.2.3).
+            data = await self._session.call(
+                lambda session: get(session, f"/accounts/{number}/balances/USD")
+            )
+        except Refused as error:
+            # Of this account alone: the others are none the worse for it.
+            delay_s = policy.next_delay_s(error) or REFUSED_S
+            self._unreadable[number] = (policy, self._clock.monotonic_s() + delay_s)
+            self._poll_reason = str(error)
+            logger.warning("reading a balance was refused: %s", error)
+            return None
+        except TROUBLE as error:
+            words = describe_error(error)
+            logger.warning("reading a balance failed: %s", words)
+            self._poll_reason = f"balances cannot be read ({words}); trying again"
+            return error
+        self._unreadable.pop(number, None)
         self.polls += 1
         if self._pushed_at_s.get(number, float("-inf")) < begin_s:
-            self._publish(data, "rest")
-        return True
+            balance = parse_balance(data)
+            if balance is None:
+                self.dropped["AccountBalance", "malformed"] += 1
+            else:
+                self._publish_balance(balance, "rest")
+        return None
 
-    async def _stream(self, numbers: list[str]) -> None:
-        backoff = Backoff()
-        is_refused = False
-        while True:
-            generation = self._session.generation
-            pushes = self.pushes
-            try:
-                sdk = await self._session.ready()
-                async with self._connection(sdk) as streamer:
-                    await streamer._subscribe(SubscriptionType.ACCOUNT, numbers)
-                    await self._serve(streamer)
-            except (*NETWORK_TROUBLE, BaseExceptionGroup) as error:
-                cause = _first_cause(error)
-                if not isinstance(cause, NETWORK_TROUBLE):
-                    raise
-                if self.pushes > pushes:
-                    backoff.reset()
-                self._streaming = False
-                words = str(cause) if isinstance(cause, UpstreamError) else "the connection ended"
-                logger.warning("account stream disconnected: %s", words)
-                self._judge()
-                delay_s = backoff.next_delay_s()
-                is_first, is_refused = not is_refused, isinstance(cause, Unauthorized)
-                if is_refused:
-                    if await self._renew(generation) and is_first:
-                        # The token ended, in an outage perhaps; refused again, the new one waits.
-                        delay_s = min(delay_s, PLATEAU_S)
-                    self._poll_now.set()
-                await asyncio.sleep(delay_s)
+    # --- Account stream --------------------------------------------------------------------------
 
-    async def _serve(self, streamer: _Streamer) -> None:
-        self.connects += 1
-        self._streaming = True
-        logger.info("account stream connected")
-        self._poll_now.set()  # nothing is replayed: what was missed is in REST
-        self._judge()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._beat, streamer, name="account stream heartbeat")
-            async for balance in streamer.listen(LenientBalance):
-                self.pushes += 1
-                self._pushed_at_s[balance.account_number] = time.monotonic()
-                self._publish(balance, "account_stream")
+    async def _stream(self, numbers: Sequence[str]) -> None:
+        async def serve(session: Session) -> None:
+            await self._serve(session, numbers)
 
-    async def _beat(self, streamer: _Streamer) -> None:
+        def on_disconnect(cause: Exception) -> None:
+            self._on_disconnect(cause, numbers)
+
+        await self._reconnect.run(serve, on_disconnect)
+
+    async def _serve(self, session: Session, numbers: Sequence[str]) -> None:
+        """Serve one connection until it ends with an error."""
+        followed = [each for each in numbers if each not in self._unstreamable]
+        if not followed:
+            self._unstreamable.clear()
+            raise Refused("the account stream refuses every account")
+        async with self._connect(self, session) as stream:
+            self._probed = None
+            if self._is_probing:
+                for number in followed:
+                    self._probed = number
+                    await stream.connect([number])
+                self._is_probing, self._probed = False, None
+            await stream.connect(followed)
+            self.connects += 1
+            self._is_streaming, self._has_stream_failed = True, False
+            self._stream_reason = None
+            logger.info("account stream connected")
+            self._poll_now.set()  # nothing is replayed: what was missed is in REST
+            self._evaluate()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._beat, stream.beat, name="account stream heartbeat")
+                while True:
+                    balance = await stream.next_balance()
+                    self.pushes += 1
+                    self._pushed_at_s[balance.account_number] = self._clock.monotonic_s()
+                    self._reconnect.on_flow()
+                    self._publish_balance(balance, "account_stream")
+
+    async def _beat(self, beat: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            # The SDK sends none by itself (13.2.3). TimeoutError when no ack comes within 10 s.
-            await streamer._subscribe(SubscriptionType.HEARTBEAT)
+            await beat()
+            self._reconnect.on_flow()
 
-    @asynccontextmanager
-    async def _connection(self, sdk: Session) -> AsyncIterator[_Streamer]:
-        streamer = _Streamer(sdk, self.dropped)
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S) as limit, streamer:
-                limit.reschedule(None)
-                yield streamer
-        finally:
-            await streamer.close_queues()
+    def _on_disconnect(self, cause: Exception, numbers: Sequence[str]) -> None:
+        self._is_streaming, self._has_stream_failed = False, True
+        self._stream_reason = str(cause) if isinstance(cause, Refused) else None
+        if isinstance(cause, AccountRefused):
+            self._on_account_refused(numbers)
+        elif isinstance(cause, Unauthorized):
+            self._poll_now.set()
+        self._evaluate()
 
-    async def _renew(self, generation: int) -> bool:
-        """Whether there is a newer token."""
-        try:
-            await self._session.renew(generation)
-        except NETWORK_TROUBLE as error:
-            logger.warning("renewing the session failed: %s", type(error).__name__)
-            return False
-        return True
-
-    def _publish(self, data: Any, source: str) -> None:
-        balance = data if isinstance(data, LenientBalance) else parse_balance(data)
-        record = balance and normalize_balance(balance, source, time.time_ns() // 1_000_000)
-        if record:
-            self._known = True
-            self._publisher.publish(record)
+    def _on_account_refused(self, numbers: Sequence[str]) -> None:
+        """Find out which account it is: the stream does not say."""
+        followed = [each for each in numbers if each not in self._unstreamable]
+        refused = self._probed or (followed[0] if len(followed) == 1 else None)
+        if refused is None:
+            self._is_probing = True
         else:
+            self._unstreamable.add(refused)
+            logger.warning("the account stream refuses an account; its balance is polled")
+
+    # --- What viewers see ------------------------------------------------------------------------
+
+    def _publish_balance(
+        self, balance: AccountBalance, source: Literal["account_stream", "rest"]
+    ) -> None:
+        record = normalize_balance(
+            balance,
+            source,
+            self._clock.now_ms(),
+            login=self._session.login,
+            stale=self._is_stale(),
+        )
+        if record is None:
             self.dropped["AccountBalance", "no value"] += 1
+            return
+        self._records[record.account] = record
+        self._publisher.publish(record)
 
-    def _judge(self) -> None:
-        """Tell what a viewer should think of the balances."""
-        if self._streaming and self._polled:
-            self._tell("live", None)
-        elif self._polled:
-            self._tell("degraded", "balances are polled; the account stream is reconnecting")
-        elif self._streaming:
-            self._tell("degraded", self._reason or "the first balances are being read")
+    def _evaluate(self) -> None:
+        """Publish what a viewer should think of the balances."""
+        if self._is_streaming and self._is_polled:
+            self._publish("live", self._describe_parts())
+        elif self._is_polled and self._has_stream_failed:
+            reason = self._stream_reason or "the account stream is reconnecting"
+            self._publish("degraded", f"balances are polled; {reason}")
+        elif self._is_polled:
+            self._publish("connecting", "the account stream is being opened")
+        elif self._is_streaming:
+            self._publish("degraded", self._poll_reason or "the first balances are being read")
         else:
-            self._tell("stale" if self._known else "connecting", self._reason)
+            self._publish("stale" if self._records else "connecting", self._poll_reason)
 
-    def _tell(self, state: State, reason: str | None) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        publish_status(self._publisher, "accounts", state, reason, now_ms=now_ms)
+    def _describe_parts(self) -> str | None:
+        """What is wrong with some accounts, while the others are live."""
+        found = []
+        if self._missing:
+            found.append(self._describe_missing(self._missing))
+        if self._unreadable:
+            found.append(self._poll_reason or "a balance cannot be read")
+        if self._unstreamable:
+            count = len(self._unstreamable)
+            found.append(
+                f"the account stream refuses {count} account{'s' * (count > 1)}, "
+                f"whose balance is polled"
+            )
+        return "; ".join(found) or None
+
+    def _is_stale(self) -> bool:
+        is_fresh = self._state in ("live", "connecting")
+        return not is_fresh or self._session.state not in ("live", "connecting")
+
+    def _mark(self) -> None:
+        """Publish every balance again that has become stale, or is so no more."""
+        stale = self._is_stale()
+        for account, record in self._records.items():
+            if record.stale != stale:
+                self._records[account] = record = msgspec.structs.replace(record, stale=stale)
+                self._publisher.publish(record)
+
+    def _publish(self, state: State, reason: str | None) -> None:
+        publish_status(
+            self._publisher,
+            "accounts",
+            state,
+            reason,
+            now_ms=self._clock.now_ms(),
+            login=self._session.login,
+        )
+        self._state = state
+        self._mark()
 
 
-async def _get_accounts(sdk: Session, settings: Settings) -> list[str]:
-    return select_accounts(await sdk._get("/customers/me/accounts"), settings)
+def select_accounts(data: dict[str, Any], wanted: Sequence[str]) -> Selection:
+    """Return which accounts of the broker's list to follow, and which wanted ones it lacks.
 
-
-async def _get_balance(sdk: Session, number: str) -> dict[str, Any]:
-    """The raw object: `Account.get_balances` refuses one with a missing field (13.2.3)."""
-    return await sdk._get(f"/accounts/{number}/balances/USD")
-
-
-def select_accounts(data: dict[str, Any], settings: Settings) -> list[str]:
-    """The numbers of the accounts to follow, out of the broker's list.
-
-    Closed accounts never; others than those in TT_ACCOUNTS only when that is empty, and test-drive
-    accounts only when they are named there.
+    Closed accounts never; others than the wanted ones only when none is wanted, and test-drive
+    accounts only when they are wanted.
     """
-    found = []
+    found: list[str] = []
     for item in data.get("items") or []:
-        account = item.get("account") or {}
+        account = (item.get("account") if isinstance(item, dict) else None) or {}
         number = account.get("account-number")
         if not number or account.get("is-closed"):
             continue
-        if settings.tt_accounts:
-            if number in settings.tt_accounts:
-                found.append(number)
-        elif not account.get("is-test-drive"):
+        if number in wanted if wanted else not account.get("is-test-drive"):
             found.append(number)
-    return found
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = next(
-            (e for e in error.exceptions if isinstance(e, UpstreamError)), error.exceptions[0]
-        )
-    return error
+    return Selection(found, [each for each in wanted if each not in found])

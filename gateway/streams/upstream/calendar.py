@@ -1,47 +1,34 @@
-"""Whether a market ought to be moving: the regular sessions of stocks, futures and crypto.
+"""Whether each market is open now, from our own tables and a second witness.
 
-`read` is a look-up; the calendars (`pandas_market_calendars`, which the SDK brings) are read ahead
-of time in a thread, because pandas needs a tenth of a second for each and the event loop has none
-to give.
+`read` is a look-up. The tables are in `gateway.streams.sessions`; the broker's answers correct
+them, once a day. Whether they come or not changes nothing else.
 """
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-from gateway.clock import Clock, SteadyWall, read_steady_s
-from gateway.streams.markets import ALWAYS_OPEN, MARKETS, Market, SessionState
+from gateway.clock import SYSTEM_CLOCK, Clock, SteadyWall
+from gateway.streams.markets import ALWAYS_OPEN, MARKETS, Market, SessionState, market_of
+from gateway.streams.sessions import Sessions, date_at, trading_day_by_rule
+from gateway.streams.upstream.market_time import MarketTime, describe, find_corrections
 
 logger = logging.getLogger(__name__)
 
-_DAYS_AHEAD = 10
-_RELOAD_S = 24 * 3600.0
-_RETRY_S = 3600.0
+RELOAD_S = 24 * 3600.0
+RETRY_S = 3600.0
+"""After an attempt that brought no answer at all."""
 
 STEP_S = 60.0
 """The wall clock has been set when it is so far from where the steady one has it."""
 
-_CALENDARS: Mapping[Market, str] = {
-    "stocks": "NYSE",
-    "index futures": "CME Globex Equity",
-    "currency futures": "CMEGlobex_FX",
-    "interest rate futures": "CME Globex Interest Rate Products",
-    "energy and metal futures": "CMEGlobex_EnergyAndMetals",
-    "grain futures": "CMEGlobex_Grains",
-    "livestock futures": "CMEGlobex_Livestock",
-    "crypto futures": "CME Globex Crypto",
-    "volatility futures": "CFE",
-}
-"""Regular hours; of Globex nearly the whole day, with its break."""
-
-Sessions = Mapping[Market, list[tuple[datetime, datetime]]]
+Fetch = Callable[[], Awaitable[MarketTime]]
 
 
 class MarketCalendar:
-    """The phase of every market, or a fixed answer for a feed that keeps hours of its own.
+    """The state of every market, or a fixed answer for a feed that keeps hours of its own.
 
     A wall clock that is set is not believed for a day: what it says of a market counts only where
     the clock before it agrees. So a wrong step costs alarms, and never makes a false one.
@@ -51,81 +38,108 @@ class MarketCalendar:
         self,
         mode: Literal["auto", "open", "closed"] = "auto",
         *,
-        wall_s: Callable[[], float] = time.time,
-        steady_s: Callable[[], float] = read_steady_s,
+        clock: Clock = SYSTEM_CLOCK,
+        fetch: Fetch | None = None,
     ) -> None:
         self.mode = mode
-        self._wall_s = wall_s
-        self._kept_s = SteadyWall(Clock(wall_s=wall_s, steady_s=steady_s))
+        self.sessions = Sessions()
+        self.disagreements = 0
+        self._clock = clock
+        self._steady_wall = SteadyWall(clock)
+        self._fetch = fetch
         self._has_stepped = False
-        self._sessions: Sessions = {}
+        self._reported: set[tuple[Market, date, str]] = set()
 
     def read(self) -> dict[Market, SessionState | None]:
-        """Every market's phase now; None while its calendar is unread, or clocks disagree."""
+        """Return every market's state now; None where hours are unsure, or clocks disagree."""
         if self.mode != "auto":
             return dict.fromkeys(MARKETS, self.mode)
-        wall_s, kept_s = self._wall_s(), self._kept_s()
-        if not self._is_step(wall_s - kept_s):
-            return self.at(datetime.fromtimestamp(wall_s, UTC))
-        now, kept = (self.at(datetime.fromtimestamp(each, UTC)) for each in (wall_s, kept_s))
-        return {market: now[market] if now[market] == kept[market] else None for market in MARKETS}
+        now_ms, steady_ms = self._clock.now_ms(), int(self._steady_wall() * 1000)
+        now = self._states_at(now_ms)
+        if not self._is_step((now_ms - steady_ms) / 1000):
+            return now
+        before = self._states_at(steady_ms)
+        return {market: now[market] if now[market] == before[market] else None for market in now}
 
     def at(self, now: datetime) -> dict[Market, SessionState | None]:
-        """Every market's phase at an aware time that the calendars reach."""
-        session_states: dict[Market, SessionState | None] = {}
-        for market in MARKETS:
-            sessions = self._sessions.get(market)
-            if market == ALWAYS_OPEN:
-                session_states[market] = "open"
-            elif sessions:
-                is_open = any(begin <= now < end for begin, end in sessions)
-                session_states[market] = "open" if is_open else "closed"
-            else:
-                session_states[market] = None
-        return session_states
+        """Return every market's state at an aware time, whatever the mode."""
+        return self._states_at(int(now.timestamp() * 1000))
+
+    def market_of(self, symbol: str) -> Market:
+        """Return the market of a symbol today: an option's last day may end earlier."""
+        return market_of(symbol, date_at(self._clock.now_ms()))
+
+    def report(self) -> dict[str, Any]:
+        """Return each market's state, and when it changes next; for the status report."""
+        states, now_ms = self.read(), self._clock.now_ms()
+        return {
+            "disagreements_with_broker": self.disagreements,
+            "markets": {
+                market: {"state": state, "next": self._next_change(market, now_ms)}
+                for market, state in states.items()
+            },
+        }
 
     async def run(self) -> None:
-        """Keep the calendars read, until cancelled."""
-        while self.mode == "auto":
-            now = datetime.fromtimestamp(self._wall_s(), UTC)
-            try:
-                self._sessions = await asyncio.to_thread(read_sessions, now)
-            except Exception:
-                # Somebody else's calendar must not end the feed; the days read ahead still hold.
-                logger.exception("the market calendar could not be read; trying again in an hour")
-                await asyncio.sleep(_RETRY_S)
-            else:
-                await asyncio.sleep(_RELOAD_S)
-                self._kept_s.resync()
+        """Ask the broker at the start and once a day, until cancelled; at once for a fixed answer.
+
+        A wall clock that was set a day ago is believed again.
+        """
+        if self.mode != "auto":
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._believe_the_clock(), name="market hours clock")
+            if self._fetch is not None:
+                tasks.create_task(self._ask_the_broker(self._fetch), name="market hours broker")
+
+    def correct(self, answers: MarketTime) -> None:
+        """Let the broker's hours replace ours where they differ; log each difference once."""
+        corrections = find_corrections(answers, self._clock.now_ms())
+        self.sessions = Sessions(corrections)
+        for (market, day), theirs in sorted(corrections.items(), key=lambda each: each[0]):
+            words = describe(theirs)
+            if (market, day, words) in self._reported:
+                continue
+            self._reported.add((market, day, words))
+            self.disagreements += 1
+            logger.warning(
+                "the hours of %s on %s are %s, says the broker; the gateway's calendar had %s",
+                market,
+                f"{day:%a %d %b %Y}",
+                words,
+                describe(trading_day_by_rule(market, day)),
+            )
+
+    def _states_at(self, at_ms: int) -> dict[Market, SessionState | None]:
+        return {market: self.sessions.state_at(market, at_ms) for market in MARKETS}
+
+    def _next_change(self, market: Market, now_ms: int) -> dict[str, str | None] | None:
+        if self.mode != "auto" or market == ALWAYS_OPEN:
+            return None
+        change = self.sessions.next_change(market, now_ms)
+        if change is None:
+            return None
+        at = datetime.fromtimestamp(change.at_ms / 1000, UTC)
+        return {"state": change.state, "at": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
+
+    async def _believe_the_clock(self) -> None:
+        while True:
+            await asyncio.sleep(RELOAD_S)
+            self._steady_wall.resync()
+
+    async def _ask_the_broker(self, fetch: Fetch) -> None:
+        while True:
+            answers = await fetch()
+            has_answered = bool(answers.sessions or answers.holidays)
+            if has_answered:
+                self.correct(answers)
+            await asyncio.sleep(RELOAD_S if has_answered else RETRY_S)
 
     def _is_step(self, error_s: float) -> bool:
         has_stepped = abs(error_s) > STEP_S
         if has_stepped and not self._has_stepped:
-            logger.warning("the clock was set by %+.0f s; the markets' hours are unsure", error_s)
+            logger.warning(
+                "the clock was set by %+.0f s; market hours are uncertain for a day", error_s
+            )
         self._has_stepped = has_stepped
         return has_stepped
-
-
-def read_sessions(now: datetime, calendars: Mapping[Market, str] = _CALENDARS) -> Sessions:
-    """Begin and end (UTC) of each market's sessions around `now`; slow, imports pandas."""
-    from pandas_market_calendars import get_calendar  # type: ignore[import-untyped]
-
-    begin, end = (now - timedelta(days=2)).date(), (now + timedelta(days=_DAYS_AHEAD)).date()
-    found: dict[Market, list[tuple[datetime, datetime]]] = {}
-    for market, name in calendars.items():
-        calendar: Any = get_calendar(name)
-        found[market] = [
-            session
-            for row in calendar.schedule(start_date=begin, end_date=end).itertuples()
-            for session in _parts(row)
-        ]
-    return found
-
-
-def _parts(row: Any) -> list[tuple[datetime, datetime]]:
-    """The session of a day, or its two parts around a break."""
-    begin, end = row.market_open.to_pydatetime(), row.market_close.to_pydatetime()
-    pause, resume = getattr(row, "break_start", None), getattr(row, "break_end", None)
-    if pause is None or resume is None or not pause < resume:  # NaT compares as False
-        return [(begin, end)]
-    return [(begin, pause.to_pydatetime()), (resume.to_pydatetime(), end)]

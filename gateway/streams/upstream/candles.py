@@ -1,4 +1,4 @@
-"""A series of candles: put together from a snapshot and what follows it; pure.
+"""A series of candles: built from a snapshot and the events that follow it; pure.
 
 The protocol is dxFeed's for indexed events (IndexedEvent, "Event flags, transactions and
 snapshots"): a snapshot begins and ends with flags and comes newest first; afterwards each event
@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 MAX_CANDLES = 500
-"""Of one series: what fits on a screen; the oldest give way."""
+"""Of one series: what fits on a screen; the oldest are dropped."""
 
 _PERIOD = re.compile(r"(\d*)(mo|[smhdw])")
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "mo": 30 * 86_400}
@@ -37,7 +37,7 @@ class Candle(NamedTuple):
 
 
 class Flags(NamedTuple):
-    """What an event says of its place in a snapshot."""
+    """The place of an event in a snapshot."""
 
     begins: bool = False
     ends: bool = False
@@ -61,8 +61,8 @@ class Series:
         """Whether a snapshot has begun and not ended."""
         return self._pending is not None
 
-    def take(self, candle: Candle, flags: Flags) -> Change:
-        """What has changed for a viewer after this event."""
+    def apply(self, candle: Candle, flags: Flags) -> Change:
+        """Apply an event; return what has changed for a viewer."""
         if flags.begins:
             self._pending = {}
         if self._pending is not None:
@@ -90,19 +90,19 @@ def _order(candles: Iterable[Candle]) -> dict[int, Candle]:
 
 
 def split_candle(symbol: str) -> tuple[str, str]:
-    """The instrument and the attributes: `SPY{=5m,tho=true}` is `SPY` and `5m,tho=true`."""
+    """Return the instrument and the attributes: `SPY{=5m,tho=true}` is `SPY` and `5m,tho=true`."""
     instrument, _, attributes = symbol.partition("{=")
     return instrument, attributes.removesuffix("}")
 
 
 def period_s(symbol: str) -> int | None:
-    """Seconds of one candle of this symbol, months as 30 days; None when that is no period."""
+    """Return the seconds of one candle, months as 30 days; None when that is no period."""
     match = _PERIOD.match(split_candle(symbol)[1])
     return int(match[1] or 1) * _UNITS_S[match[2]] if match else None
 
 
 def history_s(symbol: str) -> float:
-    """How far back `MAX_CANDLES` of this symbol reach, closed markets included."""
+    """Return how many seconds `MAX_CANDLES` of this symbol reach back, closed markets included."""
     seconds = period_s(symbol) or _UNITS_S["d"]
     factor = _CLOSED_FACTOR if seconds < _UNITS_S["d"] else _CLOSED_FACTOR_OF_DAYS
     return seconds * MAX_CANDLES * factor

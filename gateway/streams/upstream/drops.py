@@ -1,4 +1,4 @@
-"""What was left out on the way from the broker to a viewer: counted by type and reason; pure.
+"""Counts of what was dropped, nulled or looks wrong on the way to a viewer, by reason; pure.
 
 A type is dxFeed's name of an event, the account stream's name of a notification, or `frame` for
 what is not known to be any; a reason is one of those below, so neither grows with what is sent.
@@ -22,21 +22,22 @@ REASONS: dict[str, str] = {
     "not an object": "were JSON, but no message",
     "unknown message": "were of a type that the gateway does not know",
     "unknown channel": "named a channel that was not opened",
-    "unknown state": "told a state that the protocol does not have",
+    "unknown state": "held a state that the protocol does not have",
     "unknown type": "were of another type than their channel",
-    "malformed": "had not the form that was agreed",
+    "malformed": "did not have the form that was agreed",
     "no symbol": "named no symbol",
     "not wanted": "were of symbols that nobody follows any more",
-    "failed": "could not be handled; the log tells why",
+    "failed": "could not be handled; the log says why",
     # Values.
     "unknown": "were not known upstream (as where nobody bids)",
     "unreadable": "were of another kind than the field",
     "not finite": "were infinite",
-    "negative price": "were prices below zero of what cannot trade there",
+    "negative price": "were prices below zero of what never trades there",
     "negative size": "were sizes or volumes below zero",
     "too large": "were larger than any market's",
     # Records.
     "crossed": "had a bid above the ask",
+    "below zero": "had a price below zero",
     "no value": "came without a net liquidating value",
 }
 """Every reason, as the end of a sentence about records or values."""
@@ -49,7 +50,7 @@ _BEGINNINGS: dict[Fate, tuple[str, str]] = {
 
 
 def describe(drop_stats: Mapping[Fate, DropStats]) -> list[str]:
-    """Sentences for an operator, most frequent first."""
+    """Return sentences for an operator, most frequent first."""
     counted = sorted(
         ((count, fate, *key) for fate, drops in drop_stats.items() for key, count in drops.items()),
         key=lambda each: (-each[0], each[1:]),
@@ -62,7 +63,7 @@ def describe(drop_stats: Mapping[Fate, DropStats]) -> list[str]:
 
 
 def report_drops(drop_stats: Mapping[Fate, DropStats]) -> dict[str, Any]:
-    """Plain JSON values: fate, type, reason and count of each, and the same in sentences."""
+    """Return plain JSON values: fate, type, reason and count of each, and the same in sentences."""
     counts = [
         [fate, kind, reason, count]
         for fate, drops in drop_stats.items()

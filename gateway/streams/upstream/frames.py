@@ -1,29 +1,36 @@
-"""What stands between the SDK's readers and their websockets.
+"""Filters between the SDK's readers and their websockets.
 
-tastytrade 13.2.3 reads frames with no guard: bad JSON, `data: []` or a wrong arity end the reader,
-a refused token is sent again in a tight loop, a channel closed by the server is never noticed, and
-nobody is told when frames stop. Here each frame is looked at first: what the SDK would choke on is
-dropped and counted, what it would not notice is raised or told, decimals keep their digits.
+tastytrade 13.2.3 reads frames as they come: bad JSON, `data: []` or a wrong arity end the reader, a
+refused token is sent again in a tight loop, a channel that the server closes is never noticed, and
+silence neither. Here each frame is looked at first: what the SDK would choke on is dropped and
+counted, what it would not notice is raised or reported, decimals keep their digits.
 Message shapes: dxFeed's DXLink AsyncAPI document, v1.0.2.
 """
 
+import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import msgspec
 from httpx2.websockets import AsyncWebSocketSession
 from wsproto.utilities import LocalProtocolError
 
-from gateway.errors import SessionLimit, Unauthorized, UpstreamError
+from gateway.errors import (
+    AccountRefused,
+    QuoteTokenRefused,
+    SessionLimit,
+    Unauthorized,
+    UpstreamError,
+)
 from gateway.streams.upstream.drops import FRAME, DropStats
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 SOCKET_CLOSED = (LocalProtocolError, anyio.ClosedResourceError, anyio.BrokenResourceError)
-"""What httpx2 2.16.2 lets through when it is told to send on a socket that has just been closed."""
+"""What httpx2 2.16.2 raises when it sends on a socket that has just been closed."""
 
 _NESTED = frozenset({list, dict})
 
@@ -33,24 +40,38 @@ _NO_SYMBOLS = frozenset({"", "NaN", "Infinity", "-Infinity"})
 _LIMIT_WORDS = ("number of user sessions", "exceeded the configured limit")
 
 
-class GuardedSocket:
-    """A websocket as the SDK uses it; `inspect` makes none, one or more messages of a frame."""
+class FrameFilter(Protocol):
+    """Decides what the SDK's reader gets of a message."""
+
+    def apply(self, message: dict[str, Any]) -> list[Any]:
+        """Return the messages to hand to the SDK in place of this one.
+
+        Raises:
+            UpstreamError: when the message says that going on is pointless.
+        """
+
+
+class FilteredSocket:
+    """A websocket as the SDK uses it; every frame that it reads has gone through a filter.
+
+    `on_frame` is called for each frame, from the SDK's reader.
+    """
 
     def __init__(
         self,
         socket: AsyncWebSocketSession,
-        inspect: Callable[[Any], list[Any]],
+        frame_filter: FrameFilter,
         dropped: DropStats,
         on_frame: Callable[[], None],
     ) -> None:
         self._socket = socket
-        self._inspect = inspect
+        self._filter = frame_filter
         self._dropped = dropped
         self._on_frame = on_frame
         self._pending: deque[Any] = deque()
 
     async def send_json(self, data: Any) -> None:
-        """Pass a message on.
+        """Send a message.
 
         Raises:
             UpstreamError: when the socket is closed, which its reader may not have noticed yet.
@@ -61,7 +82,7 @@ class GuardedSocket:
             raise UpstreamError("the connection was lost") from error
 
     async def receive_json(self) -> Any:
-        """The next message that the SDK can read.
+        """Return the next message that the SDK can read.
 
         Raises:
             UpstreamError: when a message says that going on is pointless.
@@ -76,32 +97,39 @@ class GuardedSocket:
                 self._dropped[FRAME, "not JSON"] += 1
                 continue
             if isinstance(message, dict):
-                self._pending.extend(self._inspect(message))
+                self._pending.extend(self._filter.apply(message))
             else:
                 self._dropped[FRAME, "not an object"] += 1
         return self._pending.popleft()
 
 
-class FeedInspector:
-    """Looks at DXLink messages on their way to the SDK's reader; one for each connection."""
+class MarketFilter:
+    """Filters DXLink messages; one for each connection.
+
+    `on_channel_closed` is called with the event type of a channel that the server closed.
+    `is_awaited` says whether the SDK waits for the channel of an event type.
+    """
 
     def __init__(
         self,
-        channels: dict[int, str],
-        fields: dict[str, list[str]],
+        channels: Mapping[int, str],
+        fields: Mapping[str, Sequence[str]],
         dropped: DropStats,
         on_channel_closed: Callable[[str], None],
+        *,
+        is_awaited: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._channels = channels
         self._fields = fields
         self._dropped = dropped
         self._on_channel_closed = on_channel_closed
+        self._is_awaited = is_awaited
         self._auth_sent = False
         self._authorized = False
         self._open: set[str] = set()
 
-    def inspect(self, message: dict[str, Any]) -> list[Any]:
-        """The messages to hand to the SDK in place of this one.
+    def apply(self, message: dict[str, Any]) -> list[Any]:
+        """Return the messages to hand to the SDK in place of this one.
 
         Raises:
             UpstreamError: for a refused token, or an ERROR message.
@@ -131,7 +159,7 @@ class FeedInspector:
         if state == "UNAUTHORIZED":
             # The first one is the server's greeting; any later one refuses or ends our token.
             if self._auth_sent:
-                raise Unauthorized("the market data feed refused the quote token")
+                raise QuoteTokenRefused("the market data feed refused the quote token")
             self._auth_sent = True
             return [message]
         if state == "AUTHORIZED" and not self._authorized:
@@ -143,7 +171,8 @@ class FeedInspector:
 
     def _channel_opened(self, message: dict[str, Any]) -> list[Any]:
         name = self._name(message)
-        if name is None or name in self._open:
+        # One that opens too late would end the SDK's reader with a KeyError.
+        if name is None or name in self._open or not self._is_awaited(name):
             self._dropped[FRAME, "unknown channel"] += 1
             return []
         self._open.add(name)
@@ -220,10 +249,10 @@ class FeedInspector:
         return self._channels.get(channel) if isinstance(channel, int) else None
 
     def _check_order(self, message: dict[str, Any]) -> None:
-        """The SDK reads rows in the order that it asked for; any other would be wrong numbers."""
-        told = message.get("eventFields")
-        for name, order in told.items() if isinstance(told, dict) else ():
-            if name in self._fields and order != self._fields[name]:
+        """Refuse any order of fields but the one asked for, in which the SDK reads them."""
+        orders = message.get("eventFields")
+        for name, order in orders.items() if isinstance(orders, dict) else ():
+            if name in self._fields and order != list(self._fields[name]):
                 raise UpstreamError(f"the feed sends the fields of {name} in another order")
 
 
@@ -243,19 +272,22 @@ def _error(message: dict[str, Any]) -> UpstreamError:
     if any(each in words.lower() for each in _LIMIT_WORDS):
         return SessionLimit("Tastytrade allows no more sessions or subscriptions for this user")
     if kind == "UNAUTHORIZED":
-        return Unauthorized("the market data feed refused the quote token")
+        return QuoteTokenRefused("the market data feed refused the quote token")
     return UpstreamError(f"the market data feed reported {kind}: {words}")
 
 
-class AccountInspector:
-    """Looks at account stream messages; lets through acks and what `wanted` accepts."""
+class AccountFilter:
+    """Filters account stream messages: lets acknowledgements through and hands out balances.
 
-    def __init__(self, dropped: DropStats, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    `on_balance` is called with the data of each balance, from the SDK's reader; the SDK sees none.
+    """
+
+    def __init__(self, dropped: DropStats, on_balance: Callable[[Any], None]) -> None:
         self._dropped = dropped
-        self._wanted = wanted
+        self._on_balance = on_balance
 
-    def inspect(self, message: dict[str, Any]) -> list[Any]:
-        """The messages to hand to the SDK in place of this one; batches are taken apart.
+    def apply(self, message: dict[str, Any]) -> list[Any]:
+        """Return the messages to hand to the SDK in place of this one; batches are taken apart.
 
         Raises:
             UpstreamError: for a refusal, with or without a request id.
@@ -264,7 +296,7 @@ class AccountInspector:
             found: list[Any] = []
             for each in message["results"]:
                 if isinstance(each, dict):
-                    found += self.inspect(each)
+                    found += self.apply(each)
                 else:
                     self._dropped[FRAME, "malformed"] += 1
             return found
@@ -275,7 +307,9 @@ class AccountInspector:
                 self._dropped[FRAME, "malformed"] += 1
                 return []
             return [message]
-        return [message] if self._wanted(message) else []
+        if message["type"] == "AccountBalance":
+            self._on_balance(message.get("data"))
+        return []
 
 
 def _is_request_id(value: Any) -> bool:
@@ -285,11 +319,35 @@ def _is_request_id(value: Any) -> bool:
     return value is None or isinstance(value, int)
 
 
+_TOKEN_CODES = frozenset(
+    {
+        *("unauthorized", "not-authorized", "not-authenticated", "unauthenticated"),
+        *("invalid-token", "token-invalid", "token-expired", "expired-token"),
+        *("invalid-session", "session-expired", "failed-to-find-session"),
+    }
+)
+"""Refusals that a new access token mends."""
+_ACCOUNT_CODES = frozenset(
+    {
+        *("not-authorized-for-account", "not-authorized-for-accounts", "account-not-found"),
+        *("invalid-account", "unknown-account", "not-permitted-for-account"),
+    }
+)
+"""Refusals of an account, whatever the token."""
+
+
+def _read_code(words: Any) -> str:
+    """The code of a refusal: some are written as codes, others as a few words."""
+    return "-".join(re.findall(r"[a-z0-9]+", str(words or "")[:120].lower()))
+
+
 def _refusal(message: dict[str, Any]) -> UpstreamError:
     words = str(message.get("message") or "no reason given")[:120]
-    lowered = words.lower()
-    if any(each in lowered for each in _LIMIT_WORDS):
+    codes = {_read_code(message.get("code")), _read_code(words)}
+    if any(each in words.lower() for each in _LIMIT_WORDS):
         return SessionLimit("Tastytrade allows no more sessions for this user")
-    if any(each in lowered for each in ("auth", "token", "login", "session")):
+    if codes & _ACCOUNT_CODES:
+        return AccountRefused("the account stream refused an account")
+    if codes & _TOKEN_CODES:
         return Unauthorized("the account stream refused the access token")
     return UpstreamError(f"the account stream reported: {words}")

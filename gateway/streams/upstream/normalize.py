@@ -1,20 +1,17 @@
-"""SDK event -> our event; the only place that knows the broker's field names.
+"""From the SDK's events to records: the only place that knows the broker's field names; pure.
 
-Pure. Also makes the SDK let NaN through: tastytrade 13.2.3 drops a whole event when one required
-field is NaN (a one-sided option quote vanishes, the last two-sided price stays on the screen), and
-turns a NaN size into 0. The classes here accept None for every field but the symbol and replace the
-SDK's in its table of event classes, which is read when a streamer is made.
+Any field but the symbol may be None; see `sdk`. What is not a number that a market can have never
+reaches a viewer, and neither does a 0 in its place.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
-import tastytrade.dxfeed as dx
-from pydantic import ValidationError, ValidationInfo, create_model, field_validator
+import msgspec
 from tastytrade.account import AccountBalance
-from tastytrade.streamer import MAP_ALERTS, MAP_EVENTS
+from tastytrade.dxfeed import Event
+from tastytrade.dxfeed.event import REMOVE_EVENT, SNAPSHOT_BEGIN, SNAPSHOT_END, SNAPSHOT_SNIP
 
 from gateway.streams.markets import Market, SessionState, market_of
 from gateway.streams.records import (
@@ -30,189 +27,110 @@ from gateway.streams.records import (
     UnderlyingUpdate,
     format_time,
 )
+from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.candles import Candle, Flags, Series
 from gateway.streams.upstream.drops import DropStats
-
-EVENT_TYPES = ("Quote", "Trade", "Summary", "Greeks", "TheoPrice", "Underlying", "Candle")
-
-_PERCENT_DIGITS = Decimal("0.0001")
-
-
-MAX_EXPONENT = 18
-"""A number of 10^19 or more is none that a market has: a marker such as the largest double."""
-MAX_COUNT = 2**53
-"""The largest whole number that a browser reads exactly."""
-
-_INFINITE = frozenset({"Infinity", "-Infinity"})
-_NOT_NUMBERS = dx.event.NAN_VALUES
-
-nulled: DropStats = DropStats()
-"""Values that were null from the start, in all that this process has read; the SDK's table of
-classes is the process's own too."""
-
-
-def _lenient(cls: Any, required: str, **overrides: Any) -> Any:
-    """The same model with every field but one optional; the order of the fields stays."""
-    fields: dict[str, Any] = {
-        name: (field.annotation | None, None)
-        for name, field in cls.model_fields.items()
-        if name != required
-    }
-    return create_model(cls.__name__, __base__=cls, **fields | overrides)
-
-
-def _read_or_null(cls: Any, value: Any, handler: Callable[[Any], Any], info: ValidationInfo) -> Any:
-    """None for what is not a number or cannot be read: one bad field must not hide the others."""
-    try:
-        if value in _NOT_NUMBERS:
-            nulled[cls.__name__, "not finite" if value in _INFINITE else "unknown"] += 1
-            value = None
-        return handler(value)
-    except (ValidationError, TypeError):
-        if info.field_name == "event_symbol":
-            raise
-        nulled[cls.__name__, "unreadable"] += 1
-        return None
-
-
-# Under the name of the SDK's own validator, whose place it takes. Sizes of crypto trades are
-# fractions, and tastytrade 13.2.3 takes only whole numbers there: their prices would never arrive.
-_VALIDATORS = {"change_nan_to_none": field_validator("*", mode="wrap")(_read_or_null)}
-_UNKNOWN = (Decimal | None, None)
-_OVERRIDES: dict[str, dict[str, Any]] = {
-    "Trade": {"size": _UNKNOWN},
-    # Where the SDK writes 0 for a price that is not known.
-    "Candle": dict.fromkeys(("open", "high", "low", "close"), _UNKNOWN),
-}
-
-EVENT_CLASSES: Mapping[str, type[dx.Event]] = {
-    name: _lenient(
-        getattr(dx, name),
-        "event_symbol",
-        __validators__=_VALIDATORS,
-        **_OVERRIDES.get(name, {}),
-    )
-    for name in EVENT_TYPES
-}
-LenientBalance: type[AccountBalance] = _lenient(AccountBalance, "account_number")
-
-
-def install_lenient_classes() -> None:
-    """Put the lenient classes where the SDK's streamers look for theirs; may be called again."""
-    MAP_EVENTS.update(EVENT_CLASSES)
-    MAP_ALERTS["AccountBalance"] = LenientBalance
-
-
-def wire_fields(event_type: str) -> list[str]:
-    """The field names in the order in which the SDK asks for them and reads them."""
-    return list(EVENT_CLASSES[event_type].model_json_schema()["properties"])
-
-
-@dataclass(slots=True)
-class _Merged:
-    """What is known of one symbol from three event types, each cleaned once, when it comes."""
-
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    bid_size: Decimal | None = None
-    ask_size: Decimal | None = None
-    trade: TradeUpdate | None = None
-    summary: SummaryUpdate | None = None
-    known: set[str] = field(default_factory=set)
-    """The event types that have come."""
-    old: set[str] = field(default_factory=set)
-    """Those of them that have not come again in this connection."""
+from gateway.streams.upstream.plausibility import ValueCheck
+from gateway.streams.upstream.quotes import ExtendedTrade, Quotes
 
 
 class Normalizer:
-    """Turns SDK events into records and merges Quote, Trade and Summary per symbol.
+    """Turns SDK events into records and merges those that make a quote.
 
-    What is not a number a price can be never reaches a viewer, and neither does a 0 in its place:
-    `refused` counts the values that were replaced by null here, `suspicious` what was passed on
+    `refused` counts the values that were replaced by None here, `suspicious` what was passed on
     although it looks wrong. After `restart` a quote is stale until all its parts have come again.
     """
 
     def __init__(self) -> None:
-        self.refused: DropStats = DropStats()
-        self.suspicious: DropStats = DropStats()
         self.session_states: Mapping[Market, SessionState | None] = {}
         """Of every market, as they are now; what is not in it is not known."""
-        self._type = ""
-        self._stale = False
-        self._merged: dict[str, _Merged] = {}
+        self._check = ValueCheck()
+        self._quotes = Quotes()
         self._series: dict[str, Series] = {}
+        self._stale = False
+
+    @property
+    def refused(self) -> DropStats:
+        """The values that became None although something was sent, by type and reason."""
+        return self._check.refused
+
+    @property
+    def suspicious(self) -> DropStats:
+        """What passed although it looks wrong, by type and reason."""
+        return self._check.suspicious
 
     def forget(self, symbols: Iterable[str]) -> None:
         """Drop what is known of these symbols."""
+        symbols = list(symbols)
+        self._quotes.forget(symbols)
+        self._check.forget(symbols)
         for symbol in symbols:
-            self._merged.pop(symbol, None)
             self._series.pop(symbol, None)
 
-    def restart(self) -> None:
-        """Begin a connection: what is known is old until it has come again."""
-        for merged in self._merged.values():
-            merged.old = set(merged.known)
+    def restart(self, *, is_tolerated: bool = False) -> None:
+        """Begin a connection: what is known is old until it has come again.
+
+        `is_tolerated` says that the break was too short to make a quote stale.
+        """
+        self._quotes.restart(is_tolerated=is_tolerated)
 
     def is_old(self, symbol: str) -> bool:
         """Whether a part of its quote has not come again in this connection."""
-        merged = self._merged.get(symbol)
-        return merged is not None and bool(merged.old)
+        return bool(self._quotes.old_parts(symbol))
 
     def give_up(
         self, event_type: str, symbols: Iterable[str], now_ms: int, *, stale: Collection[str]
     ) -> list[QuoteUpdate]:
-        """Quotes without the parts of this type that have not come again: these are unknown now.
+        """Drop the parts of this type that have not come again; return the quotes without them.
 
         `stale` are the symbols whose values are not live for other reasons.
         """
-        records: list[QuoteUpdate] = []
-        for symbol in symbols:
-            merged = self._merged.get(symbol)
-            if merged is None or event_type not in merged.old:
-                continue
-            merged.old.discard(event_type)
-            merged.known.discard(event_type)
-            match event_type:
-                case "Quote":
-                    merged.bid = merged.ask = merged.bid_size = merged.ask_size = None
-                case "Trade":
-                    merged.trade = None
-                case "Summary":
-                    merged.summary = None
-            self._stale = symbol in stale
-            records.append(self._quote(symbol, format_time(now_ms)))
-        return records
+        at = format_time(now_ms)
+        return [
+            self._quote(symbol, at, stale=symbol in stale)
+            for symbol in symbols
+            if self._quotes.drop_old(symbol, event_type)
+        ]
+
+    def with_session(self, quote: QuoteUpdate) -> QuoteUpdate:
+        """Return a quote as it is now that its market has opened or closed."""
+        return self._quotes.with_session(quote, self.session_states.get(market_of(quote.symbol)))
 
     def is_loading(self, symbol: str) -> bool:
         """Whether a snapshot of candles has begun for this symbol and not ended."""
         series = self._series.get(symbol)
         return series is not None and series.is_loading
 
-    def normalize(self, event: dx.Event, now_ms: int, *, stale: bool = False) -> list[MarketUpdate]:
-        """The records that an event leads to.
+    def normalize(self, event: Event, now_ms: int, *, stale: bool = False) -> list[MarketUpdate]:
+        """Return the records that an event leads to.
 
         `now_ms` is the receive time; `stale` says that the event does not prove its values live.
         """
         at, symbol = format_time(now_ms), event.event_symbol
-        self._type, self._stale = type(event).__name__, stale
-        if self._type == "Candle":
+        event_type, self._stale = type(event).__name__, stale
+        if event_type == "Candle":
+            self._check.begin(event_type, symbol)
             return self._candle(event, at)
-        if (getattr(event, "event_flags", None) or 0) & dx.event.REMOVE_EVENT:
+        if (getattr(event, "event_flags", None) or 0) & REMOVE_EVENT:
             # Nothing is known any more; the zeros in such an event are no values.
             lenient: Any = type(event)
             event = lenient(event_symbol=symbol)
-        match self._type:
-            case "Quote":
-                self._merge_quote(symbol, event)
-                return [self._quote(symbol, at)]
+        if event_type == "Quote":
+            self._merge_quote(symbol, event)
+            return [self._quote(symbol, at, stale=stale)]
+        self._check.begin(event_type, symbol)
+        match event_type:
             case "Trade":
                 trade = self._trade(event, at)
-                self._part(symbol).trade = trade
-                return [self._quote(symbol, at), trade]
+                self._quotes.set_trade(symbol, trade, self._rename({"price": "last"}))
+                return [self._quote(symbol, at, stale=stale), trade]
+            case "TradeETH":
+                self._merge_extended(symbol, event)
+                return [self._quote(symbol, at, stale=stale)]
             case "Summary":
                 summary = self._summary(event, at)
-                self._part(symbol).summary = summary
-                return [self._quote(symbol, at), summary]
+                self._quotes.set_summary(symbol, summary, self._rename({}))
+                return [self._quote(symbol, at, stale=stale), summary]
             case "Greeks":
                 return [self._greeks(event, at)]
             case "TheoPrice":
@@ -222,195 +140,140 @@ class Normalizer:
             case other:
                 raise TypeError(f"no record is made of {other}")
 
-    def _part(self, symbol: str) -> _Merged:
-        """What is known of the symbol; the part of the event's type has come."""
-        merged = self._merged.get(symbol)
-        if merged is None:
-            merged = self._merged[symbol] = _Merged()
-        merged.known.add(self._type)
-        if merged.old:
-            merged.old.discard(self._type)
-        return merged
+    def _quote(self, symbol: str, at: str, *, stale: bool) -> QuoteUpdate:
+        market = self.session_states.get(market_of(symbol))
+        return self._quotes.build(symbol, at, stale=stale, market=market)
 
-    def _refuse(self, reason: str) -> None:
-        self.refused[self._type, reason] += 1
+    def _rename(self, names: Mapping[str, str]) -> list[str]:
+        """The refused fields of the event at hand that a quote has, by their names there."""
+        found = (names.get(each, each) for each in self._check.names)
+        return [each for each in found if each in QuoteUpdate.__struct_fields__]
 
-    def _price(self, symbol: str, value: Decimal | None) -> Decimal | None:
-        """A price, or None; only futures and spreads trade below zero."""
-        value = self._number(value)
-        if value is not None and value < 0 and "/" not in symbol[:2]:
-            self._refuse("negative price")
-            return None
-        return value
-
-    def _amount(self, value: Decimal | None) -> Decimal | None:
-        """A size or volume, or None; never below zero."""
-        value = self._number(value)
-        if value is not None and value < 0:
-            self._refuse("negative size")
-            return None
-        return value
-
-    def _count(self, value: int | None) -> int | None:
-        if value is not None and value < 0:
-            self._refuse("negative size")
-            return None
-        if value is not None and value > MAX_COUNT:
-            self._refuse("too large")
-            return None
-        return value
-
-    def _time(self, value: int | None) -> int | None:
-        """Milliseconds since the epoch, or None; dxFeed writes 0 for an unknown one."""
-        return value if value is not None and 0 < value <= MAX_COUNT else None
-
-    def _number(self, value: Decimal | None) -> Decimal | None:
-        """Any finite number, or None."""
-        if value is None:
-            return None
-        if not value.is_finite():
-            self._refuse("not finite")
-            return None
-        if value.adjusted() > MAX_EXPONENT:
-            self._refuse("too large")
-            return None
-        return value
+    def _refused(self) -> tuple[str, ...] | msgspec.UnsetType:
+        return tuple(self._check.names) if self._check.names else msgspec.UNSET
 
     def _merge_quote(self, symbol: str, event: Any) -> None:
-        merged = self._part(symbol)
-        bid = merged.bid = self._price(symbol, event.bid_price)
-        ask = merged.ask = self._price(symbol, event.ask_price)
-        merged.bid_size = self._amount(event.bid_size)
-        merged.ask_size = self._amount(event.ask_size)
+        check = self._check
+        check.begin("Quote", symbol, (event.bid_size, event.ask_size))
+        bid = check.price("bid", event.bid_price)
+        ask = check.price("ask", event.ask_price)
+        sizes = (check.amount("bid_size", event.bid_size), check.amount("ask_size", event.ask_size))
         if bid is not None and ask is not None and bid > ask:
-            self.suspicious[self._type, "crossed"] += 1
+            check.suspect("crossed")
+        self._quotes.set_quote(symbol, bid, ask, sizes, check.names)
 
-    def _quote(self, symbol: str, at: str) -> QuoteUpdate:
-        merged = self._merged[symbol]
-        trade, summary = merged.trade, merged.summary
-        last = trade.price if trade else None
-        prev_close = summary.prev_close if summary else None
-        change = change_pct = None
-        if last is not None and prev_close is not None:
-            change = last - prev_close
-            if prev_close:
-                percent = change / abs(prev_close) * 100
-                if percent.adjusted() <= MAX_EXPONENT:  # `quantize` raises past 28 digits
-                    change_pct = percent.quantize(_PERCENT_DIGITS)
-        return QuoteUpdate(
-            symbol=symbol,
-            updated_at=at,
-            stale=self._stale or bool(merged.old),
-            last=last,
-            bid=merged.bid,
-            ask=merged.ask,
-            bid_size=merged.bid_size,
-            ask_size=merged.ask_size,
-            change=change,
-            change_pct=change_pct,
-            open=summary.open if summary else None,
-            high=summary.high if summary else None,
-            low=summary.low if summary else None,
-            prev_close=prev_close,
-            volume=trade.volume if trade else None,
-            market=self.session_states.get(market_of(symbol)),
+    def _merge_extended(self, symbol: str, event: Any) -> None:
+        trade = ExtendedTrade(
+            price=self._check.price("extended_last", event.price),
+            time=self._check.time(event.time),
+            is_extended=bool(event.extended_trading_hours),
         )
+        self._quotes.set_extended(symbol, trade, self._check.names)
 
     def _trade(self, event: Any, at: str) -> TradeUpdate:
+        check = self._check
         return TradeUpdate(
             symbol=event.event_symbol,
             updated_at=at,
             stale=self._stale,
-            price=self._price(event.event_symbol, event.price),
-            size=self._amount(event.size),
-            volume=self._amount(event.day_volume),
-            turnover=self._amount(event.day_turnover),
-            time=self._time(event.time),
+            price=check.price("price", event.price),
+            size=check.amount("size", event.size),
+            volume=check.amount("volume", event.day_volume),
+            turnover=check.amount("turnover", event.day_turnover),
+            time=check.time(event.time),
             tick_direction=event.tick_direction,
             extended_hours=event.extended_trading_hours,
+            refused=self._refused(),
         )
 
     def _summary(self, event: Any, at: str) -> SummaryUpdate:
-        symbol = event.event_symbol
+        check = self._check
         return SummaryUpdate(
-            symbol=symbol,
+            symbol=event.event_symbol,
             updated_at=at,
             stale=self._stale,
-            open=self._price(symbol, event.day_open_price),
-            high=self._price(symbol, event.day_high_price),
-            low=self._price(symbol, event.day_low_price),
-            close=self._price(symbol, event.day_close_price),
-            prev_close=self._price(symbol, event.prev_day_close_price),
-            prev_volume=self._amount(event.prev_day_volume),
-            open_interest=self._count(event.open_interest),
+            open=check.price("open", event.day_open_price),
+            high=check.price("high", event.day_high_price),
+            low=check.price("low", event.day_low_price),
+            close=check.price("close", event.day_close_price),
+            prev_close=check.price("prev_close", event.prev_day_close_price),
+            prev_volume=check.amount("prev_volume", event.prev_day_volume),
+            open_interest=check.count("open_interest", event.open_interest),
+            refused=self._refused(),
         )
 
     def _greeks(self, event: Any, at: str) -> GreeksUpdate:
+        check = self._check
         return GreeksUpdate(
             symbol=event.event_symbol,
             updated_at=at,
             stale=self._stale,
-            price=self._price(event.event_symbol, event.price),
-            volatility=self._amount(event.volatility),
-            delta=self._number(event.delta),
-            gamma=self._number(event.gamma),
-            theta=self._number(event.theta),
-            rho=self._number(event.rho),
-            vega=self._number(event.vega),
-            time=self._time(event.time),
+            price=check.price("price", event.price),
+            volatility=check.amount("volatility", event.volatility),
+            delta=check.number("delta", event.delta),
+            gamma=check.number("gamma", event.gamma),
+            theta=check.number("theta", event.theta),
+            rho=check.number("rho", event.rho),
+            vega=check.number("vega", event.vega),
+            time=check.time(event.time),
+            refused=self._refused(),
         )
 
     def _theo(self, event: Any, at: str) -> TheoUpdate:
+        check = self._check
         return TheoUpdate(
             symbol=event.event_symbol,
             updated_at=at,
             stale=self._stale,
-            price=self._price(event.event_symbol, event.price),
-            underlying_price=self._number(event.underlying_price),
-            delta=self._number(event.delta),
-            gamma=self._number(event.gamma),
-            dividend=self._number(event.dividend),
-            interest=self._number(event.interest),
-            time=self._time(event.time),
+            price=check.price("price", event.price),
+            underlying_price=check.number("underlying_price", event.underlying_price),
+            delta=check.number("delta", event.delta),
+            gamma=check.number("gamma", event.gamma),
+            dividend=check.number("dividend", event.dividend),
+            interest=check.number("interest", event.interest),
+            time=check.time(event.time),
+            refused=self._refused(),
         )
 
     def _underlying(self, event: Any, at: str) -> UnderlyingUpdate:
+        check = self._check
         return UnderlyingUpdate(
             symbol=event.event_symbol,
             updated_at=at,
             stale=self._stale,
-            volatility=self._amount(event.volatility),
-            front_volatility=self._amount(event.front_volatility),
-            back_volatility=self._amount(event.back_volatility),
-            call_volume=self._count(event.call_volume),
-            put_volume=self._count(event.put_volume),
-            option_volume=self._count(event.option_volume),
-            put_call_ratio=self._amount(event.put_call_ratio),
-            time=self._time(event.time),
+            volatility=check.amount("volatility", event.volatility),
+            front_volatility=check.amount("front_volatility", event.front_volatility),
+            back_volatility=check.amount("back_volatility", event.back_volatility),
+            call_volume=check.count("call_volume", event.call_volume),
+            put_volume=check.count("put_volume", event.put_volume),
+            option_volume=check.count("option_volume", event.option_volume),
+            put_call_ratio=check.amount("put_call_ratio", event.put_call_ratio),
+            time=check.time(event.time),
+            refused=self._refused(),
         )
 
     def _candle(self, event: Any, at: str) -> list[MarketUpdate]:
-        symbol, flags = event.event_symbol, event.event_flags or 0
+        check, symbol, flags = self._check, event.event_symbol, event.event_flags or 0
         series = self._series.get(symbol)
         if series is None:
             series = self._series[symbol] = Series()
         candle = Candle(
-            time=self._time(event.time) or 0,
-            open=self._price(symbol, event.open),
-            high=self._price(symbol, event.high),
-            low=self._price(symbol, event.low),
-            close=self._price(symbol, event.close),
-            volume=self._amount(event.volume),
-            vwap=self._price(symbol, event.vwap),
-            trades=self._count(event.count),
+            time=check.time(event.time) or 0,
+            open=check.price("open", event.open),
+            high=check.price("high", event.high),
+            low=check.price("low", event.low),
+            close=check.price("close", event.close),
+            volume=check.amount("volume", event.volume),
+            vwap=check.price("vwap", event.vwap),
+            trades=check.count("trades", event.count),
         )
         place = Flags(
-            begins=bool(flags & dx.event.SNAPSHOT_BEGIN),
-            ends=bool(flags & (dx.event.SNAPSHOT_END | dx.event.SNAPSHOT_SNIP)),
+            begins=bool(flags & SNAPSHOT_BEGIN),
+            ends=bool(flags & (SNAPSHOT_END | SNAPSHOT_SNIP)),
             # What has no time has no place.
-            removes=bool(flags & dx.event.REMOVE_EVENT) or not candle.time,
+            removes=bool(flags & REMOVE_EVENT) or not candle.time,
         )
-        change = series.take(candle, place)
+        change = series.apply(candle, place)
         if change == "nothing":
             return []
         candles = series.candles
@@ -431,24 +294,28 @@ class Normalizer:
                 )
             )
         if newest is not None:
+            is_this = newest.time == candle.time
             records.append(
-                CandleUpdate(symbol=symbol, updated_at=at, stale=self._stale, **newest._asdict())
+                CandleUpdate(
+                    symbol=symbol,
+                    updated_at=at,
+                    stale=self._stale,
+                    refused=self._refused() if is_this else msgspec.UNSET,
+                    **newest._asdict(),
+                )
             )
         return records
 
 
-def parse_balance(data: Any) -> AccountBalance | None:
-    """The broker's balance object with None for what is missing; None when it is not one."""
-    try:
-        return LenientBalance.model_validate(data)
-    except (ValidationError, KeyError, TypeError, ArithmeticError):
-        # KeyError: tastytrade 13.2.3 reads an amount whose "-effect" is Debit without looking
-        # whether it is there.
-        return None
-
-
-def normalize_balance(balance: AccountBalance, source: Any, now_ms: int) -> BalanceUpdate | None:
-    """The record, or None when the net liquidating value is missing: nothing new is known then."""
+def normalize_balance(
+    balance: AccountBalance,
+    source: Literal["account_stream", "rest"],
+    now_ms: int,
+    *,
+    login: str = MAIN_LOGIN,
+    stale: bool = False,
+) -> BalanceUpdate | None:
+    """Return the record; None without a net liquidating value, for nothing new is known then."""
     net: Decimal | None = balance.net_liquidating_value
     if net is None or not net.is_finite():
         return None
@@ -461,6 +328,8 @@ def normalize_balance(balance: AccountBalance, source: Any, now_ms: int) -> Bala
         currency="USD",
         timestamp=now_ms,
         source=source,
+        login=login,
+        stale=stale,
     )
 
 

@@ -1,20 +1,20 @@
 """Whether silence is a fault: of a symbol, of its market, of everything; pure.
 
 A price that rightly does not change sends nothing, so the age of an event says little: a far option
-may be quiet for an hour and be right. What tells is how the same symbol, its market and all open
+may be quiet for an hour and be right. What counts is how the same symbol, its market and all open
 markets together moved until now. From the share of moments in which each moved (two running means,
 the lower counts, so neither a burst nor a lull deceives) follows how long a silence can be by
 chance; a longer one is a fault. In a market with a canary no chance is given: it always moves.
 """
 
-from collections.abc import Collection, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from math import log, log1p
 
 from gateway.streams.markets import Market, market_of
 
 MOMENT_S = 0.25
-"""What one look covers; a symbol moved in it or did not."""
+"""What one check covers; a symbol moved in it or did not."""
 
 CHANCE = log(1e-9)
 """Logarithm of how improbable a silence must be: once a week with 500 busy symbols."""
@@ -23,17 +23,17 @@ FAST, SLOW = 1 / 32, 1 / 240
 """Weights of the newest moment: memories of 8 s and of a minute."""
 
 MIN_MOMENTS = 60
-"""What is known for less than 15 s is not judged, for a burst at its beginning deceives."""
+"""What is known for less than 15 s is not evaluated: a burst at its beginning deceives."""
 
 MIN_SHARE = 1 / 8
-"""Nor is what moves less than once in two seconds: the memories are too short to know its pace."""
+"""Nor is what moves less than once in two seconds: the memories are too short to know its rate."""
 
 
 CANARY_MARKET: Market = "stocks"
 """The market in which something is always followed that always moves while it is open."""
 
 
-class Pace:
+class ArrivalRate:
     """How often something moves, learned from when it did."""
 
     __slots__ = ("_at_least_s", "_fast", "_moments", "_slow", "last_s", "limit_s")
@@ -48,7 +48,7 @@ class Pace:
         self._fast = self._slow = 0.0
 
     def move(self, at_s: float) -> None:
-        """Take a movement; movements within the same moment are one."""
+        """Learn from a movement; movements within the same moment are one."""
         quiet = round((at_s - self.last_s) / MOMENT_S) - 1
         self.last_s = at_s
         if quiet < 0:
@@ -77,21 +77,25 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What has changed since the last look, and how things stand."""
+    """What has changed since the last check, and how things stand."""
 
     silenced: frozenset[str]
     """Symbols that are silent from now on."""
-    revived: frozenset[str]
+    recovered: frozenset[str]
     """Symbols that no longer are."""
     markets: tuple[Market, ...]
     """Open markets of which nothing comes although something ought to, while others move."""
-    is_mute: bool
+    is_stalled: bool
     """Whether nothing comes of any open market although something ought to."""
-    silent_s: float
-    """For how long the longest of these silences has lasted in this connection; 0 without one."""
+    stalled_s: float
+    """For how long that has lasted in this connection; 0 when it is not so."""
+    market_silent_s: Mapping[Market, float]
+    """For how long nothing has come of each of `markets` in this connection."""
+    moved: frozenset[Market]
+    """Markets of which live quotes have come since the last check."""
 
 
-class Freshness:
+class Staleness:
     """Which symbols are silent although they ought to move: their values are not live.
 
     A symbol stays silent until there is proof: an event of its own, or of its market when all of
@@ -101,11 +105,11 @@ class Freshness:
 
     def __init__(self, stale_s: float) -> None:
         self._stale_s = stale_s
-        # Since the last look.
+        # Since the last check.
         self._moved: dict[str, float] = {}
-        self._paces: dict[str, Pace] = {}
-        self._markets: dict[Market, Pace] = {}
-        self._all = Pace(0.0, stale_s)
+        self._rates: dict[str, ArrivalRate] = {}
+        self._markets: dict[Market, ArrivalRate] = {}
+        self._all = ArrivalRate(0.0, stale_s)
         self._open: frozenset[Market] = frozenset()
         # Whether an event has come since that proved nothing.
         self._silent: dict[str, bool] = {}
@@ -114,8 +118,8 @@ class Freshness:
         # Silent by themselves: that their market moves proves nothing of them.
         self._alone: set[str] = set()
         self._silent_markets: set[Market] = set()
-        self._is_mute = False
-        self._revived: set[str] = set()
+        self._is_stalled = False
+        self._recovered: set[str] = set()
         # Of these nothing has come in this connection.
         self._awaited: set[str] = set()
 
@@ -127,17 +131,17 @@ class Freshness:
     @property
     def is_suspect(self) -> bool:
         """Whether a market, or all of them, is silent."""
-        return self._is_mute or bool(self._silent_markets)
+        return self._is_stalled or bool(self._silent_markets)
 
     def connect(self, symbols: Collection[str], now_s: float) -> None:
         """Begin a connection: silence counts from now, and nothing has come of these symbols."""
         self._awaited = set(symbols)
         self._moved.clear()  # what came last before the break would take the clocks back to then
-        for pace in (*self._paces.values(), *self._markets.values(), self._all):
-            pace.last_s = max(pace.last_s, now_s)
+        for rate in (*self._rates.values(), *self._markets.values(), self._all):
+            rate.last_s = max(rate.last_s, now_s)
 
     def move(self, symbol: str, now_s: float, *, is_first: bool, is_quote: bool = True) -> bool:
-        """Whether an event of this symbol proves that its values are live.
+        """Note an event of this symbol; whether it proves that its values are live.
 
         `is_first` says that it is the first of its kind since the symbol was subscribed to. What is
         no quote counts for its symbol alone, and should be given of those without quotes only.
@@ -152,28 +156,28 @@ class Freshness:
             if is_first and market_of(symbol) in self._open:
                 self._silent[symbol] = True
                 return False
-            self._revive(symbol)
+            self._on_recovered(symbol)
         self._moved[symbol] = now_s
         return True
 
     def forget(self, symbols: Collection[str]) -> None:
         """Drop what is known of these symbols."""
         for symbol in symbols:
-            for known in (self._moved, self._paces, self._silent):
+            for known in (self._moved, self._rates, self._silent):
                 known.pop(symbol, None)
-        for each in (self._alone, self._revived, self._awaited, self._unquoted):
+        for each in (self._alone, self._recovered, self._awaited, self._unquoted):
             each.difference_update(symbols)
 
-    def judge(self, symbols: Set[str], open_markets: frozenset[Market], now_s: float) -> Verdict:
-        """What of these symbols is silent; to be asked every `MOMENT_S`."""
+    def evaluate(self, symbols: Set[str], open_markets: frozenset[Market], now_s: float) -> Verdict:
+        """Return which of these symbols are silent; to be called every `MOMENT_S`."""
         if open_markets != self._open:
-            self._turn(open_markets, now_s)
-        silenced = self._look(symbols, now_s)
-        for market, pace in self._markets.items():
-            if self._is_silent(market, pace, now_s) and self._is_outlasted(pace):
+            self._on_sessions_changed(open_markets, now_s)
+        silenced, moved = self._apply(symbols, now_s)
+        for market, rate in self._markets.items():
+            if self._is_silent(market, rate, now_s) and self._is_outlasted(rate):
                 self._silent_markets.add(market)
         if self._is_silent(CANARY_MARKET, self._all, now_s):
-            self._is_mute = True
+            self._is_stalled = True
         if self.is_suspect:
             silenced |= {
                 each
@@ -184,49 +188,50 @@ class Freshness:
         self._silent.update(dict.fromkeys(silenced, False))
         for symbol in list(self._silent):
             if self._is_cleared(symbol):
-                self._revive(symbol)
-        revived, self._revived = self._revived - self._silent.keys(), set()
+                self._on_recovered(symbol)
+        recovered, self._recovered = self._recovered - self._silent.keys(), set()
         return Verdict(
             silenced=frozenset(silenced),
-            revived=frozenset(revived),
+            recovered=frozenset(recovered),
             markets=tuple(sorted(self._silent_markets)),
-            is_mute=self._is_mute,
-            silent_s=max(
-                (now_s - self._all.last_s if self._is_mute else 0.0),
-                *(now_s - self._markets[each].last_s for each in self._silent_markets),
-                0.0,
-            ),
+            is_stalled=self._is_stalled,
+            stalled_s=now_s - self._all.last_s if self._is_stalled else 0.0,
+            market_silent_s={
+                each: now_s - self._markets[each].last_s for each in self._silent_markets
+            },
+            moved=moved,
         )
 
-    def _turn(self, open_markets: frozenset[Market], now_s: float) -> None:
-        """Begin anew for the markets that have opened or closed."""
-        turned = open_markets ^ self._open
+    def _on_sessions_changed(self, open_markets: frozenset[Market], now_s: float) -> None:
+        """Start over for the markets that have opened or closed."""
+        changed = open_markets ^ self._open
         self._open = open_markets
-        self._all = Pace(now_s, self._stale_s)
-        for market in turned:
+        self._all = ArrivalRate(now_s, self._stale_s)
+        for market in changed:
             self._markets.pop(market, None)
             if market in open_markets:
-                self._markets[market] = Pace(now_s, self._stale_s)
-        for symbol in [each for each in self._paces if market_of(each) in turned]:
-            self._paces[symbol] = Pace(now_s, self._stale_s)
+                self._markets[market] = ArrivalRate(now_s, self._stale_s)
+        for symbol in [each for each in self._rates if market_of(each) in changed]:
+            self._rates[symbol] = ArrivalRate(now_s, self._stale_s)
         self._silent_markets &= open_markets
-        self._is_mute = self._is_mute and bool(open_markets)
+        self._is_stalled = self._is_stalled and bool(open_markets)
         for symbol, has_come in list(self._silent.items()):
             # Nothing more will come to prove it, and it is what the market closed with.
             if has_come and market_of(symbol) not in open_markets:
-                self._revive(symbol)
+                self._on_recovered(symbol)
 
-    def _look(self, symbols: Set[str], now_s: float) -> set[str]:
-        """Take what has moved; the symbols that are silent by themselves."""
-        for symbol in symbols - self._paces.keys():
-            self._paces[symbol] = Pace(now_s - MOMENT_S, self._stale_s)
+    def _apply(self, symbols: Set[str], now_s: float) -> tuple[set[str], frozenset[Market]]:
+        """Learn from what has moved; return the symbols that are silent by themselves, and the
+        markets that moved."""
+        for symbol in symbols - self._rates.keys():
+            self._rates[symbol] = ArrivalRate(now_s - MOMENT_S, self._stale_s)
         newest: dict[Market, float] = {}
         moved, self._moved = self._moved, {}
         for symbol, at_s in moved.items():
             market = market_of(symbol)
             if market not in self._open or symbol not in symbols:
                 continue
-            self._paces[symbol].move(at_s)
+            self._rates[symbol].move(at_s)
             if symbol not in self._unquoted:
                 newest[market] = max(newest.get(market, 0.0), at_s)
         for market, at_s in newest.items():
@@ -234,32 +239,32 @@ class Freshness:
         self._silent_markets -= newest.keys()
         if newest:
             self._all.move(max(newest.values()))
-            self._is_mute = False
+            self._is_stalled = False
         silent = {
             symbol
-            for symbol, pace in self._paces.items()
-            if pace.is_silent(now_s) and self._is_outlasted(pace)
+            for symbol, rate in self._rates.items()
+            if rate.is_silent(now_s) and self._is_outlasted(rate)
         }
         self._alone |= silent
-        return silent
+        return silent, frozenset(newest)
 
-    def _is_outlasted(self, pace: Pace) -> bool:
+    def _is_outlasted(self, rate: ArrivalRate) -> bool:
         """Whether others have moved for long since; if not, all may be falling silent."""
-        return self._all.last_s - pace.last_s >= self._stale_s
+        return self._all.last_s - rate.last_s >= self._stale_s
 
-    def _is_silent(self, market: Market, pace: Pace, now_s: float) -> bool:
+    def _is_silent(self, market: Market, rate: ArrivalRate, now_s: float) -> bool:
         if market == CANARY_MARKET and market in self._open:
-            return now_s - pace.last_s > self._stale_s
-        return pace.is_silent(now_s)
+            return now_s - rate.last_s > self._stale_s
+        return rate.is_silent(now_s)
 
     def _is_suspected(self, symbol: str) -> bool:
         market = market_of(symbol)
-        return market in self._open and (self._is_mute or market in self._silent_markets)
+        return market in self._open and (self._is_stalled or market in self._silent_markets)
 
     def _moves_alone(self, symbol: str, now_s: float) -> bool:
         """Whether it goes on without quotes, as an index does when the quotes of all are lost."""
-        pace = self._paces.get(symbol) if symbol in self._unquoted else None
-        return pace is not None and now_s - pace.last_s <= self._stale_s
+        rate = self._rates.get(symbol) if symbol in self._unquoted else None
+        return rate is not None and now_s - rate.last_s <= self._stale_s
 
     def _is_cleared(self, symbol: str) -> bool:
         """Whether its market moves again, and with it what rightly does not change."""
@@ -270,7 +275,7 @@ class Freshness:
             and not self._is_suspected(symbol)
         )
 
-    def _revive(self, symbol: str) -> None:
+    def _on_recovered(self, symbol: str) -> None:
         del self._silent[symbol]
         self._alone.discard(symbol)
-        self._revived.add(symbol)
+        self._recovered.add(symbol)

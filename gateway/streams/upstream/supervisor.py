@@ -1,4 +1,4 @@
-"""Stages that are kept alive: one that fails is started again; one that keeps failing is given up.
+"""Stages that are supervised: one that fails is started again, one that keeps failing is given up.
 
 A bug, or an event that nobody thought of, must not cost more than the stage that met it. What the
 network does is no failure of a stage; each stage deals with that itself.
@@ -6,10 +6,10 @@ network does is no failure of a stage; each stage deals with that itself.
 
 import asyncio
 import logging
-import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.errors import GatewayError
 
 logger = logging.getLogger(__name__)
@@ -24,10 +24,10 @@ class StageFailed(GatewayError):
     """A stage failed again and again; only a person can mend it, so the process ends."""
 
 
-class Restarts:
-    """How often each stage was started again of late."""
+class RestartLimiter:
+    """Counts how often each stage was started again recently."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._at_s: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MAX_RESTARTS))
 
@@ -35,9 +35,9 @@ class Restarts:
         """Count that a stage is started again because of this error.
 
         Raises:
-            StageFailed: when it was often enough.
+            StageFailed: when that has happened too often.
         """
-        now_s, at_s = self._clock(), self._at_s[stage]
+        now_s, at_s = self._clock.monotonic_s(), self._at_s[stage]
         if len(at_s) == MAX_RESTARTS and now_s - at_s[0] < RESTARTS_WITHIN_S:
             raise StageFailed(
                 f"{stage} failed {MAX_RESTARTS + 1} times within {RESTARTS_WITHIN_S:.0f} s "
@@ -46,10 +46,10 @@ class Restarts:
         at_s.append(now_s)
 
 
-async def keep(
+async def supervise(
     stage: str,
     run: Callable[[], Awaitable[None]],
-    restarts: Restarts,
+    restarts: RestartLimiter,
     *,
     passes: tuple[type[Exception], ...] = (),
 ) -> None:

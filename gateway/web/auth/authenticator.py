@@ -1,20 +1,19 @@
-"""Who is let in, until when, and what of theirs ends when that changes.
+"""Who is let in, until when, and which streams end when that changes.
 
 A viewer proves itself by a token, or by the cookie that a browser got for one. The owner's token
 is GATEWAY_TOKEN; the others' are hashed in the viewers file. Every request that is let in carries
-an `AuthContext`; streams hold on to theirs and are ended through it: at a sign-out, at the end of a
-login, at a change of the viewer's entry.
+an `AuthContext`; streams register with theirs and are ended through it: at a sign-out, at the end
+of a session, at a change of the viewer's entry.
 
-The cookies themselves are made and read in `gateway.web.auth.sessions`.
+Cookies are made and read in `gateway.web.auth.sessions`.
 """
 
 import asyncio
 import hmac
 import logging
 import secrets
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,12 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.types import Scope
 
-from gateway.clock import SteadyWall
+from gateway.addresses import network_of
+from gateway.clock import SYSTEM_CLOCK, Clock, SteadyWall
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings, is_loopback
 from gateway.web.auth.sessions import LOGIN_IDLE_S, LOGIN_LIFE_S, Session, SessionStore
-from gateway.web.auth.throttle import MAX_ADDRESSES, Throttle, TooManyTries, network_of
+from gateway.web.auth.throttle import MAX_ADDRESSES, LoginStats, Throttle, TooManyTries
 from gateway.web.auth.viewers import OWNER, Viewer, find_id, is_token_of, read_viewers
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WATCH_S = 0.25
-"""Between two looks at the viewers file and at the logins of open streams."""
+"""Between two checks of the viewers file and of the sessions of open streams."""
 
 SETTLE_S = 0.05
-"""A viewers file that was changed so lately may still be being written: it is read at the next
-look. An editor empties a file before it fills it, and an empty one lets nobody in."""
+"""A viewers file that was changed so recently may still be being written: it is read at the next
+check. An editor empties a file before it fills it, and an empty one lets nobody in."""
 
 VERIFICATIONS = 2
 """How many argon2 runs may go on at once: 40 MiB, and never all cores of a small machine."""
@@ -52,7 +52,7 @@ UNGUESSABLE_LENGTH = 32
 """From so many characters on nobody guesses a token, so the right one is never locked out."""
 
 SIGNED_OUT = "signed_out"
-"""Why a stream ends: signed out, or the login's time is over."""
+"""Why a stream ends: signed out, or the session's time is over."""
 
 ACCESS_CHANGED = "access_changed"
 """Why a stream ends: the viewer's entry was changed or removed."""
@@ -60,27 +60,33 @@ ACCESS_CHANGED = "access_changed"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuthContext:
-    """A request that was let in: whose it is, and the login it came with, if with one."""
+    """A request that was let in: the viewer, and the session if it came with a cookie."""
 
     authenticator: "Authenticator"
     viewer: Viewer
-    login: Session | None = None
+    session: Session | None = None
 
     @property
     def streams(self) -> int:
         """How many streams this viewer has open."""
         return self.authenticator.count_streams(self.viewer.name)
 
-    def hold(self, end: Callable[[str], None]) -> Callable[[], None]:
-        """What a stream calls when it is over; `end` is called once with why it must end."""
-        return self.authenticator.hold(self, end)
+    def register(self, end: Callable[[str], None]) -> Callable[[], None]:
+        """Register a stream; `end` is called once with why it must end.
+
+        Return what the stream calls when it is over.
+        """
+        return self.authenticator.register(self, end)
+
+    hold = register
+    """The name under which the streaming modules still call it."""
 
 
 class Authenticator:
-    """Whether a request comes from a viewer; without a token it only has to be from here.
+    """Decides whether a request comes from a viewer; without a token it only has to be local.
 
     Promises: no token is logged, sent or kept in the clear but the owner's; comparisons take the
-    same time whatever is wrong. With siblings what is signed out here is so in all processes, and
+    same time whatever is wrong. With peers what is signed out here is so in all processes, and
     wrong tokens are counted for all of them together.
     """
 
@@ -93,13 +99,15 @@ class Authenticator:
         idle_s: float = LOGIN_IDLE_S,
         life_s: float = LOGIN_LIFE_S,
         peers: "Peers | None" = None,
-        now_s: Callable[[], float] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        stats: LoginStats | None = None,
     ) -> None:
         self._token = token
+        self._clock = clock
         self.is_generated = is_generated
-        self.throttle = Throttle()
-        # A clock that is set must neither end logins nor bring back one that was signed out.
-        self.logins = SessionStore(token, idle_s=idle_s, life_s=life_s, now_s=now_s or SteadyWall())
+        self.stats = stats or LoginStats()
+        self.throttle = Throttle(clock.monotonic_s)
+        self.sessions = SessionStore(token, idle_s=idle_s, life_s=life_s, now_s=SteadyWall(clock))
         self._peers = peers
         # Of this process alone: what is kept of tokens is worth nothing outside it.
         self._digest_key = secrets.token_bytes(32)
@@ -110,9 +118,9 @@ class Authenticator:
         self._verified: dict[str, tuple[Viewer, bytes]] = {}
         self._verifying: dict[str, asyncio.Lock] = {}
         self._limiter: CapacityLimiter | None = None
-        self._held: dict[object, tuple[AuthContext, Callable[[str], None]]] = {}
+        self._registered: dict[object, tuple[AuthContext, Callable[[str], None]]] = {}
         self._streams: Counter[str] = Counter()
-        self.change(viewers or {})
+        self.set_viewers(viewers or {})
 
     @property
     def is_open(self) -> bool:
@@ -121,19 +129,22 @@ class Authenticator:
 
     @property
     def token(self) -> str | None:
-        """What lets the owner in; for the other processes of this gateway."""
+        """The owner's token; for the other processes of this gateway."""
         return self._token
 
     def login_fragment(self) -> str:
-        """What makes a link to /login log in; a fragment is never sent to a server."""
+        """Return what makes a link to /login sign in; a fragment is never sent to a server."""
         return f"#token={quote(self._token or '', safe='')}"
 
-    async def authenticate(self, token: str, address: str) -> Viewer | None:
-        """Whose token this is; None when it is nobody's.
+    async def authenticate(self, token: str, address: str, proxy: str = "") -> Viewer | None:
+        """Return the viewer whose token this is; None when it is nobody's.
 
         Right tokens cost a keyed hash: argon2 runs for the first use of a viewer's token in this
         process, in a thread. What is locked out is a guesser at one address against one viewer's
-        token, and to be counted against a viewer one must know the id in the token.
+        token, and to be counted against a viewer one must know the id in the token. `proxy` is
+        the trusted proxy that named the address, if one did: a proxy that passes on what the
+        client wrote lets a guesser have a new address for each try, so that its addresses with a
+        wrong token are counted, too.
 
         Raises:
             TooManyTries: also for the right token, if that could have been guessed.
@@ -144,99 +155,114 @@ class Authenticator:
         if is_owner and (len(token) >= UNGUESSABLE_LENGTH or network in self._owner_networks):
             return OWNER
         viewer = self._by_id.get(find_id(token) or "")
-        if viewer is not None:
-            # One at a time, so that many requests at a start cost one run, and count once.
-            async with self._verifying.setdefault(viewer.id, asyncio.Lock()):
-                return await self._verify(viewer, token, digest, network)
-        self._check(network)
-        if is_owner:
-            await self._check_peers(network)
+        keys = [network, *([f"proxy {network_of(proxy)}"] if proxy else [])]
+        try:
+            if viewer is not None:
+                keys = [f"{key} {viewer.id}" for key in keys]
+                # One at a time, so that many requests at a start cost one run, and count once.
+                async with self._verifying.setdefault(viewer.id, asyncio.Lock()):
+                    found = await self._verify(viewer, token, digest, keys)
+            else:
+                found = OWNER if is_owner else None
+                await self._check(keys, asks_peers=is_owner)
+        except TooManyTries:
+            self.stats.throttled += 1
+            raise
+        if found is None:
+            self.stats.wrong += 1
+            whose = "a wrong token" if viewer is None else f"a wrong token for {viewer.name}"
+            through = f" through the proxy {proxy}" if proxy else ""
+            logger.warning("%s came from %s%s", whose, address or "a Unix socket", through)
+            await self._count_failure(keys)
+        elif found == OWNER:
             self._owner_networks[network] = None
             _trim(self._owner_networks)
-            return OWNER
-        await self._fail(network)
-        return None
+        return found
 
     async def _verify(
-        self, viewer: Viewer, token: str, digest: bytes, network: str
+        self, viewer: Viewer, token: str, digest: bytes, keys: Iterable[str]
     ) -> Viewer | None:
         verified = self._verified.get(viewer.id)
         is_known = verified is not None and verified[0] == viewer
         if verified is not None and is_known and hmac.compare_digest(verified[1], digest):
             return viewer
-        key = f"{network} {viewer.id}"
-        self._check(key)
-        if not is_known:
-            await self._check_peers(key)
-            if self._limiter is None:
-                self._limiter = CapacityLimiter(VERIFICATIONS)
-            is_right = await to_thread.run_sync(is_token_of, viewer, token, limiter=self._limiter)
-            if is_right:
-                if self._viewers.get(viewer.name) != viewer:  # changed in the meantime
-                    return None
-                self._verified[viewer.id] = (viewer, digest)
-                return viewer
-        await self._fail(key)
-        return None
+        await self._check(keys, asks_peers=not is_known)
+        if is_known:
+            return None
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(VERIFICATIONS)
+        if not await to_thread.run_sync(is_token_of, viewer, token, limiter=self._limiter):
+            return None
+        if self._viewers.get(viewer.name) != viewer:  # changed in the meantime
+            return None
+        self._verified[viewer.id] = (viewer, digest)
+        return viewer
 
-    def _check(self, key: str) -> None:
-        if wait_s := self.throttle.wait_s(key):
-            raise TooManyTries(wait_s)
+    async def _check(self, keys: Iterable[str], *, asks_peers: bool) -> None:
+        for key in keys:
+            if wait_s := self.throttle.wait_s(key):
+                raise TooManyTries(wait_s)
+        if self._peers is not None and asks_peers:
+            for key in keys:
+                self._obey(key, await self._peers.wait_s(self.sessions.hide("failures", key)))
 
-    async def _check_peers(self, key: str) -> None:
+    async def _count_failure(self, keys: Iterable[str]) -> None:
+        client, *proxies = keys
+        # First here: of many tries at once none may pass while the peers are asked.
+        is_first = self.throttle.record(client)
+        # Through a proxy an address counts once, so that one guesser cannot lock out the others.
+        counted = [client, *(proxies if is_first else [])]
+        for key in counted[1:]:
+            self.throttle.record(key)
         if self._peers is not None:
-            self._heed(key, await self._peers.wait_s(self.logins.hide("failures", key)))
+            for key in counted:
+                hidden = self.sessions.hide("failures", key)
+                self._obey(key, await self._peers.count_failure(hidden))
 
-    async def _fail(self, key: str) -> None:
-        # First here: of many tries at once none may pass while the siblings are asked.
-        self.throttle.record(key)
-        if self._peers is not None:
-            self._heed(key, await self._peers.count_failure(self.logins.hide("failures", key)))
-
-    def _heed(self, key: str, wait_s: int) -> None:
+    def _obey(self, key: str, wait_s: int) -> None:
         if wait_s:
             self.throttle.hold_back(key, wait_s)
             raise TooManyTries(wait_s)
 
     def make_cookie(self, viewer: Viewer) -> str:
-        """A cookie value of a new session, good until its time is over."""
-        return self.logins.make(viewer)
+        """Begin a session and return its cookie's value."""
+        return self.sessions.make(viewer)
 
     def read_cookie(self, value: str) -> AuthContext | None:
-        """What a good cookie lets in."""
-        found = self.logins.read(value, self._find)
+        """Return what a good cookie lets in."""
+        found = self.sessions.read(value, self._find)
         return None if found is None else AuthContext(self, *found)
 
     def renew(self, auth_context: AuthContext) -> str | None:
-        """The cookie that replaces the one of this request; None while that one will do."""
-        login = auth_context.login
-        return None if login is None else self.logins.renew(auth_context.viewer, login)
+        """Return the cookie that replaces the one of this request; None while that one will do."""
+        session = auth_context.session
+        return None if session is None else self.sessions.renew(auth_context.viewer, session)
 
     def max_age_s(self, started_s: float | None = None) -> int:
-        """How long a browser should keep a cookie that is made now."""
-        return self.logins.max_age_s(started_s)
+        """Return how long a browser should keep a cookie that is made now."""
+        return self.sessions.max_age_s(started_s)
 
-    def end(self, value: str) -> None:
-        """Sign the session of this cookie out; nothing happens when it is none of ours."""
+    def sign_out(self, value: str) -> None:
+        """Revoke the session of this cookie; nothing happens when it is none of ours."""
         auth_context = self.read_cookie(value)
-        if auth_context is not None and auth_context.login is not None:
-            self.logins.end(auth_context.login)
+        if auth_context is not None and auth_context.session is not None:
+            self.sessions.revoke(auth_context.session)
             self.sweep()
             if self._peers is not None:
-                self._peers.tell()
+                self._peers.announce()
 
     async def run_peers(self) -> None:
-        """Follow what the siblings tell, until cancelled; without any there is nothing to do."""
+        """Share sign-outs with the peers until cancelled; return at once when there are none."""
         if self._peers is not None:
-            await self._peers.run(self.logins, self.sweep)
+            await self._peers.run(self.sessions, self.sweep)
 
-    async def look_at_peers(self) -> None:
+    async def sync_peers(self) -> None:
         """Return when it is known what was signed out before this process began."""
         if self._peers is not None:
-            await self._peers.look()
+            await self._peers.wait_until_synced()
 
-    def change(self, viewers: Mapping[str, Viewer]) -> None:
-        """Let in these and no others from now on; what that changes for a stream ends it."""
+    def set_viewers(self, viewers: Mapping[str, Viewer]) -> None:
+        """Let in these and no others from now on, and end the streams that this concerns."""
         self._viewers = dict(viewers)
         self._by_id = {each.id: each for each in viewers.values()}
         self._verified = {
@@ -247,17 +273,17 @@ class Authenticator:
         }
         self.sweep()
 
-    def hold(self, auth_context: AuthContext, end: Callable[[str], None]) -> Callable[[], None]:
-        """As `AuthContext.hold`. Ends at once what is over already."""
+    def register(self, auth_context: AuthContext, end: Callable[[str], None]) -> Callable[[], None]:
+        """As `AuthContext.register`; ends the stream at once when its access is over already."""
         if (reason := self._why_over(auth_context)) is not None:
             end(reason)
             return lambda: None
         ticket, name = object(), auth_context.viewer.name
-        self._held[ticket] = auth_context, end
+        self._registered[ticket] = auth_context, end
         self._streams[name] += 1
 
         def release() -> None:
-            self._held.pop(ticket, None)
+            self._registered.pop(ticket, None)
             self._streams[name] -= 1
             if self._streams[name] == 0:
                 del self._streams[name]
@@ -265,18 +291,18 @@ class Authenticator:
         return release
 
     def count_streams(self, name: str) -> int:
-        """How many streams the viewer of this name has open."""
+        """Return how many streams the viewer of this name has open."""
         return self._streams[name]
 
     def sweep(self) -> None:
-        """End every stream whose admission is over."""
-        for ticket, (auth_context, end) in list(self._held.items()):
+        """End every stream whose access is over."""
+        for ticket, (auth_context, end) in list(self._registered.items()):
             reason = self._why_over(auth_context)
-            if reason is not None and self._held.pop(ticket, None) is not None:
+            if reason is not None and self._registered.pop(ticket, None) is not None:
                 end(reason)
 
     async def watch(self, path: Path | None) -> None:
-        """Follow the viewers file and the end of logins, until cancelled.
+        """Follow the viewers file and the end of sessions, until cancelled.
 
         A file that is gone lets nobody in but the owner. One that cannot be read as a whole
         changes nothing: somebody is in the middle of editing it.
@@ -288,7 +314,7 @@ class Authenticator:
             if path is None:
                 continue
             stamp = await to_thread.run_sync(_stamp, path)
-            if stamp == known or _is_settling(stamp):
+            if stamp == known or _is_settling(stamp, self._clock.wall_s()):
                 continue
             known = stamp
             try:
@@ -297,11 +323,11 @@ class Authenticator:
                 logger.error("the viewers stay as they were: %s", error)
                 continue
             if viewers != self._viewers:
-                self.change(viewers)
-                logger.info("the viewers file was read again; viewers: %d", len(viewers))
+                self.set_viewers(viewers)
+                logger.info("read the viewers file again; viewers: %d", len(viewers))
 
     def _why_over(self, auth_context: AuthContext) -> str | None:
-        if auth_context.login is not None and self.logins.is_over(auth_context.login):
+        if auth_context.session is not None and self.sessions.has_ended(auth_context.session):
             return SIGNED_OUT
         viewer = auth_context.viewer
         return None if self._find(viewer.name) == viewer else ACCESS_CHANGED
@@ -313,8 +339,14 @@ class Authenticator:
         return hmac.digest(self._digest_key, token.encode("utf-8", "surrogatepass"), "sha256")
 
 
-def create_authenticator(settings: Settings, peers: "Peers | None" = None) -> Authenticator:
-    """The access that these settings ask for; a token is generated where one is missing.
+def create_authenticator(
+    settings: Settings,
+    peers: "Peers | None" = None,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    stats: LoginStats | None = None,
+) -> Authenticator:
+    """Create the authenticator that these settings ask for, with a token where one is missing.
 
     Raises:
         ConfigurationError: where other machines could come in without a token, or the viewers
@@ -340,19 +372,29 @@ def create_authenticator(settings: Settings, peers: "Peers | None" = None) -> Au
         idle_s=settings.login_idle_s,
         life_s=settings.login_life_s,
         peers=peers,
+        clock=clock,
+        stats=stats,
     )
 
 
 def auth_context_of(scope: Scope) -> AuthContext | None:
-    """The admission of a request; None where nobody had to be let in."""
+    """Return the viewer and session of a request; None where nobody had to be let in."""
     auth_context: AuthContext | None = scope.get("state", {}).get("auth_context")
     return auth_context
 
 
 def accounts_of(request: Request) -> frozenset[str] | None:
-    """The accounts that this viewer may see; None means all. Nothing, where nobody was let in."""
+    """Return the accounts that this viewer may see; None means all."""
     auth_context = auth_context_of(request.scope)
     return frozenset() if auth_context is None else auth_context.viewer.accounts
+
+
+def viewer_of(request: Request) -> str | None:
+    """Return the name under which a viewer's share is counted; None for the owner."""
+    auth_context = auth_context_of(request.scope)
+    if auth_context is None:
+        return ""
+    return None if auth_context.viewer == OWNER else auth_context.viewer.name
 
 
 def _trim(remembered: dict[str, None]) -> None:
@@ -361,7 +403,7 @@ def _trim(remembered: dict[str, None]) -> None:
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """What changes with the file; None when there is none."""
+    """Return what changes with the file; None when there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -369,6 +411,6 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
 
 
-def _is_settling(stamp: tuple[int, ...] | None) -> bool:
-    """Whether the file was changed a moment ago; never by a clock that is ahead of ours."""
-    return stamp is not None and 0 <= time.time() - stamp[0] / 1e9 < SETTLE_S
+def _is_settling(stamp: tuple[int, ...] | None, now_s: float) -> bool:
+    """Return whether the file was changed a moment ago; never by a clock ahead of ours."""
+    return stamp is not None and 0 <= now_s - stamp[0] / 1e9 < SETTLE_S

@@ -1,149 +1,37 @@
-"""Who may ask what: the rule of every route, the login form, and what is refused.
+"""The login form and the sign-out button."""
 
-The demo on loopback is open. With real credentials every route but a short public list wants a
-viewer: `Authorization: Bearer` from scripts, a cookie made at /login from browsers. Who that is
-and for how long is told by `gateway.web.auth.authenticator`.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
+import logging
+from collections.abc import Callable
 from functools import partial
-from ipaddress import ip_address
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
 
-from gateway.errors import ConfigurationError
-from gateway.web.auth.authenticator import AuthContext, Authenticator
+from gateway.web.auth.authenticator import Authenticator
+from gateway.web.auth.cookies import read_cookie, set_cookie
 from gateway.web.auth.throttle import TooManyTries
-from gateway.web.auth.viewers import OWNER
-from gateway.web.problem import Problem, local_path, respond, root_path_of, wants_page
+from gateway.web.problem import Problem, root_path_of
 
-COOKIE = "gateway"
+logger = logging.getLogger(__name__)
+
 MAX_FORM_BYTES = 4096
 
 LoginPage = Callable[[Request, str, str | None], str]
 """Renders the login form: where to go afterwards, and what was wrong with the last try."""
 
+NO_STORE = {"Cache-Control": "no-store"}
 
-class RoutePolicy(Enum):
-    """Who may ask a route."""
-
-    PUBLIC = "public"
-    VIEWER = "viewer"
-
-
-class RoutePolicies:
-    """The rule of every route; a request that no public route matches needs a viewer."""
-
-    def __init__(self) -> None:
-        self._policies: dict[int, RoutePolicy] = {}
-        self._public: list[BaseRoute] = []
-
-    def declare(self, rule: RoutePolicy, routes: Iterable[BaseRoute]) -> list[BaseRoute]:
-        """The same routes, now under `rule`."""
-        declared = list(routes)
-        self._policies.update((id(route), rule) for route in declared)
-        if rule is RoutePolicy.PUBLIC:
-            self._public += declared
-        return declared
-
-    def is_public(self, scope: Scope) -> bool:
-        """Whether a public route answers this request."""
-        return any(route.matches(scope)[0] is not Match.NONE for route in self._public)
-
-    def check(self, routes: Sequence[BaseRoute]) -> None:
-        """Raises: ConfigurationError, when a route has no rule or is not plain HTTP."""
-        for route in routes:
-            if id(route) not in self._policies or not isinstance(route, Route):
-                raise ConfigurationError(f"the route {route!r} has no rule")
-
-
-class RequireViewer:
-    """Lets requests to public routes and those of viewers through, and answers the others.
-
-    What was let in has its `AuthContext` in the request's state, as `auth_context`.
-    """
-
-    def __init__(
-        self, app: ASGIApp, *, authenticator: Authenticator, policies: RoutePolicies
-    ) -> None:
-        self._app = app
-        self._authenticator = authenticator
-        self._policies = policies
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._policies.is_public(scope):
-            await self._app(scope, receive, send)
-            return
-        authenticated = await self._authenticate(scope)
-        if not isinstance(authenticated, AuthContext):
-            await authenticated(scope, receive, send)
-            return
-        scope.setdefault("state", {})["auth_context"] = authenticated
-        fresh = self._authenticator.renew(authenticated)
-        await self._app(scope, receive, send if fresh is None else _renewing(scope, send, fresh))
-
-    async def _authenticate(self, scope: Scope) -> AuthContext | Response:
-        authenticator, headers = self._authenticator, Headers(scope=scope)
-        address = client_address(scope)
-        if authenticator.is_open:
-            if is_local(address):
-                return AuthContext(authenticator, OWNER)
-            return respond(403, "Without a token this gateway answers to its own machine only.")
-        scheme, _, credentials = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            try:
-                viewer = await authenticator.authenticate(credentials.strip(), address)
-            except TooManyTries as error:
-                return _too_many(error.wait_s)
-            if viewer is not None:
-                return AuthContext(authenticator, viewer)
-            return _unauthorized("This token is not the gateway's.", "invalid_token")
-        cookie = read_cookie(scope)
-        auth_context = None if cookie is None else authenticator.read_cookie(cookie)
-        if auth_context is not None:
-            return auth_context
-        if scope["method"] in {"GET", "HEAD"} and wants_page(
-            local_path(scope), headers.get("accept", "")
-        ):
-            target = scope["path"]
-            if query := scope.get("query_string", b""):
-                target += "?" + query.decode("latin-1")
-            return RedirectResponse(
-                f"{root_path_of(scope)}/login?next={quote(target, safe='')}",
-                303,
-                {"Cache-Control": "no-store"},
-            )
-        return _unauthorized("Log in at /login, or send the token as a bearer token.")
-
-
-def _renewing(scope: Scope, send: Send, value: str) -> Send:
-    """`send` that puts a fresh cookie on the answer, unless that sets the cookie itself."""
-    started_s = float(value.split(".")[3])
-    authenticator: Authenticator = scope["state"]["auth_context"].authenticator
-
-    async def send_renewed(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            name = cookie_name(scope)
-            if not any(each.startswith(f"{name}=") for each in headers.getlist("set-cookie")):
-                response = Response()
-                _set_cookie(scope, response, value, authenticator.max_age_s(started_s))
-                headers.append("set-cookie", response.headers["set-cookie"])
-        await send(message)
-
-    return send_renewed
+PROXY_OF_A_CLIENT = "gateway.proxy"
+"""The scope's name for the trusted proxy that named the client's address."""
 
 
 def routes(
     authenticator: Authenticator, login_page: LoginPage
 ) -> tuple[list[BaseRoute], list[BaseRoute]]:
-    """The routes of this module: the public ones, and those for viewers."""
+    """Return the routes of this module: the public ones, and those for viewers."""
     log_in = partial(_log_in, authenticator, login_page)
     log_out = partial(_log_out, authenticator)
     return (
@@ -153,105 +41,89 @@ def routes(
 
 
 def client_address(scope: Scope) -> str:
-    """The client's address; only a trusted proxy's headers can change it, see `proxies`."""
+    """Return the client's address; only a trusted proxy's headers change it, see `proxies`."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
-def is_local(address: str) -> bool:
-    """Whether a connection from this address was made on this machine."""
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return address == ""  # a Unix socket
-
-
-def cookie_name(scope: Scope) -> str:
-    """The login cookie's name; with TLS a prefix makes browsers bind it to this very host."""
-    return f"__Host-{COOKIE}" if scope["scheme"] == "https" else COOKIE
-
-
-def read_cookie(scope: Scope) -> str | None:
-    """The login cookie's value, None when there is none."""
-    return Request(scope).cookies.get(cookie_name(scope))
+def proxy_of(scope: Scope) -> str:
+    """Return the trusted proxy that named the client's address; empty when none did."""
+    return str(scope.get(PROXY_OF_A_CLIENT, ""))
 
 
 def safe_target(text: str, home: str = "/") -> str:
-    """`text` when it is a path of ours, else `home`: a login must not send anybody elsewhere."""
+    """Return `text` when it is a path of ours, else `home`: a login leads nowhere else."""
     is_path = text.startswith("/") and not text.startswith(("//", "/\\"))
     is_plain = text.isascii() and text.isprintable() and "\\" not in text and len(text) <= 2048
     return text if is_path and is_plain else home
 
 
-def _unauthorized(detail: str, error: str | None = None) -> Response:
-    challenge = "Bearer" if error is None else f'Bearer error="{error}"'
-    return respond(401, detail, headers={"WWW-Authenticate": challenge})
+def find_scheme_mistake(scope: Scope, origin: str | None) -> str | None:
+    """Return a sentence when browser and proxy disagree about TLS, so that no cookie would be kept.
 
-
-def _too_many(wait_s: int) -> Response:
-    return respond(
-        429,
-        "Too many wrong tokens came from this address; try again later.",
-        headers={"Retry-After": str(wait_s)},
-    )
+    What only makes the cookie weaker is logged: TLS that ends at a proxy which is not trusted.
+    """
+    asked = urlsplit(origin or "").scheme
+    if asked == "http" and scope["scheme"] == "https":
+        return (
+            "The browser uses http, but the proxy in front says https (X-Forwarded-Proto): the "
+            "browser would not keep the login. Open this page with https, or correct the header."
+        )
+    if asked == "https" and scope["scheme"] == "http":
+        logger.warning(
+            "a browser signs in over https, but the cookie is made for http: name the proxy in "
+            "GATEWAY_TRUSTED_PROXIES and have it send X-Forwarded-Proto"
+        )
+    return None
 
 
 async def _log_in(
     authenticator: Authenticator, login_page: LoginPage, request: Request
 ) -> Response:
     home = f"{root_path_of(request.scope)}/"
+    before = read_cookie(request.scope)
     if request.method != "POST":
         target = safe_target(request.query_params.get("next", ""), home)
+        if before is not None and authenticator.read_cookie(before) is not None:
+            return RedirectResponse(target, 303, NO_STORE)
         return HTMLResponse(login_page(request, target, None))
     form = await _read_form(request)
     target = safe_target(form.get("next", ""), home)
-    response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    response = RedirectResponse(target, 303, NO_STORE)
     if authenticator.is_open:
         return response
+    if mistake := find_scheme_mistake(request.scope, request.headers.get("origin")):
+        logger.warning("a login was refused: %s", mistake)
+        return HTMLResponse(login_page(request, target, mistake), 403)
     try:
         viewer = await authenticator.authenticate(
-            form.get("token", "").strip(), client_address(request.scope)
+            form.get("token", "").strip(), client_address(request.scope), proxy_of(request.scope)
         )
     except TooManyTries as error:
         page = login_page(request, target, "Too many wrong tokens. Try again in a few minutes.")
         return HTMLResponse(page, 429, {"Retry-After": str(error.wait_s)})
     if viewer is None:
         return HTMLResponse(login_page(request, target, "This is not the gateway's token."), 401)
-    before = read_cookie(request.scope)
     if before is not None:
-        authenticator.end(
-            before
-        )  # one browser, one session, and never one that somebody else began
-    _set_cookie(
-        request.scope, response, authenticator.make_cookie(viewer), authenticator.max_age_s()
-    )
+        # One browser, one session, and never one that somebody else began.
+        authenticator.sign_out(before)
+    cookie = authenticator.make_cookie(viewer)
+    set_cookie(request.scope, response, cookie, authenticator.max_age_s())
     return response
 
 
 async def _log_out(authenticator: Authenticator, request: Request) -> Response:
     cookie = read_cookie(request.scope)
     if cookie is not None:
-        authenticator.end(cookie)
+        authenticator.sign_out(cookie)
     login = f"{root_path_of(request.scope)}/login"
-    response = RedirectResponse(login, 303, {"Cache-Control": "no-store"})
-    _set_cookie(request.scope, response, "", 0)
+    response = RedirectResponse(login, 303, NO_STORE)
+    set_cookie(request.scope, response, "", 0)
     return response
 
 
-def _set_cookie(scope: Scope, response: Response, value: str, life_s: int) -> None:
-    response.set_cookie(
-        cookie_name(scope),
-        value,
-        max_age=life_s,
-        path="/",
-        secure=scope["scheme"] == "https",
-        httponly=True,
-        samesite="strict",
-    )
-
-
 async def _read_form(request: Request) -> dict[str, str]:
-    """The fields of a small form.
+    """Read the fields of a small form.
 
     Raises:
         Problem: 400, 413 or 415.

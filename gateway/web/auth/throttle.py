@@ -1,13 +1,15 @@
 """How often a wrong token may be tried, and from where."""
 
-import time
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from dataclasses import dataclass
+
+from gateway.addresses import network_of as network_of
+from gateway.clock import SYSTEM_CLOCK
 
 MAX_FAILURES = 5
 FAILURE_WINDOW_S = 300.0
 MAX_ADDRESSES = 10_000
-"""How many addresses are remembered; the oldest give way."""
+"""How many keys are remembered; the oldest give way."""
 
 
 class TooManyTries(Exception):
@@ -18,29 +20,47 @@ class TooManyTries(Exception):
         self.wait_s = wait_s
 
 
-class Throttle:
-    """Counts failures by a key: at most `MAX_FAILURES` in `FAILURE_WINDOW_S`."""
+@dataclass(slots=True)
+class LoginStats:
+    """Counts tries to come in, by form and by bearer token alike, since the start."""
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+    wrong: int = 0
+    """Tries with a token that is nobody's."""
+
+    throttled: int = 0
+    """Tries that were refused unread, because too many before them were wrong."""
+
+    foreign: int = 0
+    """Login forms refused because their Origin is not the Host they were sent to."""
+
+
+class Throttle:
+    """Counts failures by a key: at most `MAX_FAILURES` in `FAILURE_WINDOW_S`.
+
+    Bounded by MAX_ADDRESSES keys. A restart forgets them.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = SYSTEM_CLOCK.monotonic_s) -> None:
         self._now_s = now_s
         self._failures: dict[str, list[float]] = {}
 
     def wait_s(self, key: str) -> int:
-        """Seconds until another try is allowed; 0 when it is now."""
+        """Return the seconds until another try is allowed; 0 when it is now."""
         now_s = self._now_s()
         recent = [each for each in self._failures.get(key, ()) if each > now_s]
         if len(recent) < MAX_FAILURES:
             return 0
         return max(1, int(recent[-MAX_FAILURES] - now_s) + 1)
 
-    def record(self, key: str) -> None:
-        """Remember one failure."""
+    def record(self, key: str) -> bool:
+        """Remember one failure; return whether it is the first within the window."""
         now_s = self._now_s()
         recent = [each for each in self._failures.get(key, ()) if each > now_s]
         self._remember(key, [*recent, now_s + FAILURE_WINDOW_S])
+        return not recent
 
     def hold_back(self, key: str, wait_s: float) -> None:
-        """Allow no try for so long, because there were too many elsewhere."""
+        """Allow no try for so long, because there were too many in other processes."""
         self._remember(key, [self._now_s() + wait_s] * MAX_FAILURES)
 
     def _remember(self, key: str, until_s: list[float]) -> None:
@@ -48,16 +68,3 @@ class Throttle:
         self._failures[key] = until_s[-MAX_FAILURES:]
         while len(self._failures) > MAX_ADDRESSES:
             del self._failures[next(iter(self._failures))]
-
-
-def network_of(address: str) -> str:
-    """What one client can easily have all of: an address, or 64 bits of one in IPv6."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return parsed.exploded[:19]
-    return str(parsed)

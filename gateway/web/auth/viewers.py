@@ -56,13 +56,13 @@ OWNER = Viewer(OWNER_NAME, None)
 
 
 def find_id(token: str) -> str | None:
-    """The id in a viewer's token; None when it has not the form of one."""
+    """Return the id in a viewer's token; None when it has not the form of one."""
     found = _TOKEN.match(token)
     return found[1] if found else None
 
 
 def is_token_of(viewer: Viewer, token: str) -> bool:
-    """Whether this is the viewer's token. Takes 50 ms, without the interpreter's lock."""
+    """Return whether this is the viewer's token. Takes 50 ms, without the interpreter's lock."""
     try:
         return HASHER.verify(viewer.token_hash, token)
     except (VerificationError, InvalidHashError):
@@ -70,7 +70,7 @@ def is_token_of(viewer: Viewer, token: str) -> bool:
 
 
 def check_accounts(text: str) -> frozenset[str]:
-    """The account numbers of a list with commas.
+    """Return the account numbers of a list with commas.
 
     Raises:
         ConfigurationError: when one cannot be an account number, or there is none.
@@ -82,7 +82,7 @@ def check_accounts(text: str) -> frozenset[str]:
 
 
 def read_viewers(path: Path) -> dict[str, Viewer]:
-    """The viewers of the file, by name.
+    """Read the viewers of the file, by name.
 
     Raises:
         ConfigurationError: one line; a mistake names the viewer, never a value.
@@ -100,7 +100,7 @@ def read_viewers(path: Path) -> dict[str, Viewer]:
 
 
 def add_viewer(path: Path, name: str, accounts: frozenset[str] | None) -> str:
-    """The token of a new viewer, which is told this once.
+    """Add a viewer to the file and return its token, which is kept nowhere.
 
     Raises:
         ConfigurationError: when the name cannot be used, or the file not be read or written.
@@ -157,7 +157,7 @@ def _read_entry(name: str, entry: Any) -> Viewer:
 
 @contextmanager
 def _open_for_change(path: Path) -> Iterator[dict[str, Viewer]]:
-    """The viewers, written back at the end; another process that changes them waits."""
+    """Yield the viewers and write them back; another process that changes them waits."""
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:

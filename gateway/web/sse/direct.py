@@ -14,8 +14,8 @@ RAW_SEND = "gateway.raw_send"
 
 HEAD_ONLY = frozenset(
     {
-        "gateway.web.auth.forms",
-        "gateway.web.middleware.guard",
+        "gateway.web.middleware.require_viewer",
+        "gateway.web.middleware.security_headers",
         "starlette._exception_handler",
         "starlette.middleware.body_limit",
         "starlette.middleware.errors",

@@ -21,8 +21,7 @@ from gateway.pages import (
     watchlist,
 )
 from gateway.pages.authoring.factory import PageFactory, ParameterError, check_book, open_book
-from gateway.pages.layout import Group, Static
-from gateway.pages.panel import Page
+from gateway.pages.layout import Group, Page, Static
 
 
 def make(function: Callable[..., None], path: str = "/desk", **options: Any) -> PageFactory:
@@ -234,8 +233,8 @@ def yielding() -> Any:
         ("desk", lambda: None, 'write the address as "/", "/desk"'),
         ("/a b", lambda: None, "write the address as"),
         ("/a/", lambda: None, "write the address as"),
-        ("/events/mine", lambda: None, "is the gateway's own; choose another"),
-        ("/login", lambda: None, "is the gateway's own; choose another"),
+        ("/events/mine", lambda: None, "this address is reserved; choose another"),
+        ("/login", lambda: None, "this address is reserved; choose another"),
         ("/{symbol}", lambda: None, r"needs a parameter of that name: def <lambda>\(symbol\)"),
         ("/a", lambda symbol: None, 'so give it a default: def <lambda>\\(symbol="…"\\)'),
         ("/a", lambda *symbols: None, r"no \*args"),

@@ -125,7 +125,7 @@ def test_a_fault_is_logged_once_and_goes_away(caplog: pytest.LogCaptureFixture) 
             "no event 'quote'; the",
         ),
         (lambda: place(panel("x", keys=lambda: quotes("a b"))(failing)), "'a b' is no symbol"),
-        (lambda: panel("x", refresh_s=1)(failing)(), r"failing\(\) stands outside a page"),
+        (lambda: panel("x", refresh_s=1)(failing)(), r"failing\(\) is called outside a page"),
     ],
 )
 def test_a_wrong_panel_says_how_to_write_it(make: Callable[[], Any], words: str) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from gateway.pages import PageError, balance, chart, greeks, metric, status, text, watchlist
 from gateway.pages.authoring.builder import open_builder
 from gateway.pages.layout import Static, list_panels
-from gateway.pages.panel import Panel
-from gateway.pages.panels.greeks import describe_option
+from gateway.pages.panel import Panel, RowChange
 from gateway.pages.panels.sparkline import MOST_POINTS, draw
 from gateway.pages.panels.table import write_change, write_price
+from gateway.pages.panels.watchlist import QuoteTable
 from gateway.pages.rendering.cache import Accounts
 from gateway.pages.rendering.formats import format_change, format_number
 from gateway.pages.rendering.live_page import LivePages
@@ -22,6 +22,7 @@ from gateway.pages.rendering.templates import create_environment
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import CandleHistory, CandleUpdate, GreeksUpdate, Record
+from gateway.streams.sessions import date_at, trading_day_by_rule
 from gateway.streams.topics import market_topic
 from tests.pages.reading import Node, make_balance, make_quote, make_status, parse_html
 
@@ -101,7 +102,7 @@ def test_a_stale_metric_says_so() -> None:
     panel, _ = place(lambda: metric("QQQ"))
     shown = render(panel, make_quote("QQQ", "451.50", stale=True))
     assert "stale" in str(shown.find("p")[0].attributes["class"])
-    assert "delayed" in shown.words
+    assert "stale" in shown.words
 
 
 def test_the_line_of_the_day_is_the_day_alone() -> None:
@@ -144,8 +145,8 @@ def test_a_line_is_drawn(prices: list[str], base: Decimal | None, direction: str
 
 def test_a_line_grows_through_the_session_and_is_bounded() -> None:
     half = [(OPENING_MS + index * 60_000, Decimal(index)) for index in range(196)]
-    points = draw(half, None)["points"].split()
-    assert points[-1].startswith("50,")
+    points = draw(half, None, trading_day_by_rule("stocks", date_at(OPENING_MS)))["points"].split()
+    assert points[-1].startswith("50.6,"), "195 of 385 minutes, after which the last candle begins"
     assert len(points) <= MOST_POINTS + 1
     around_the_clock = [(each - 3_600_000, price) for each, price in half]
     assert draw(around_the_clock, None)["points"].split()[-1].startswith("100,")
@@ -204,9 +205,9 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
 def test_the_states_of_all_upstreams() -> None:
     (panel,) = place(status)
     shown = render(panel, make_status("stale", reason="no quote for 6 s")).words
-    assert shown.startswith("Feed delayed since")
+    assert shown.startswith("Feed stale since")
     assert "10:30:00 no quote for 6 s" in shown
-    assert "Login starting" in shown
+    assert "Broker connection starting" in shown
 
 
 def test_greeks_are_figures() -> None:
@@ -231,25 +232,13 @@ def test_greeks_that_are_not_there_yet() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("symbol", "words"),
-    [
-        (".SPXW261127P6000.5", ("SPXW", "27 Nov 26 6000.5 P")),
-        ("./ESZ26C6000:XCME", ("/ESZ26C6000:XCME", "")),
-        (".SPY261399C600", ("SPY261399C600", "")),
-    ],
-)
-def test_options_have_names(symbol: str, words: tuple[str, str]) -> None:
-    assert describe_option(symbol) == words
-
-
 def test_a_chart_is_its_history_and_the_newest_candle() -> None:
     now, history = place(lambda: chart("qqq", interval="1d", hours="all"))
     series = "QQQ{=d}"
     assert history.keys(()) == (market_topic("candle_history", series),)
     known = make_history(series, ["450.25", None], 86_400_000)
     assert render(history, known).words == (
-        "[[86400,86700],[450.25,null],[450.25,null],[450.25,null],[450.25,null],[450.25,null]]"
+        "[[86400,86700],[450.25,null],[450.25,null],[450.25,null],[450.25,null],[450.25,null],[1,1]]"
     )
     newest = make_candle(series, "450.25", 600_000, open=Decimal("451.5"), high=None)
     shown = render(now, known, newest)
@@ -257,7 +246,7 @@ def test_a_chart_is_its_history_and_the_newest_candle() -> None:
     assert [(each.children[0].words, each.text.strip()) for each in figures.children] == [
         *(("O", "451.50"), ("H", "–"), ("L", "450.25"), ("C", "450.25"), ("V", "–")),
     ]
-    assert figures.attributes["value"] == "[600,451.5,null,450.25,450.25,null,2]"
+    assert figures.attributes["value"] == "[600,451.5,null,450.25,450.25,null,2,0]"
 
 
 def test_a_chart_without_candles_says_so() -> None:
@@ -316,3 +305,13 @@ def test_the_short_way_to_a_price_leads_to_the_same_text(
 ) -> None:
     assert write_price(value, decimals) == format_number(value, decimals)
     assert write_change(value, decimals) == format_change(value, decimals)
+
+
+def test_a_list_names_options_as_people_do_and_explains_unknown_names() -> None:
+    table = QuoteTable("list", [".SPX261218C6000", "MGC"], ["last"])
+    option, unknown = table.keys(())
+    name = table.row_cells(option, None, RowChange())[1]
+    assert name.startswith('SPX <span title=".SPX261218C6000">18 Dec 26 6000 C</span>')
+    note = table.row_cells(unknown, None, RowChange(is_overdue=True))[1]
+    assert "nothing is known under this name; did you mean /MGC" in note
+    assert "known" not in table.row_cells(unknown, None, RowChange())[1]

@@ -1,5 +1,7 @@
 """Numbers and times as people read them."""
 
+import re
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -59,14 +61,14 @@ def test_decimals_are_those_of_the_wire_and_at_least_two(
         ("450.2", 2, "450.20"),
         ("97123.456", 2, "97,123.46"),
         ("-0.35", 2, f"{MINUS}0.35"),
-        ("-0.001", 2, "0.00"),
+        ("-0.001", 2, f"{MINUS}0.001"),
         ("-0.0", 2, "0.00"),
         ("0", 2, "0.00"),
         ("NaN", 2, UNKNOWN),
         ("sNaN", 2, UNKNOWN),
         ("-Infinity", 2, UNKNOWN),
         (None, 2, UNKNOWN),
-        ("-1E-20", 2, "0.00"),
+        ("-1E-20", 2, f">{MINUS}0.00000001"),
         ("-1.5E+20", 2, f"{MINUS}1.50e+20"),
     ],
 )
@@ -80,7 +82,7 @@ def test_number(value: str | None, decimals: int, text: str) -> None:
         ("1.2", "+1.20", "+1.20%", "up"),
         ("-1.2", f"{MINUS}1.20", f"{MINUS}1.20%", "down"),
         ("0", "0.00", "0.00%", "flat"),
-        ("0.001", "0.00", "0.00%", "up"),
+        ("0.001", "+0.001", "+0.001%", "up"),
         (None, UNKNOWN, UNKNOWN, "unknown"),
         ("NaN", UNKNOWN, UNKNOWN, "unknown"),
     ],
@@ -176,3 +178,30 @@ def test_decimals_stay_within_bounds(values: list[Decimal | None]) -> None:
 def test_any_time_can_be_shown(timestamp_ms: int) -> None:
     assert format_clock(timestamp_ms) == UNKNOWN or len(format_clock(timestamp_ms)) == 8
     format_iso(timestamp_ms)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        format_number,
+        format_change,
+        format_percent,
+        format_quantity,
+        format_money,
+        lambda value: format_number(value, 1),
+        lambda value: format_money(value, "EUR"),
+    ],
+)
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_only_a_zero_reads_as_zero(write: Callable[[Decimal], str], value: Decimal) -> None:
+    assert (re.search("[1-9]", write(value)) is None) == (value == 0)
+
+
+def test_small_sizes_keep_their_first_digit() -> None:
+    sizes = ("0.00001", "0.00004999", "0.00006", "0.00000001", "1E-9")
+    texts = ("0.00001", "0.00005", "0.0001", "0.00000001", "<0.00000001")
+    for size, text in zip(sizes, texts, strict=True):
+        assert format_quantity(Decimal(size)) == text
+    assert format_money(Decimal("-0.001")) == "−$0.001"
+    assert format_change(Decimal("0.001")) == "+0.001"
+    assert format_change(Decimal("-1E-12")) == ">−0.00000001"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from gateway.pages.authoring.builder import open_builder
 from gateway.pages.home import home_page
-from gateway.pages.layout import list_panels
-from gateway.pages.panel import Page, Panel
+from gateway.pages.layout import Page, list_panels
+from gateway.pages.panel import Panel
 from gateway.pages.panels.balance import BalancePanel
 from gateway.pages.panels.status import StatusPanel
 from gateway.pages.panels.watchlist import WatchlistPanel, watchlist
@@ -348,6 +348,18 @@ async def test_a_symbol_without_data_says_so_after_a_while(world: World) -> None
     other.close()
 
 
+async def test_no_symbol_is_called_unknown_while_the_feed_has_a_fault(world: World) -> None:
+    world.hub.publish(make_status("connecting"))
+    viewer = world.open("NOPE")
+    world.now_s += OVERDUE_S + 1
+    world.tick()
+    assert b"nothing is known" not in await read(viewer)
+    world.hub.publish(make_status("live"))
+    world.tick()
+    assert b"nothing is known under this name" in await read(viewer)
+    viewer.close()
+
+
 async def test_private_records_never_get_into_shared_bytes(world: World) -> None:
     for account in ("111", "222"):
         world.hub.publish(make_balance(account))
@@ -383,7 +395,7 @@ async def test_private_records_never_get_into_shared_bytes(world: World) -> None
 
 async def test_new_accounts_appear_for_who_may_see_all(world: World) -> None:
     viewer = world.open("SPY")
-    assert "No balance has come yet" in partials_of(await read(viewer))["balance"].words
+    assert "The broker has sent no balance yet" in partials_of(await read(viewer))["balance"].words
     world.hub.publish(make_balance("111", buying_power=Decimal(5)))
     world.now_s += 1.1
     world.tick()
@@ -642,12 +654,14 @@ async def test_a_record_that_looks_the_same_sends_nothing(world: World) -> None:
 
 
 async def test_stale_quotes_say_so(world: World) -> None:
-    world.hub.publish(make_quote("SPY", "7.00"))
+    quote = make_quote("SPY", "7.00")
+    updated_at = quote.updated_at
+    world.hub.publish(quote)
     viewer = world.open("SPY")
     await read(viewer)
     world.hub.mark_stale()
     world.tick()
-    stale = {-1: "stale", 1: "SPY<small>delayed</small>"}
+    stale = {-1: "stale", 1: f'SPY<small class="age" data-since="{updated_at}">stale</small>'}
     assert changes_of(await read(viewer)) == {"watchlist-SPY": stale}
     world.hub.mark_stale(False)
     world.tick()
@@ -659,13 +673,13 @@ async def test_stale_quotes_say_so(world: World) -> None:
     ("status", "words"),
     [
         (make_status("live"), "Feed live"),
-        (make_status("stale", reason="no quote for 6 s"), "Feed delayed since 10:30:00"),
+        (make_status("stale", reason="no quote for 6 s"), "Feed stale since 10:30:00"),
         (make_status("closed"), "Feed quiet since 10:30:00"),
         (make_status("connecting"), "Feed connecting since 10:30:00"),
-        (make_status("stale", since="long ago"), "Feed delayed Market open"),
+        (make_status("stale", since="long ago"), "Feed stale Market open"),
         (
             make_status("closed", upstream="session", reason="sign in again"),
-            "Login lost since 10:30:00 sign in again",
+            "Broker connection lost since 10:30:00: sign in again",
         ),
     ],
 )

@@ -43,6 +43,7 @@ def test_ids_of_known_epochs_are_recovered_from() -> None:
     hub.replicate(make_quote("SPY", 1), StreamPosition("10", 1))
     assert opening(hub, ALL, "7-1")[0] == "snapshot"
     hub.recover_from(["7"], StreamPosition("7", 0))
+    hub.confirm_epoch("10")
     mode, entries, _ = opening(hub, ALL, "7-1")
     assert (mode, len(entries)) == ("resume", 1)
     assert opening(hub, ALL, "8-1")[0] == "snapshot"
@@ -66,3 +67,20 @@ def test_a_gap_reaches_everybody() -> None:
     hub.flush()
     assert hub.snapshot(ALL) == []
     assert (hub.seq, hub.position) == (1, BEGINNING)
+
+
+def test_an_id_that_a_server_lost_is_not_resumed_from() -> None:
+    """
+    1. A client of another process has seen 7-3, of which this process has read no more than 7-2.
+    2. The server loses its tail; the publisher begins epoch 8 and has said little of what it knows.
+    Result: the id proves nothing here until all that is known has been published again.
+    """
+    hub = FollowerHub()
+    hub.recover_from((), BEGINNING)
+    hub.replicate(make_quote("SPY", 2), StreamPosition("7", 2))
+    hub.replicate(make_quote("QQQ", 1), StreamPosition("8", 1))
+    assert opening(hub, ALL, "7-2")[0] == "resume"
+    assert opening(hub, ALL, "7-3")[0] == "snapshot"
+    hub.replicate(make_quote("SPY", 3), StreamPosition("8", 2))
+    hub.confirm_epoch("8")
+    assert opening(hub, ALL, "7-3")[0] == "resume"

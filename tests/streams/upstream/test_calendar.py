@@ -1,105 +1,65 @@
-"""The real calendars: holidays, short days, the break of Globex, clock changes; and clocks set."""
+"""The state of every market on an injected clock; clocks that are set; what the broker corrects."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.clock import Clock
 from gateway.streams.markets import MARKETS, Market
-from gateway.streams.upstream.calendar import STEP_S, MarketCalendar, Sessions, read_sessions
+from gateway.streams.sessions import EXCHANGE_TIME
+from gateway.streams.upstream.calendar import RELOAD_S, RETRY_S, STEP_S, MarketCalendar
+from gateway.streams.upstream.market_time import Holidays, MarketTime
+from tests.streams import virtual_time
 from tests.waiting import eventually
 
-# pandas_market_calendars 5 reads an attribute that pandas 3.1 has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:Series.dt.weekday is deprecated")
-
-NEW_YORK = ZoneInfo("America/New_York")
 SECOND = timedelta(seconds=1)
 
 
 def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK)
+    return datetime.fromisoformat(text).replace(tzinfo=EXCHANGE_TIME)
 
 
-@lru_cache
-def read_around(now: datetime, names: tuple[tuple[Market, str], ...] = ()) -> Sessions:
-    return read_sessions(now, dict(names)) if names else read_sessions(now)
-
-
-class Clock:
+class SetClock(Clock):
     """A wall clock and a steady one, which move together until one of them is set."""
 
+    __slots__ = ("steady", "wall")
+
     def __init__(self, now: datetime) -> None:
-        self.wall_s = now.timestamp()
-        self.steady_s = 1000.0
+        self.wall = now.timestamp()
+        self.steady = 1000.0
+        super().__init__(wall_s=lambda: self.wall, steady_s=lambda: self.steady)
 
     def pass_s(self, seconds: float) -> None:
-        self.wall_s += seconds
-        self.steady_s += seconds
+        self.wall += seconds
+        self.steady += seconds
 
 
-def hours_around(now: datetime) -> MarketCalendar:
-    """Of stocks alone, which is quick."""
-    hours = MarketCalendar()
-    hours._sessions = read_around(now.astimezone(UTC), (("stocks", "NYSE"),))
-    return hours
-
-
-def all_hours(clock: Clock | None = None) -> MarketCalendar:
-    """Of all markets in the week of Thanksgiving 2026."""
-    now = at("2026-11-23T12:00")
-    clock = clock or Clock(now)
-    hours = MarketCalendar(wall_s=lambda: clock.wall_s, steady_s=lambda: clock.steady_s)
-    hours._sessions = read_around(now.astimezone(UTC))
-    return hours
-
-
-def is_open(hours: MarketCalendar, now: datetime, market: Market = "stocks") -> bool:
-    phase = hours.at(now)[market]
-    assert phase is not None
-    return phase == "open"
+def is_open(calendar: MarketCalendar, now: datetime, market: Market = "stocks") -> bool:
+    state = calendar.at(now)[market]
+    assert state is not None
+    return state == "open"
 
 
 @pytest.mark.parametrize("mode", ["open", "closed"])
 def test_a_fixed_answer(mode: Any) -> None:
-    hours = MarketCalendar(mode)
-    assert hours.read() == dict.fromkeys(MARKETS, mode)
-
-
-@pytest.mark.parametrize(
-    ("day", "closes"),
-    [
-        ("2026-11-25", "16:00"),
-        ("2026-11-26", None),  # Thanksgiving
-        ("2026-11-27", "13:00"),  # the day after
-        ("2026-11-28", None),  # Saturday
-        ("2026-12-24", "13:00"),
-        ("2026-12-25", None),
-        ("2026-07-03", None),  # Independence Day, observed
-        ("2026-03-06", "16:00"),  # winter time
-        ("2026-03-09", "16:00"),  # summer time, since Sunday
-    ],
-)
-def test_sessions_of_stocks(day: str, closes: str | None) -> None:
-    hours = hours_around(at(f"{day}T12:00"))
-    opens = at(f"{day}T09:30")
-    assert not is_open(hours, opens - SECOND)
-    assert is_open(hours, opens) is (closes is not None)
-    if closes is not None:
-        end = at(f"{day}T{closes}")
-        assert is_open(hours, end - SECOND)
-        assert not is_open(hours, end)
-        assert is_open(hours, (end - SECOND).astimezone(UTC))
-        assert not is_open(hours, end + timedelta(hours=2))
+    assert MarketCalendar(mode).read() == dict.fromkeys(MARKETS, mode)
 
 
 @pytest.mark.parametrize(
     ("market", "closes", "opens"),
     [
+        ("stocks", "2026-11-25T16:00", "2026-11-27T09:30"),  # over Thanksgiving
+        ("stocks", "2026-11-27T13:00", "2026-11-30T09:30"),
+        ("stocks", "2026-12-24T13:00", "2026-12-28T09:30"),
+        ("stocks", "2026-07-02T16:00", "2026-07-06T09:30"),
+        ("stocks", "2026-03-06T16:00", "2026-03-09T09:30"),  # summer time begins
+        ("index options", "2026-11-25T16:15", "2026-11-27T09:30"),
+        ("index options", "2026-11-27T13:15", "2026-11-30T09:30"),
         ("index futures", "2026-11-23T17:00", "2026-11-23T18:00"),  # the daily break
         ("index futures", "2026-11-27T13:15", "2026-11-29T18:00"),  # the weekend
         ("index futures", "2026-11-26T13:00", "2026-11-26T18:00"),  # Thanksgiving
@@ -108,93 +68,163 @@ def test_sessions_of_stocks(day: str, closes: str | None) -> None:
         ("energy and metal futures", "2026-11-24T17:00", "2026-11-24T18:00"),
         ("grain futures", "2026-11-24T08:45", "2026-11-24T09:30"),  # its pause in the morning
         ("grain futures", "2026-11-24T14:20", "2026-11-24T20:00"),
+        ("grain futures", "2026-11-27T13:05", "2026-11-29T20:00"),
         ("livestock futures", "2026-11-24T14:05", "2026-11-25T09:30"),
+        ("volatility futures", "2026-11-26T11:30", "2026-11-26T18:00"),
     ],
 )
-def test_futures_keep_hours_of_their_own(market: Market, closes: str, opens: str) -> None:
-    hours = all_hours()
-    assert is_open(hours, at(closes) - SECOND, market)
-    assert not is_open(hours, at(closes), market)
-    assert not is_open(hours, at(opens) - SECOND, market)
-    assert is_open(hours, at(opens), market)
+def test_markets_keep_hours_of_their_own(market: Market, closes: str, opens: str) -> None:
+    calendar = MarketCalendar()
+    assert is_open(calendar, at(closes) - SECOND, market)
+    assert not is_open(calendar, at(closes), market)
+    assert not is_open(calendar, (at(opens) - SECOND).astimezone(UTC), market)
+    assert is_open(calendar, at(opens), market)
 
 
 @given(st.integers(0, 7 * 24 * 60))
 def test_crypto_is_always_open(minute: int) -> None:
-    assert (
-        MarketCalendar().at(at("2026-11-23T00:00") + timedelta(minutes=minute))["crypto"] == "open"
-    )
+    assert is_open(MarketCalendar(), at("2026-11-23T00:00") + timedelta(minutes=minute), "crypto")
 
 
-@pytest.mark.parametrize("hour", ["00:30", "23:30"])
-def test_at_night_the_date_in_utc_is_another(hour: str) -> None:
-    hours = hours_around(at(f"2026-11-25T{hour}"))
-    assert is_open(hours, at("2026-11-25T12:00"))
-    assert is_open(hours, at("2026-11-27T12:00"))
-
-
-def test_the_calendar_reaches_days_ahead() -> None:
-    """It is read again each day; a laptop that slept over a weekend still has Monday."""
-    hours = hours_around(at("2026-11-25T23:00"))
-    assert is_open(hours, at("2026-11-30T10:00"))
-    assert is_open(hours, at("2026-12-04T10:00"))
-
-
-def test_unread_is_unknown() -> None:
-    """No alarm without knowledge."""
-    session_states = MarketCalendar().read()
-    assert session_states.pop("crypto") == "open"
-    assert set(session_states.values()) == {None}
+def test_an_option_that_settles_at_the_close_ends_with_stocks_on_its_last_day() -> None:
+    clock = SetClock(at("2026-11-24T16:05"))
+    calendar = MarketCalendar(clock=clock)
+    assert calendar.read()[calendar.market_of(".SPXW261125C6000")] == "open"
+    clock.pass_s(24 * 3600)
+    assert calendar.read()[calendar.market_of(".SPXW261125C6000")] == "closed"
+    assert calendar.read()[calendar.market_of(".SPXW261218C6000")] == "open"
+    assert calendar.read()[calendar.market_of(".SPY261125C600")] == "open"
 
 
 @given(st.integers(0, 7 * 24 * 60), st.sampled_from([-3600.0, 3600.0, -7200.0, 86_400.0]))
 def test_a_clock_that_is_set_never_opens_or_closes_a_market(minute: int, step_s: float) -> None:
     """It is only unknown then, where the two clocks disagree; an alarm needs "open"."""
     now = at("2026-11-22T00:00") + timedelta(minutes=minute)
-    clock = Clock(now)
-    hours = all_hours(clock)
-    right = hours.read()
-    clock.wall_s += step_s
-    for market, phase in hours.read().items():
-        assert phase in {None, right[market]}
+    clock = SetClock(now)
+    calendar = MarketCalendar(clock=clock)
+    right = calendar.read()
+    clock.wall += step_s
+    for market, state in calendar.read().items():
+        assert state in {None, right[market]}
     clock.pass_s(STEP_S)
-    for market, phase in hours.read().items():
-        assert phase in {None, hours.at(now + timedelta(seconds=STEP_S))[market]}
-    clock.wall_s -= step_s
-    assert hours.read() == hours.at(datetime.fromtimestamp(clock.wall_s, UTC))
+    for market, state in calendar.read().items():
+        assert state in {None, calendar.at(now + timedelta(seconds=STEP_S))[market]}
+    clock.wall -= step_s
+    assert calendar.read() == calendar.at(clock.now())
 
 
-def test_a_small_correction_is_no_step_and_a_big_one_is_believed_after_a_day(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    clock = Clock(at("2026-11-24T15:59:30"))
-    hours = all_hours(clock)
-    clock.wall_s += STEP_S / 2
-    assert hours.read()["stocks"] == "closed"
-    clock.wall_s -= 3600 + STEP_S / 2
-    assert hours.read()["stocks"] == "open", "both say so"
+def test_a_small_correction_is_no_step(caplog: pytest.LogCaptureFixture) -> None:
+    clock = SetClock(at("2026-11-24T15:59:30"))
+    calendar = MarketCalendar(clock=clock)
+    clock.wall += STEP_S / 2
+    assert calendar.read()["stocks"] == "closed"
+    clock.wall -= 3600 + STEP_S / 2
+    assert calendar.read()["stocks"] == "open", "both say so"
     clock.pass_s(60)
     for _ in range(3):
-        assert hours.read()["stocks"] is None
-    hours._kept_s.resync()
-    assert hours.read()["stocks"] == "open"
+        assert calendar.read()["stocks"] is None
     assert [record.message for record in caplog.records] == [
-        "the clock was set by -3600 s; the markets' hours are unsure"
+        "the clock was set by -3600 s; market hours are uncertain for a day"
     ]
 
 
-async def test_run_reads_the_calendar_until_cancelled() -> None:
-    hours = MarketCalendar()
-    reading = asyncio.create_task(hours.run())
-    await eventually(lambda: bool(hours._sessions) or reading.done(), timeout_s=20)
-    assert not reading.done()
-    assert hours.read()["stocks"] is not None
-    reading.cancel()
+def test_a_clock_that_was_set_is_believed_after_a_day() -> None:
+    async def run() -> None:
+        clock = SetClock(at("2026-11-24T15:59:30"))
+        calendar = MarketCalendar(clock=clock)
+        task = asyncio.create_task(calendar.run())
+        clock.wall -= 3600
+        clock.pass_s(60)
+        assert calendar.read()["stocks"] is None
+        await asyncio.sleep(RELOAD_S + 1)
+        assert calendar.read()["stocks"] == "open"
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    virtual_time.run(run())
+
+
+def test_the_status_tells_what_changes_next() -> None:
+    report = MarketCalendar(clock=SetClock(at("2026-11-27T12:00"))).report()
+    assert report["markets"]["stocks"] == {
+        "state": "open",
+        "next": {"state": "closed", "at": "2026-11-27T18:00:00Z"},
+    }
+    assert report["markets"]["grain futures"]["next"]["at"] == "2026-11-27T18:05:00Z"
+    assert report["markets"]["currency futures"]["next"] == {
+        "state": None,
+        "at": "2026-11-27T18:15:00Z",
+    }
+    assert report["markets"]["crypto"] == {"state": "open", "next": None}
+    assert MarketCalendar("open").report()["markets"]["stocks"] == {"state": "open", "next": None}
+
+
+def test_what_the_broker_knows_better_counts_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calendar = MarketCalendar(clock=SetClock(at("2026-11-23T12:00")))
+    answers = MarketTime(
+        holidays={
+            "Equity": Holidays(
+                market_holidays=(date(2026, 11, 25), date(2026, 11, 26)),
+                market_half_days=(date(2026, 11, 27),),
+            )
+        }
+    )
+    for _ in range(3):
+        calendar.correct(answers)
+    assert not is_open(calendar, at("2026-11-25T10:00"))
+    assert not is_open(calendar, at("2026-11-25T10:00"), "index options")
+    assert is_open(calendar, at("2026-11-25T10:00"), "index futures")
+    assert calendar.disagreements == 2
+    assert [record.message for record in caplog.records] == [
+        f"the hours of {market} on Wed 25 Nov 2026 are closed, says the broker; "
+        f"the gateway's calendar had {ours}"
+        for market, ours in (("index options", "09:30 to 16:15"), ("stocks", "09:30 to 16:00"))
+    ]
+    calendar.correct(MarketTime())
+    assert is_open(calendar, at("2026-11-25T10:00")), "what nobody says any more is gone"
+
+
+def test_the_broker_is_asked_at_the_start_and_daily_and_sooner_when_it_said_nothing() -> None:
+    asked: list[float] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def fetch() -> MarketTime:
+            asked.append(loop.time())
+            return MarketTime(holidays={"CFE": Holidays()}) if len(asked) != 2 else MarketTime()
+
+        task = asyncio.create_task(MarketCalendar(fetch=fetch).run())
+        await asyncio.sleep(RELOAD_S + RETRY_S + RELOAD_S + 1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    virtual_time.run(run())
+    assert [after - before for before, after in pairwise(asked)] == [
+        pytest.approx(RELOAD_S),
+        pytest.approx(RETRY_S),
+        pytest.approx(RELOAD_S),
+    ]
+
+
+async def test_a_fixed_answer_asks_nobody() -> None:
+    async def fetch() -> MarketTime:
+        raise AssertionError("asked")
+
+    await MarketCalendar("open", fetch=fetch).run()
+
+
+async def test_run_ends_when_it_is_cancelled() -> None:
+    asked = asyncio.Event()
+
+    async def fetch() -> MarketTime:
+        asked.set()
+        return await asyncio.Future()
+
+    running = asyncio.create_task(MarketCalendar(fetch=fetch).run())
+    await eventually(asked.is_set)
+    running.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await reading
-
-
-async def test_a_fixed_answer_reads_no_calendar() -> None:
-    hours = MarketCalendar("open")
-    await hours.run()
-    assert not hours._sessions
+        await running

@@ -21,7 +21,8 @@ from gateway.streams.upstream.candles import (
     period_s,
     split_candle,
 )
-from gateway.streams.upstream.normalize import EVENT_CLASSES, Normalizer
+from gateway.streams.upstream.normalize import Normalizer
+from gateway.streams.upstream.sdk import EVENT_CLASSES
 from tests.simulation import Simulator
 from tests.streams.running import running
 from tests.waiting import eventually
@@ -42,48 +43,48 @@ def times(series: Series) -> list[int]:
 
 def test_a_snapshot_shows_only_when_it_is_complete() -> None:
     series = Series()
-    assert series.take(candle(3), BEGINS) == "nothing"
-    assert series.take(candle(2), LIVE) == "nothing"
+    assert series.apply(candle(3), BEGINS) == "nothing"
+    assert series.apply(candle(2), LIVE) == "nothing"
     assert series.candles == []
-    assert series.take(candle(1), ENDS) == "all"
+    assert series.apply(candle(1), ENDS) == "all"
     assert times(series) == [1, 2, 3]
 
 
 def test_what_follows_replaces_adds_and_corrects() -> None:
     series = Series()
-    series.take(candle(3), BEGINS)
-    series.take(candle(1), ENDS)
-    assert series.take(candle(3, "2.00"), LIVE) == "newest"
+    series.apply(candle(3), BEGINS)
+    series.apply(candle(1), ENDS)
+    assert series.apply(candle(3, "2.00"), LIVE) == "newest"
     assert series.candles[-1].close == 2
-    assert series.take(candle(4), LIVE) == "all"
-    assert series.take(candle(2), LIVE) == "all", "one that was missing"
-    assert series.take(candle(1, "9.00"), LIVE) == "all"
+    assert series.apply(candle(4), LIVE) == "all"
+    assert series.apply(candle(2), LIVE) == "all", "one that was missing"
+    assert series.apply(candle(1, "9.00"), LIVE) == "all"
     assert times(series) == [1, 2, 3, 4]
     assert series.candles[0].close == 9
-    assert series.take(candle(2), REMOVES) == "all"
-    assert series.take(candle(2), REMOVES) == "nothing"
+    assert series.apply(candle(2), REMOVES) == "all"
+    assert series.apply(candle(2), REMOVES) == "nothing"
     assert times(series) == [1, 3, 4]
 
 
 def test_a_second_snapshot_replaces_the_first_at_its_end() -> None:
     series = Series()
-    series.take(candle(5), Flags(begins=True, ends=True))
-    assert series.take(candle(9), BEGINS) == "nothing"
+    series.apply(candle(5), Flags(begins=True, ends=True))
+    assert series.apply(candle(9), BEGINS) == "nothing"
     assert times(series) == [5]
-    assert series.take(candle(8), ENDS) == "all"
+    assert series.apply(candle(8), ENDS) == "all"
     assert times(series) == [8, 9]
-    assert series.take(candle(0), Flags(begins=True, ends=True, removes=True)) == "all"
+    assert series.apply(candle(0), Flags(begins=True, ends=True, removes=True)) == "all"
     assert series.candles == []
 
 
 def test_a_series_is_bounded() -> None:
     series = Series()
-    series.take(candle(MAX_CANDLES + 99), BEGINS)
+    series.apply(candle(MAX_CANDLES + 99), BEGINS)
     for minute in range(MAX_CANDLES + 98, 0, -1):
-        series.take(candle(minute), LIVE)
-    series.take(candle(0), ENDS)
+        series.apply(candle(minute), LIVE)
+    series.apply(candle(0), ENDS)
     assert len(series.candles) == MAX_CANDLES
-    series.take(candle(MAX_CANDLES + 100), LIVE)
+    series.apply(candle(MAX_CANDLES + 100), LIVE)
     assert times(series) == list(range(101, MAX_CANDLES + 101))
 
 
@@ -91,7 +92,7 @@ def test_a_series_is_bounded() -> None:
 def test_whatever_comes_the_order_is_right(events: list[tuple[int, int]]) -> None:
     series = Series()
     for minute, bits in events:
-        series.take(candle(minute), Flags(bool(bits & 4), bool(bits & 8), bool(bits & 2)))
+        series.apply(candle(minute), Flags(bool(bits & 4), bool(bits & 8), bool(bits & 2)))
         assert times(series) == sorted(set(times(series)))
 
 

@@ -15,15 +15,22 @@ from tastytrade import logger as sdk_logger
 from tastytrade.streamer import MAP_EVENTS, DXLinkStreamer
 from wsproto.utilities import LocalProtocolError
 
-from gateway.errors import SessionLimit, Unauthorized, UpstreamError
+from gateway.errors import (
+    AccountRefused,
+    QuoteTokenRefused,
+    SessionLimit,
+    Unauthorized,
+    UpstreamError,
+)
 from gateway.streams.records import encode
 from gateway.streams.upstream.drops import DropStats
-from gateway.streams.upstream.frames import AccountInspector, FeedInspector, GuardedSocket
-from gateway.streams.upstream.normalize import EVENT_CLASSES, EVENT_TYPES, Normalizer, wire_fields
+from gateway.streams.upstream.frames import AccountFilter, FilteredSocket, MarketFilter
+from gateway.streams.upstream.normalize import Normalizer
+from gateway.streams.upstream.sdk import EVENT_CLASSES, EVENT_TYPES, wire_fields
 from tests.streams.virtual_time import run
 
 CHANNELS = {number * 2 + 1: name for number, name in enumerate(EVENT_TYPES)}
-FIELDS = {name: wire_fields(name) for name in EVENT_TYPES}
+FIELDS = {name: list(wire_fields(name)) for name in EVENT_TYPES}
 QUOTE = ["SPY", 0, 0, 0, 0, "", 0, "", Decimal("450.20"), Decimal("450.26"), 3, "NaN"]
 
 
@@ -57,12 +64,12 @@ class Wire:
         self.dropped: DropStats = DropStats()
         self.closed: list[str] = []
         self.frames = 0
-        self.inspector = FeedInspector(CHANNELS, FIELDS, self.dropped, self.closed.append)
+        self.filter = MarketFilter(CHANNELS, FIELDS, self.dropped, self.closed.append)
         encode = msgspec.json.Encoder(decimal_format="number").encode
         texts = [each if isinstance(each, str) else encode(each).decode() for each in frames]
         self.socket = FakeSocket(texts)
         socket: Any = self.socket
-        self.guard = GuardedSocket(socket, self.inspector.inspect, self.dropped, self.count)
+        self.guard = FilteredSocket(socket, self.filter, self.dropped, self.count)
 
     def count(self) -> None:
         self.frames += 1
@@ -269,6 +276,16 @@ def test_channels_open_once_and_their_end_is_told() -> None:
     assert wire.dropped == {("frame", "unknown channel"): twice + len(strange)}
 
 
+def test_a_channel_that_opens_too_late_is_dropped() -> None:
+    """The SDK's reader would end with a KeyError."""
+    wire = Wire({"type": "CHANNEL_OPENED", "channel": 1, "service": "FEED"})
+    wire.guard._filter = MarketFilter(
+        CHANNELS, FIELDS, wire.dropped, wire.closed.append, is_awaited=lambda _: False
+    )
+    assert run(wire.receive_all()) == []
+    assert wire.dropped == {("frame", "unknown channel"): 1}
+
+
 def test_fields_in_another_order_are_refused() -> None:
     def config(fields: Any) -> dict[str, Any]:
         return {"type": "FEED_CONFIG", "channel": 1, "eventFields": fields}
@@ -286,7 +303,7 @@ def test_fields_in_another_order_are_refused() -> None:
 @pytest.mark.parametrize(
     ("error", "message", "kind"),
     [
-        ("UNAUTHORIZED", "x", Unauthorized),
+        ("UNAUTHORIZED", "x", QuoteTokenRefused),
         ("BAD_ACTION", "The number of user sessions has exceeded", SessionLimit),
         ("UNKNOWN", "Number of user sessions has exceeded", SessionLimit),
         ("UNKNOWN", "Subscriptions exceeded the configured limit", SessionLimit),
@@ -375,40 +392,35 @@ def test_no_frame_raises_but_on_purpose_and_the_sdk_reads_what_passes(frames: li
 # The account stream
 
 
-def account_wire(*frames: Any, wanted: bool = True) -> tuple[Wire, list[Any]]:
+def account_wire(*frames: Any) -> tuple[Wire, list[Any]]:
     wire = Wire(*frames)
-    asked: list[Any] = []
-
-    def is_wanted(message: dict[str, Any]) -> bool:
-        asked.append(message)
-        return wanted
-
-    inspector = AccountInspector(wire.dropped, is_wanted)
+    balances: list[Any] = []
     socket: Any = wire.socket
-    wire.guard = GuardedSocket(socket, inspector.inspect, wire.dropped, wire.count)
-    return wire, asked
+    account_filter = AccountFilter(wire.dropped, balances.append)
+    wire.guard = FilteredSocket(socket, account_filter, wire.dropped, wire.count)
+    return wire, balances
 
 
-def test_acks_and_wanted_notifications_pass() -> None:
+def test_acknowledgements_pass_and_balances_are_handed_out() -> None:
     frames = [
         {"status": "ok", "action": "connect", "request-id": 1},
         {"status": "ok", "action": "heartbeat", "request-id": "2"},
         {"status": "ok", "action": "heartbeat"},
-        {"type": "AccountBalance", "data": {}, "timestamp": 1},
+        {"type": "AccountBalance", "data": {"n": 1}, "timestamp": 1},
+        {"type": "CurrentPosition", "data": {"n": 2}, "timestamp": 1},
     ]
-    wire, asked = account_wire(*frames)
-    assert run(wire.receive_all()) == frames
-    assert asked == frames[3:]
-    wire, asked = account_wire(*frames, wanted=False)
+    wire, balances = account_wire(*frames)
     assert run(wire.receive_all()) == frames[:3]
+    assert balances == [{"n": 1}]
 
 
 def test_batches_are_taken_apart() -> None:
     one, two, three = ({"type": "AccountBalance", "data": {"n": n}} for n in range(3))
-    wire, _ = account_wire(
+    wire, balances = account_wire(
         {"results": [one, "x", None, {"results": [two]}, three, {"results": []}]}
     )
-    assert run(wire.receive_all()) == [one, two, three]
+    assert run(wire.receive_all()) == []
+    assert balances == [{"n": n} for n in range(3)]
     assert wire.dropped == {("frame", "malformed"): 2}
 
 
@@ -426,6 +438,12 @@ def test_an_ack_that_the_sdk_cannot_read_is_dropped(value: Any) -> None:
         ("Invalid Token", Unauthorized),
         ("not authorized", Unauthorized),
         ("failed to find session", Unauthorized),
+        ("unauthorized", Unauthorized),
+        ("session_expired", Unauthorized),
+        ("not-authorized-for-account", AccountRefused),
+        ("Not authorized for account", AccountRefused),
+        ("authentication service is restarting", UpstreamError),
+        ("token bucket is empty", UpstreamError),
         ("connect-not-completed", UpstreamError),
         (None, UpstreamError),
         ([], UpstreamError),
@@ -453,7 +471,7 @@ def test_a_refusal_is_raised(message: Any, kind: type[Exception], request_id: in
     )
 )
 def test_no_account_frame_raises_but_on_purpose(frames: list[Any]) -> None:
-    wire, _ = account_wire(*frames, wanted=False)
+    wire, _ = account_wire(*frames)
 
     async def read() -> None:
         while True:

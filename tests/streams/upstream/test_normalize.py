@@ -7,14 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import tastytrade
 import tastytrade.dxfeed as dx
 from hypothesis import given
 from hypothesis import strategies as st
-from tastytrade.account import AccountBalance
-from tastytrade.dxfeed.event import NAN_VALUES, REMOVE_EVENT
-from tastytrade.streamer import MAP_ALERTS, MAP_EVENTS
 
+from gateway.streams.markets import SessionState
 from gateway.streams.records import (
     GreeksUpdate,
     MarketUpdate,
@@ -25,49 +22,22 @@ from gateway.streams.records import (
     UnderlyingUpdate,
     encode,
 )
-from gateway.streams.upstream import normalize as normalize_module
-from gateway.streams.upstream.drops import DropStats
-from gateway.streams.upstream.normalize import (
-    EVENT_CLASSES,
-    EVENT_TYPES,
-    LenientBalance,
-    Normalizer,
-    install_lenient_classes,
-    normalize_balance,
-    parse_balance,
-    wire_fields,
-)
+from gateway.streams.upstream.normalize import Normalizer, normalize_balance
+from gateway.streams.upstream.sdk import EVENT_CLASSES, EVENT_TYPES, parse_balance, wire_fields
 from tests.faults.trial import Trial
 
 NOW_MS = 1_795_188_600_123
 OPTION = ".SPXW260318C7015"
 
-# As tastytrade 13.2.3 asks for them and reads them.
-FIELDS = {
-    "Quote": "eventSymbol eventTime sequence timeNanoPart bidTime bidExchangeCode askTime "
-    "askExchangeCode bidPrice askPrice bidSize askSize",
-    "Trade": "eventSymbol eventTime time timeNanoPart sequence exchangeCode dayId tickDirection "
-    "extendedTradingHours price change size dayVolume dayTurnover",
-    "Summary": "eventSymbol eventTime dayId dayClosePriceType prevDayId prevDayClosePriceType "
-    "openInterest dayOpenPrice dayHighPrice dayLowPrice dayClosePrice prevDayClosePrice "
-    "prevDayVolume",
-    "Greeks": "eventSymbol eventTime eventFlags index time sequence price volatility delta gamma "
-    "theta rho vega",
-    "TheoPrice": "eventSymbol eventTime eventFlags index time sequence price underlyingPrice delta "
-    "gamma dividend interest",
-    "Underlying": "eventSymbol eventTime eventFlags index time sequence volatility frontVolatility "
-    "backVolatility callVolume putVolume optionVolume putCallRatio",
-    "Candle": "eventSymbol eventTime eventFlags index time sequence count volume vwap bidVolume "
-    "askVolume impVolatility openInterest open high low close",
-}
+FIELDS = {name: list(wire_fields(name)) for name in EVENT_TYPES}
 # A candle is a part of a series; see test_candles.
 LONE_TYPES = [name for name in EVENT_TYPES if name != "Candle"]
 
 
 def make_events(event_type: str, symbol: str = "SPY", **values: Any) -> list[Any]:
     """What comes of a row in which the rest is as when nothing is known."""
-    assert set(values) <= set(FIELDS[event_type].split())
-    row = [values.get(name, "NaN") for name in FIELDS[event_type].split()]
+    assert set(values) <= set(FIELDS[event_type])
+    row = [values.get(name, "NaN") for name in FIELDS[event_type]]
     row[0] = symbol
     return EVENT_CLASSES[event_type].from_stream(row)
 
@@ -81,58 +51,9 @@ def normalize(normalizer: Normalizer, event_type: str, *args: Any, **values: Any
 def known(record: Any) -> dict[str, Any]:
     """The values of a record that are not null."""
     body = json.loads(encode(record), parse_float=Decimal, parse_constant=pytest.fail)
-    for name in ("type", "symbol", "updated_at", "source", "stale"):
-        del body[name]
+    for name in ("type", "symbol", "updated_at", "source", "stale", "refused", "last_at"):
+        body.pop(name, None)
     return {name: value for name, value in body.items() if value is not None}
-
-
-# The SDK's shape: these fail when an upgrade moves what `normalize` leans on.
-
-
-def test_the_sdk_has_the_shape_that_was_tried() -> None:
-    assert tastytrade.VERSION.startswith("13.2.")
-    assert frozenset({"NaN", "Infinity", "-Infinity"}) == NAN_VALUES
-    assert REMOVE_EVENT == 2
-    assert isinstance(MAP_EVENTS, dict)
-    assert set(EVENT_TYPES) < set(MAP_EVENTS)
-    for name in EVENT_TYPES:
-        original, lenient = getattr(dx, name), EVENT_CLASSES[name]
-        assert issubclass(lenient, original)
-        assert lenient.__name__ == original.__name__ == name
-        assert list(lenient.model_fields) == list(original.model_fields)
-        assert lenient.model_json_schema()["title"] == name
-        properties = list(original.model_json_schema()["properties"])
-        assert wire_fields(name) == properties == FIELDS[name].split()
-        # One validator, in the place of the SDK's.
-        validators = "field_validators"
-        assert list(getattr(original.__pydantic_decorators__, validators)) == ["change_nan_to_none"]
-        assert list(getattr(lenient.__pydantic_decorators__, validators)) == ["change_nan_to_none"]
-        required = [key for key, field in lenient.model_fields.items() if field.is_required()]
-        assert required == ["event_symbol"]
-
-
-def test_the_sdk_still_needs_all_this() -> None:
-    """When one of these fails, a part of `normalize` can go."""
-    row = [OPTION, 0, 0, 0, 0, "", 0, "", "NaN", 0.05, "NaN", 3]
-    assert dx.Quote.from_stream(row) == []  # a one-sided quote is dropped
-    row = ["BTC/USD:CXTALP", 0, 1, 0, 1, "A", 1, "UP", False, 60000.5, 1, 0.0123, 1.5, 1]
-    assert dx.Trade.from_stream(row) == []  # and so is a trade of a fraction of a coin
-    with pytest.raises(TypeError):
-        dx.Trade.from_stream([*row[:-1], []])
-    with pytest.raises(KeyError):
-        AccountBalance.model_validate({"unsettled-cryptocurrency-fiat-effect": "Debit"})
-
-
-def test_installing_replaces_the_sdks_classes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for table in (MAP_EVENTS, MAP_ALERTS):
-        for name, cls in list(table.items()):
-            monkeypatch.setitem(table, name, cls)
-    order = list(MAP_EVENTS)
-    for _ in range(2):
-        install_lenient_classes()
-        assert list(MAP_EVENTS) == order  # channel numbers follow from it
-        assert {name: MAP_EVENTS[name] for name in EVENT_TYPES} == EVENT_CLASSES
-        assert MAP_ALERTS["AccountBalance"] is LenientBalance
 
 
 # What comes out
@@ -250,7 +171,7 @@ def test_every_other_type() -> None:
 @pytest.mark.parametrize("event_type", ["Greeks", "TheoPrice", "Underlying"])
 def test_a_removed_event_has_no_values(event_type: str) -> None:
     """An empty snapshot is BEGIN|END|REMOVE, with zeros in it that mean nothing."""
-    zeros = dict.fromkeys(FIELDS[event_type].split()[3:], 0)
+    zeros = dict.fromkeys(FIELDS[event_type][3:], 0)
     assert known(normalize(Normalizer(), event_type, OPTION, eventFlags=14, **zeros)) == {}
     assert known(normalize(Normalizer(), event_type, OPTION, eventFlags=12, **zeros)) != {}
 
@@ -278,7 +199,7 @@ def test_impossible_values_become_null_and_are_counted() -> None:
 def test_each_value_is_counted_once_however_often_its_record_goes_out() -> None:
     """A quote is one record of three events: what one of them brought is not counted with each."""
     normalizer = Normalizer()
-    normalize(normalizer, "Quote", bidPrice=-1, askPrice=2)
+    normalize(normalizer, "Quote", bidPrice=-1, askPrice=2, askSize=1)
     normalize(normalizer, "Trade", price=-3, dayVolume=-4)
     normalize(normalizer, "Summary", dayHighPrice=-5, openInterest=-6)
     for _ in range(10):
@@ -292,19 +213,6 @@ def test_each_value_is_counted_once_however_often_its_record_goes_out() -> None:
     }
     normalize(normalizer, "Quote", bidPrice=3, askPrice=2)
     assert normalizer.suspicious == {("Quote", "crossed"): 1}
-
-
-def test_what_the_lenient_classes_replace_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(normalize_module, "nulled", DropStats())
-    values = ["NaN", "Infinity", "-Infinity", "abc", [], True, None, 5]
-    row: list[Any] = [OPTION, 0, 0, 0, 0, "", 0, "", 1, 0.05, 2, 3]
-    for value in values:
-        EVENT_CLASSES["Quote"].from_stream([*row[:8], value, *row[9:]])
-    assert normalize_module.nulled == {
-        ("Quote", "unknown"): 1,
-        ("Quote", "not finite"): 2,
-        ("Quote", "unreadable"): 3,
-    }
 
 
 @pytest.mark.parametrize("event_type", ["Quote", "Trade", "Summary"])
@@ -344,6 +252,112 @@ def test_every_record_says_when_its_event_proves_nothing() -> None:
             (event,) = make_events(event_type)
             records = Normalizer().normalize(event, NOW_MS, stale=stale)
             assert {each.stale for each in records} == {stale}
+
+
+@pytest.mark.parametrize("symbol", ["$TICK", "TICK", "$ADD", "ADD", "TICK{=5m}"])
+def test_an_index_below_zero_is_shown_and_counted(symbol: str) -> None:
+    """In every event that has prices: an index such as the TICK is below zero half of the time."""
+    for event_type, values, name in (
+        ("Trade", {"price": Decimal(-432), "size": Decimal(0)}, "price"),
+        ("Summary", {"dayLowPrice": Decimal(-1000), "prevDayClosePrice": Decimal(-7)}, "low"),
+        ("Quote", {"bidPrice": Decimal(-432)}, "bid"),
+        ("Candle", {"low": Decimal(-432), "time": 1_795_188_600_000, "eventFlags": 0}, "low"),
+    ):
+        normalizer = Normalizer()
+        record = normalize(normalizer, event_type, symbol, **values)
+        assert getattr(record, name) == (-1000 if event_type == "Summary" else -432)
+        assert not normalizer.refused
+        assert normalizer.suspicious[event_type, "below zero"] >= 1
+        assert b"refused" not in encode(record)
+
+
+@pytest.mark.parametrize("symbol", [OPTION, "BTC/USD:CXTALP"])
+def test_what_is_surely_wrong_is_null_and_named_in_the_record(symbol: str) -> None:
+    normalizer = Normalizer()
+    (event,) = make_events("Trade", symbol, price=Decimal(-1), size=Decimal(5))
+    quote, trade = normalizer.normalize(event, NOW_MS)
+    assert trade.price is None  # type: ignore[union-attr]
+    assert json.loads(encode(trade))["refused"] == ["price"]
+    assert json.loads(encode(quote))["refused"] == ["last"]
+    quote = normalize(normalizer, "Quote", symbol, bidPrice=Decimal(-2), askSize=Decimal(-1))
+    assert json.loads(encode(quote))["refused"] == ["last", "bid", "ask_size"]
+    normalize(normalizer, "Trade", symbol, price=Decimal(3))
+    quote = normalize(normalizer, "Quote", symbol, bidPrice=Decimal(2))
+    assert b"refused" not in encode(quote), "right values have come since"
+
+
+def test_what_somebody_offers_a_size_of_is_never_below_zero() -> None:
+    normalizer = Normalizer()
+    normalize(
+        normalizer, "Quote", bidPrice=600, askPrice=601, bidSize=Decimal(1), askSize=Decimal(1)
+    )
+    assert normalize(normalizer, "Trade", price=Decimal("-600.25")).price is None
+    assert normalize(normalizer, "Summary", dayLowPrice=Decimal(-1)).low is None
+    assert normalizer.refused.total() == 2
+    normalizer.forget(["SPY"])
+    assert normalize(normalizer, "Trade", price=Decimal(-1)).price == -1
+
+
+# Extended hours
+
+CLOSE_MS = 1_795_210_800_000
+
+
+def after_hours(state: SessionState | None, *, time: int, is_extended: bool = True) -> QuoteUpdate:
+    """The quote after a regular trade at the close and one of extended hours."""
+    normalizer = Normalizer()
+    normalizer.session_states = {"stocks": state}
+    normalize(normalizer, "Trade", "AAPL", price=Decimal("229.48"), time=CLOSE_MS)
+    quote = normalize(
+        normalizer,
+        "TradeETH",
+        "AAPL",
+        price=Decimal("299.90"),
+        time=time,
+        extendedTradingHours=is_extended,
+    )
+    assert isinstance(quote, QuoteUpdate)
+    return quote
+
+
+def test_after_the_close_the_extended_price_stands_beside_the_regular_one() -> None:
+    states: tuple[SessionState | None, ...] = ("closed", None)
+    for state in states:
+        quote = after_hours(state, time=CLOSE_MS + 3_600_000)
+        assert quote.last == Decimal("229.48")
+        assert quote.extended_last == Decimal("299.90")
+        assert quote.extended_change == Decimal("70.42")
+        assert quote.last_at == "extended"
+
+
+@pytest.mark.parametrize(
+    ("state", "time", "is_extended"),
+    [
+        ("open", CLOSE_MS + 1, True),
+        ("closed", CLOSE_MS - 3_600_000, True),
+        ("closed", CLOSE_MS + 1, False),
+    ],
+)
+def test_in_regular_hours_and_before_the_last_trade_there_is_no_extended_price(
+    state: SessionState, time: int, is_extended: bool
+) -> None:
+    quote = after_hours(state, time=time, is_extended=is_extended)
+    assert (quote.extended_last, quote.extended_change, quote.last_at) == (None, None, "regular")
+
+
+def test_the_extended_price_goes_when_the_market_opens() -> None:
+    normalizer = Normalizer()
+    normalizer.session_states = {"stocks": "closed"}
+    normalize(normalizer, "Trade", price=Decimal(1), time=CLOSE_MS)
+    quote = normalize(
+        normalizer, "TradeETH", price=Decimal(2), time=CLOSE_MS + 1, extendedTradingHours=True
+    )
+    assert quote.extended_last == 2
+    normalizer.session_states = {"stocks": "open"}
+    quote = normalizer.with_session(quote)
+    assert (quote.market, quote.extended_last, quote.last_at) == ("open", None, "regular")
+    normalizer.session_states = {"stocks": "closed"}
+    assert normalizer.with_session(quote).extended_last == 2
 
 
 def test_futures_trade_below_zero_and_a_crossed_quote_is_passed_on() -> None:
@@ -418,9 +432,9 @@ def check_record(record: MarketUpdate, row: dict[Any, Any]) -> None:
     text = encode(record).decode()
     body = json.loads(text, parse_float=Decimal, parse_constant=pytest.fail)
     assert list(body) == ["type", *(each for each in record.__struct_fields__ if each in body)]
-    assert set(body) == {"type", *record.__struct_fields__}
+    assert set(body) | {"refused"} == {"type", *record.__struct_fields__}
     values = known(record)
-    computed = {"change", "change_pct"}
+    computed = {"change", "change_pct", "extended_change"}
     for name, value in values.items():
         if name in computed or isinstance(value, bool | str):
             continue
@@ -440,7 +454,7 @@ def check_record(record: MarketUpdate, row: dict[Any, Any]) -> None:
 )
 def test_no_row_raises_or_invents(event_type: str, symbol: str, data: st.DataObject) -> None:
     value = DOUBLES | st.integers() | st.none() | st.booleans() | st.text(max_size=5)
-    names = FIELDS[event_type].split()
+    names = FIELDS[event_type]
     row = [to_wire(data.draw(value)) for _ in names]
     row[0] = symbol
     normalizer = Normalizer()
@@ -484,13 +498,13 @@ def test_ten_thousand_plausible_rows(trial: Trial) -> None:
     count = 0
     for _ in range(10_000):
         event_type, symbol = draw.choice(LONE_TYPES), draw.choice(symbols)
-        row = {name: make_value(name) for name in FIELDS[event_type].split()}
+        row = {name: make_value(name) for name in FIELDS[event_type]}
         row["eventSymbol"] = symbol
         (event,) = EVENT_CLASSES[event_type].from_stream(list(row.values()))
         known_rows[event_type, symbol] = row
         merged: dict[Any, Any] = {
             (kind, key): value
-            for kind in (event_type, "Quote", "Trade", "Summary")
+            for kind in (event_type, "Quote", "Trade", "TradeETH", "Summary")
             for key, value in known_rows.get((kind, symbol), {}).items()
         }
         for record in normalizer.normalize(event, NOW_MS):
@@ -498,12 +512,13 @@ def test_ten_thousand_plausible_rows(trial: Trial) -> None:
             check_record(record, merged)
             # No 0 is ever in these rows, so none may come out, except a change of nothing.
             zeros = {name for name, value in known(record).items() if value == 0}
-            assert zeros - {"extended_hours"} <= {"change", "change_pct"}
+            assert zeros - {"extended_hours"} <= {"change", "change_pct", "extended_change"}
             if isinstance(record, QuoteUpdate) and record.last is None:
                 assert record.change is record.change_pct is None
     assert count > 10_000
     reasons = {reason for _, reason in normalizer.refused}
     assert reasons == {"negative price", "negative size", "too large"}
+
     trial.tell(f"10,000 fuzzed rows, {count} records: nothing that was not in a row, no 0")
 
 

@@ -6,21 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
 import pytest
-from tastytrade import Session
+from pydantic import SecretStr
 
-from gateway.errors import ConfigurationError, GrantRevoked, Unauthorized
-from gateway.settings import Settings
+from gateway.clock import Clock
+from gateway.errors import GrantRevoked, Unauthorized
+from gateway.settings import BrokerSettings
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Status
 from gateway.streams.topics import status_topic
+from gateway.streams.upstream.sdk import Session, open_sdk_session
 from gateway.streams.upstream.session import (
     MAX_REFUSALS,
     REFUSED_PAUSE_S,
     BrokerSession,
-    check_login,
-    open_sdk_session,
 )
 from tests.faults.trial import Trial
 from tests.simulation import Simulator
@@ -57,7 +56,7 @@ async def refreshes(simulator: Simulator) -> int:
 async def test_a_fresh_token_at_once(simulator: Simulator) -> None:
     hub = make_hub()
     before = await refreshes(simulator)
-    async with running(BrokerSession(simulator.settings(), hub)) as session:
+    async with running(BrokerSession(simulator.settings().broker, hub)) as session:
         async with asyncio.timeout(5):
             sdk = await session.ready()
         assert sdk.session_token
@@ -73,7 +72,7 @@ async def test_one_refresh_for_a_hundred_unauthorized_calls(
     simulator: Simulator, trial: Trial
 ) -> None:
     turns = trial.count(1, 20)
-    async with running(BrokerSession(simulator.settings(), make_hub())) as session:
+    async with running(BrokerSession(simulator.settings().broker, make_hub())) as session:
         await session.ready()
         before = await refreshes(simulator)
         for turn in range(1, turns + 1):
@@ -90,12 +89,12 @@ async def test_a_failing_refresh_is_tried_again_then_replaced(simulator: Simulat
     """OAuth answers 503 four times: the old token serves meanwhile, then a new session is there."""
     made: list[Session] = []
 
-    def make(settings: Settings) -> Session:
+    def make(settings: BrokerSettings) -> Session:
         made.append(open_sdk_session(settings))
         return made[-1]
 
     hub = make_hub()
-    settings = simulator.settings(refresh_s=1)
+    settings = simulator.settings(refresh_s=1).broker
     async with running(BrokerSession(settings, hub, make=make)) as session:
         first = await session.ready()
         await simulator.control("oauth", status=503, count=4)
@@ -129,7 +128,7 @@ async def test_a_revoked_grant_stops_the_trying(simulator: Simulator) -> None:
     hub = make_hub()
     await simulator.control("oauth", revoke=True)
     before = (await simulator.read())["counters"]
-    async with running(BrokerSession(simulator.settings(), hub, sleep=sleep)) as session:
+    async with running(BrokerSession(simulator.settings().broker, hub, sleep=sleep)) as session:
         async with asyncio.timeout(10):
             await over.wait()
         assert delays[-1] == REFUSED_PAUSE_S
@@ -182,13 +181,13 @@ async def test_the_schedule_over_two_hours(life_s: float, period_s: float) -> No
             await asyncio.Event().wait()
 
     fake = FakeSdk(lambda: now_s, life_s)
-    settings = Settings(_env_file=None, tt_secret="s", tt_refresh="r")
+    settings = BrokerSettings(secret=SecretStr("s"), refresh=SecretStr("r"))
     session = BrokerSession(
         settings,
         make_hub(),
         make=lambda _: fake,  # type: ignore[arg-type, return-value]
         sleep=sleep,
-        wall=lambda: now_s,
+        clock=Clock(wall_s=lambda: now_s),
     )
     async with running(session):
         async with asyncio.timeout(5):
@@ -220,11 +219,11 @@ async def test_an_answer_that_cannot_be_read_is_no_reason_to_stop(error: Excepti
 
     hub = make_hub()
     session = BrokerSession(
-        Settings(_env_file=None, tt_secret="s", tt_refresh="r"),
+        BrokerSettings(secret=SecretStr("s"), refresh=SecretStr("r")),
         hub,
         make=lambda _: Strange(lambda: now_s, 900.0),  # type: ignore[arg-type, return-value]
         sleep=sleep,
-        wall=lambda: now_s,
+        clock=Clock(wall_s=lambda: now_s),
     )
     async with running(session):
         async with asyncio.timeout(5):
@@ -236,7 +235,9 @@ async def test_an_answer_that_cannot_be_read_is_no_reason_to_stop(error: Excepti
 
 
 async def test_no_period_means_no_refresh_until_it_is_needed(simulator: Simulator) -> None:
-    async with running(BrokerSession(simulator.settings(refresh_s=0), make_hub())) as session:
+    async with running(
+        BrokerSession(simulator.settings(refresh_s=0).broker, make_hub())
+    ) as session:
         await session.ready()
         before = await refreshes(simulator)
         await session.call(get_accounts)
@@ -256,61 +257,25 @@ async def test_a_call_that_stays_unauthorized_is_tried_once_more_only(
         tries += 1
         raise Unauthorized("no")
 
-    async with running(BrokerSession(simulator.settings(), make_hub())) as session:
+    async with running(BrokerSession(simulator.settings().broker, make_hub())) as session:
         with pytest.raises(Unauthorized):
             await session.call(refused)
         assert tries == 2
-
-
-async def test_the_simulator_may_only_lead_to_loopback(simulator: Simulator) -> None:
-    async with open_sdk_session(simulator.settings()) as sdk:
-        redirect = sdk.client_kwargs["event_hooks"]["request"][0]
-        with pytest.raises(ConfigurationError, match="loopback"):
-            await redirect(httpx2.Request("GET", "https://example.com/"))
-        request = httpx2.Request("GET", "https://api.tastyworks.com/customers/me?x=1")
-        await redirect(request)
-        assert str(request.url) == f"{simulator.hello['rest']}/customers/me?x=1"
-        request = httpx2.Request("GET", "wss://streamer.tastyworks.com")
-        await redirect(request)
-        assert str(request.url) == simulator.hello["account_ws"]
-
-
-def test_without_credentials_the_error_says_what_to_set() -> None:
-    with pytest.raises(ConfigurationError, match="TT_SECRET and TT_REFRESH"):
-        open_sdk_session(Settings(_env_file=None))
-
-
-async def test_production_requests_are_left_alone() -> None:
-    settings = Settings(_env_file=None, tt_secret="s", tt_refresh="r")
-    async with open_sdk_session(settings) as sdk:
-        hook = sdk.client_kwargs["event_hooks"]["request"][0]
-        request = httpx2.Request("GET", "https://api.tastyworks.com/customers/me")
-        await hook(request)
-        assert str(request.url) == "https://api.tastyworks.com/customers/me"
-
-
-async def test_check_login(simulator: Simulator) -> None:
-    assert [ok for _, ok, _ in await check_login(simulator.settings())] == [True, True, True]
-    wrong = simulator.settings(tt_refresh="x" * 40)
-    [(name, ok, advice)] = await check_login(wrong)
-    assert (name, ok) == ("log in", False)
-    assert "TT_REFRESH" in advice
-    assert "x" * 40 not in advice
 
 
 async def test_no_secret_is_logged_even_at_debug(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    settings = simulator.settings()
+    settings = simulator.settings().broker
     async with running(BrokerSession(settings, make_hub())) as session:
         sdk = await session.ready()
         await session.call(get_accounts)
-        assert settings.tt_secret
-        assert settings.tt_refresh
+        assert settings.secret
+        assert settings.refresh
         for secret in (
             sdk.session_token,
-            settings.tt_secret.get_secret_value(),
-            settings.tt_refresh.get_secret_value(),
+            settings.secret.get_secret_value(),
+            settings.refresh.get_secret_value(),
         ):
             assert secret not in caplog.text

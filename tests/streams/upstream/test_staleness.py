@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.streams.markets import Market, market_of
-from gateway.streams.upstream.staleness import MOMENT_S, Freshness, Verdict
+from gateway.streams.upstream.staleness import MOMENT_S, Staleness, Verdict
 
 STALE_S = 4.0
-FAR = ".SPY270115C900"
+FAR = ".AAPL270115C900"
 FUTURE = "/ESZ26:XCME"
 COIN = "BTC/USD:CXTALP"
 STOCKS: frozenset[Market] = frozenset({"stocks", "crypto"})
@@ -24,7 +24,7 @@ class World:
     def __init__(self, rates: Mapping[str, float], seed: int = 1) -> None:
         self.rates = dict(rates)
         self.random = Random(seed)
-        self.freshness = Freshness(STALE_S)
+        self.freshness = Staleness(STALE_S)
         self.now_s = 1000.0
         self.open: frozenset[Market] = STOCKS
         self.seen: set[str] = set()
@@ -36,9 +36,9 @@ class World:
 
     def look(self) -> Verdict:
         """Judge, and keep what a viewer has been told."""
-        verdict = self.freshness.judge(set(self.rates), self.open, self.now_s)
+        verdict = self.freshness.evaluate(set(self.rates), self.open, self.now_s)
         assert not verdict.silenced & self.stale, "told twice"
-        self.stale = (self.stale | verdict.silenced) - verdict.revived
+        self.stale = (self.stale | verdict.silenced) - verdict.recovered
         assert self.stale == set(self.freshness.silent)
         self.silenced |= verdict.silenced
         self.verdict = verdict
@@ -81,10 +81,10 @@ def test_a_mute_feed_is_told_within_five_seconds_and_of_what_is_open_only() -> N
     world.pass_s(60)
     assert not world.silenced
     world.pass_s(5, mute=BUSY)
-    assert world.verdict.is_mute
+    assert world.verdict.is_stalled
     assert world.stale == {"SPY", "QQQ", "AAPL", FAR, COIN}
     assert FUTURE not in world.stale, "its market is closed"
-    assert world.verdict.silent_s >= STALE_S
+    assert world.verdict.stalled_s >= STALE_S
 
 
 @given(st.floats(20, 60), st.integers(0, 2**32))
@@ -94,14 +94,14 @@ def test_a_feed_that_falls_silent_is_not_told_market_by_market(run_s: float, see
     world.pass_s(run_s)
     for _ in range(40):
         world.pass_s(MOMENT_S, mute=BUSY)
-        assert world.verdict.is_mute or not world.verdict.markets
-    assert world.verdict.is_mute
+        assert world.verdict.is_stalled or not world.verdict.markets
+    assert world.verdict.is_stalled
 
 
 def test_in_a_market_with_a_canary_it_is_told_at_once_after_connecting() -> None:
     world = World({"SPY": 8.0, FAR: 0.0})
     world.pass_s(STALE_S + MOMENT_S, mute=["SPY"])
-    assert world.verdict.is_mute
+    assert world.verdict.is_stalled
     assert world.stale == {"SPY", FAR}
 
 
@@ -109,7 +109,7 @@ def test_one_mute_market_is_told_though_others_move() -> None:
     world = World(BUSY)
     world.pass_s(60)
     world.pass_s(5, mute=[COIN])
-    assert (world.verdict.markets, world.verdict.is_mute) == (("crypto",), False)
+    assert (world.verdict.markets, world.verdict.is_stalled) == (("crypto",), False)
     assert world.stale == {COIN}
     world.pass_s(1)
     assert (world.verdict.markets, world.stale) == ((), set())
@@ -145,7 +145,7 @@ def test_a_closed_market_is_never_silent() -> None:
     world.open = frozenset()
     world.pass_s(3600, mute=BUSY)
     assert not world.silenced
-    assert not world.verdict.is_mute
+    assert not world.verdict.is_stalled
 
 
 def test_what_moves_out_of_hours_is_not_missed_when_it_stops() -> None:
@@ -173,7 +173,7 @@ def test_at_night_a_mute_feed_is_told_by_how_it_moved() -> None:
     world.open = NIGHT
     world.pass_s(120, mute=["SPY", "QQQ", "AAPL"])
     world.pass_s(5, mute=BUSY)
-    assert world.verdict.is_mute
+    assert world.verdict.is_stalled
     assert world.stale == {FUTURE, COIN}
 
 
@@ -185,8 +185,8 @@ def test_a_stuck_feed_that_answers_subscriptions_is_not_taken_for_live() -> None
     world.connect()
     world.pass_s(20, mute=BUSY)
     assert world.stale == held
-    assert world.verdict.is_mute
-    assert world.verdict.silent_s == pytest.approx(20, abs=1), "counted from the connection"
+    assert world.verdict.is_stalled
+    assert world.verdict.stalled_s == pytest.approx(20, abs=1), "counted from the connection"
     world.pass_s(2)
     assert not world.stale, "what moved again, and what came again beside it"
 
@@ -227,7 +227,7 @@ def test_what_is_forgotten_leaves_nothing_behind() -> None:
     assert not world.freshness.silent
     freshness = world.freshness
     assert not freshness._moved
-    assert not freshness._paces
+    assert not freshness._rates
     assert not freshness._alone
 
 
@@ -281,7 +281,7 @@ def test_whatever_happened_a_moving_market_is_live_again_soon(
     world.connect()
     world.pass_s(8)
     assert not {each for each in world.stale if market_of(each) in world.open}
-    assert not world.verdict.is_mute
+    assert not world.verdict.is_stalled
     assert not world.verdict.markets
 
 
@@ -305,6 +305,6 @@ def test_what_came_just_before_a_break_makes_no_silence_after_it() -> None:
     world.move("SPY")  # and the connection is lost before the next look
     world.now_s += 30
     world.connect(arrived=())
-    assert world.look().silent_s == 0
+    assert world.look().stalled_s == 0
     world.pass_s(10)
-    assert not world.verdict.is_mute
+    assert not world.verdict.is_stalled

@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from gateway.clock import Clock
 from gateway.streams.upstream.supervisor import (
     MAX_RESTARTS,
     RESTART_S,
     RESTARTS_WITHIN_S,
-    Restarts,
+    RestartLimiter,
     StageFailed,
-    keep,
+    supervise,
 )
 from tests.streams.virtual_time import run
 
@@ -32,7 +33,8 @@ def failing(
 
 
 async def keep_it(stage: Callable[[], Awaitable[None]], **options: tuple[type[Exception]]) -> None:
-    await keep("the stage", stage, Restarts(asyncio.get_running_loop().time), **options)
+    clock = Clock(monotonic_s=asyncio.get_running_loop().time)
+    await supervise("the stage", stage, RestartLimiter(clock), **options)
 
 
 def test_a_failing_stage_is_started_again_soon() -> None:
@@ -64,7 +66,7 @@ def test_what_is_to_pass_passes_and_so_does_the_end_of_another_stage() -> None:
 
 
 def test_stages_are_counted_one_by_one() -> None:
-    restarts = Restarts(lambda: 0.0)
+    restarts = RestartLimiter(Clock(monotonic_s=lambda: 0.0))
     for stage in ("one", "other"):
         for _ in range(MAX_RESTARTS):
             restarts.count(stage, ValueError())

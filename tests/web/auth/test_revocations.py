@@ -10,7 +10,7 @@ import pytest
 
 from gateway.streams.backplane.server import Backplane
 from gateway.web.auth.authenticator import SIGNED_OUT, Authenticator
-from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.cookies import COOKIE
 from gateway.web.auth.revocations import Peers
 from gateway.web.auth.throttle import TooManyTries
 from gateway.web.auth.viewers import OWNER
@@ -141,7 +141,7 @@ async def test_a_server_that_hangs_is_waited_for_once(valkey: Valkey) -> None:
     peers = Peers(Backplane(valkey.url), ask_s=0.1)
     authenticator = Authenticator(TOKEN, peers=peers)
     async with running(authenticator.run_peers()):
-        await authenticator.look_at_peers()
+        await authenticator.sync_peers()
         assert await authenticator.authenticate("wrong", "192.0.2.1") is None
         valkey.pause()
         try:
@@ -165,7 +165,7 @@ async def test_of_many_tries_at_once_five_are_answered(valkey: Valkey) -> None:
         ]
         for authenticator in accesses:
             await stack.enter_async_context(running(authenticator.run_peers()))
-            await authenticator.look_at_peers()
+            await authenticator.sync_peers()
         tries = [
             authenticator.authenticate("wrong", "192.0.2.1")
             for authenticator in accesses
@@ -180,7 +180,7 @@ async def test_without_a_server_the_start_is_not_held_up() -> None:
     authenticator = Authenticator(TOKEN, peers=Peers(Backplane(f"redis://127.0.0.1:{find_port()}")))
     async with running(authenticator.run_peers()):
         begun_s = time.monotonic()
-        await authenticator.look_at_peers()
+        await authenticator.sync_peers()
         assert time.monotonic() - begun_s < scaled(0.5)
         assert await authenticator.authenticate("wrong", "192.0.2.1") is None
         assert await authenticator.authenticate(TOKEN, "192.0.2.1") == OWNER
@@ -192,6 +192,6 @@ async def test_what_somebody_else_wrote_there_does_no_harm(valkey: Valkey) -> No
     valkey.redis.xadd("{gateway}:ended", {"nonsense": "nan", "more": "1"})
     valkey.redis.xadd("{gateway}:ended", {"nonsense": "soon"})
     valkey.redis.xadd("{gateway}:ended", {"one": "99999999999"})
-    async with running(peers.run(authenticator.logins, lambda: told.append(1))):
-        await until(lambda: authenticator.logins.revoked == {"one": 99999999999.0})
+    async with running(peers.run(authenticator.sessions, lambda: told.append(1))):
+        await until(lambda: authenticator.sessions.revoked == {"one": 99999999999.0})
         assert told == [1]

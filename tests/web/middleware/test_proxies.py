@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.web.auth.forms import COOKIE
+from gateway.web.auth.cookies import COOKIE
 from gateway.web.middleware.proxies import TrustProxies
 from tests.web.running import TOKEN, Running, get, make_protected, open_gateway, post
 
@@ -43,6 +43,7 @@ async def ask_lines(peer: str, proxies: str, lines: Sequence[tuple[str, str]]) -
         ({"For": "192.0.2.7:4711"}, ["192.0.2.7", "http"]),
         ({"For": "[2001:db8::7]:4711"}, ["2001:db8::7", "http"]),
         ({"For": "::ffff:192.0.2.7"}, ["192.0.2.7", "http"]),
+        ({"For": "fe80::1%eth0"}, ["fe80::1", "http"]),
         # What the client wrote itself stands first, and counts nothing.
         ({"For": "127.0.0.1, 192.0.2.7"}, ["192.0.2.7", "http"]),
         ({"For": "nonsense, 192.0.2.7"}, ["192.0.2.7", "http"]),
@@ -69,7 +70,7 @@ async def test_of_several_lines_the_last_counts() -> None:
     assert (await ask_lines("10.1.2.3", PROXIES, lines)).json() == ["192.0.2.7", "https"]
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "192.0.2.7,", "192.0.2.7, unknown"])
+@pytest.mark.parametrize("text", ["nonsense", "192.0.2.7,", "192.0.2.7, unknown"])
 async def test_what_a_proxy_cannot_have_written_is_refused(text: str) -> None:
     assert (await ask("10.1.2.3", For=text)).status_code == 400
 
@@ -122,3 +123,46 @@ def test_the_throttle_counts_the_client_and_not_the_proxy(behind: Running) -> No
     statuses = [guess(address) for address in forged]
     assert statuses == [401] * 5 + [429] * 195
     assert guess("198.51.100.2") == 401, "others are unaffected"
+
+
+@pytest.mark.fault(24)
+def test_a_proxy_that_passes_on_what_the_client_wrote_helps_nobody(
+    behind: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each try comes from another address, or so the client says."""
+    statuses = [
+        post(
+            f"{behind.url}/login",
+            data={"token": f"wrong-{number}"},
+            headers=from_client(f"192.0.2.{number}"),
+        ).status_code
+        for number in range(40)
+    ]
+    assert statuses == [401] * 5 + [429] * 35
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    for number in range(3):
+        headers = {**right, **from_client(f"198.51.100.{number}")}
+        assert get(f"{behind.url}/status", headers=headers).status_code == 429, "it is short"
+    found = [each.getMessage() for each in caplog.records if "wrong token" in each.getMessage()]
+    assert found == [
+        f"a wrong token came from 192.0.2.{number} through the proxy 127.0.0.1"
+        for number in range(5)
+    ]
+    assert "wrong-" not in caplog.text
+    logins = behind.context.logins
+    assert (logins.wrong, logins.throttled) == (5, 38)
+
+
+def test_a_link_local_client_can_be_named(behind: Running) -> None:
+    answer = post(
+        f"{behind.url}/login", data={"token": "wrong"}, headers=from_client("fe80::1%eth0")
+    )
+    assert answer.status_code == 401
+
+
+def test_health_checks_with_forwarded_headers_are_answered_for_anybody() -> None:
+    settings = make_protected(token=TOKEN, trusted_proxies="10.0.0.0/8")
+    with open_gateway(settings) as gateway:
+        headers = from_client("192.0.2.7")
+        assert get(f"{gateway.url}/healthz", headers=headers).status_code == 200
+        assert get(f"{gateway.url}/login", headers=headers).status_code == 400

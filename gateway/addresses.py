@@ -1,0 +1,39 @@
+"""Network addresses in one spelling, whoever wrote them; pure."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address:
+    """Return the address that everything compares.
+
+    An IPv4 address that came in as IPv6 (`::ffff:127.0.0.1`) is one of IPv4, and the zone of a
+    link-local address (`fe80::1%eth0`) is left out: it names an interface of one machine.
+
+    Raises:
+        ValueError: when it is no address.
+    """
+    parsed = ip_address(text.strip().removeprefix("[").removesuffix("]"))
+    if not isinstance(parsed, IPv6Address):
+        return parsed
+    return parsed.ipv4_mapped or IPv6Address(int(parsed))
+
+
+def network_of(address: str) -> str:
+    """Return what one client can easily have all of: an address, or 64 bits of one in IPv6."""
+    try:
+        parsed = parse_address(address)
+    except ValueError:
+        return address
+    return parsed.exploded[:19] if isinstance(parsed, IPv6Address) else str(parsed)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address can only be this machine."""
+    if host.lower().removesuffix(".") == "localhost":
+        return True
+    try:
+        return parse_address(host).is_loopback
+    except ValueError:
+        return False
