@@ -108,7 +108,7 @@ def test_a_replica_that_was_behind_is_promoted(stack: ExitStack, trial: Trial) -
             web.url, symbols="SPY,QQQ", last_event_id=given, snapshot="only", headers=BEARER
         )
         assert frames[1].data is not None
-        assert frames[1].data["mode"] == "resume"
+        assert frames[0].data["mode"] == "resume"
         symbols = {each.data["symbol"] for each in frames if each.event == "quote_update"}
         assert symbols == {"SPY", "QQQ"}
     assert [each.stop() for each in (feed, *webs, late)] == [0] * 4

@@ -82,7 +82,7 @@ def test_a_leader_that_is_killed(world: World) -> None:
     given = next(each.id for each in reversed(followers[0].frames) if each.id)
     frames = read_stream(webs[1].url, last_event_id=given, snapshot="only", headers=BEARER)
     assert frames[1].data is not None
-    assert frames[1].data["mode"] == "resume"
+    assert frames[0].data["mode"] == "resume"
     assert all(each.id is None or order(each.id) > order(given) for each in frames)
     dump = world.valkey.dump()
     for name in ("secret", "refresh"):

@@ -43,19 +43,16 @@ async def _events(context: Context, request: Request) -> Response:
     if not has_room(context, request.scope):
         context.streams_refused += 1
         return _refuse(context, encode_bye("full", FULL_RETRY_MS))
-    acquired = ExitStack()
-    if query.symbols and request.method != "HEAD":
-        try:
-            acquired.enter_context(context.demand.acquire(query.symbols, viewer_of(request)))
-        except TooManySymbols as error:
-            raise bad_parameter(query.symbols_parameter, str(error)) from None
-    if query.snapshot == "only":
-        try:
-            await wait_for_first_values(hub, query)
-        except BaseException:
-            acquired.close()
-            raise
-    return EventStream(context, partial(_begin, context, query), on_close=acquired.close)
+    with ExitStack() as acquired:
+        if query.symbols and request.method != "HEAD":
+            try:
+                acquired.enter_context(context.demand.acquire(query.symbols, viewer_of(request)))
+            except TooManySymbols as error:
+                raise bad_parameter(query.symbols_parameter, str(error)) from None
+            if query.snapshot == "only":
+                await wait_for_first_values(hub, query)
+        held = acquired.pop_all()
+    return EventStream(context, partial(_begin, context, query), on_close=held.close)
 
 
 def _refuse(context: Context, bye: bytes) -> Response:

@@ -71,20 +71,18 @@ def list_expected(query: Query) -> list[Topic]:
     ]
 
 
-class _Arrival:
-    """A sink that takes note of a write, whatever it holds."""
+class _Bell:
+    """A sink that only tells when something was published."""
 
     def __init__(self) -> None:
-        self.changed = asyncio.Event()
+        self.rung = asyncio.Event()
 
     def write(self, chunk: bytes) -> bool:
-        """Note that something came."""
-        self.changed.set()
+        self.rung.set()
         return True
 
     def close(self, reason: str) -> None:
-        """Note that nothing more will come."""
-        self.changed.set()
+        self.rung.set()
 
 
 async def wait_for_first_values(
@@ -101,13 +99,13 @@ async def wait_for_first_values(
 
     if not find_missing() or hub.closing is not None:
         return find_missing()
-    arrival = _Arrival()
-    subscriber = hub.subscribe(query.subscription, arrival)
+    bell = _Bell()
+    subscriber = hub.subscribe(query.subscription, bell)
     try:
         async with asyncio.timeout(timeout_s):
             while find_missing() and hub.closing is None:
-                arrival.changed.clear()
-                await arrival.changed.wait()
+                bell.rung.clear()
+                await bell.rung.wait()
     except TimeoutError:
         pass
     finally:

@@ -22,7 +22,7 @@ class AppState:
     `figures` returns the stats of the backplane, None without one.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
     `started_s` is of the clock's `monotonic_s`.
-    `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.sse.stream`.
+    `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.sse.response`.
     """
 
     settings: Settings
