@@ -146,7 +146,7 @@ def test_a_lost_connection_marks_every_panel_until_it_is_back(
 
 SLOW = """
 const real = window.fetch;
-window.delay_ms = 0;
+window.ms_a_kb = 0;
 window.fetch = async (url, options) => {
   const response = await real(url, options);
   if (!String(url).includes("/live/")) return response;
@@ -154,7 +154,8 @@ window.fetch = async (url, options) => {
   const body = new ReadableStream({
     async pull(controller) {
       const { done, value } = await reader.read();
-      if (window.delay_ms) await new Promise((resolve) => setTimeout(resolve, window.delay_ms));
+      const wait_ms = (value?.length ?? 0) / 1000 * window.ms_a_kb;
+      if (wait_ms) await new Promise((resolve) => setTimeout(resolve, wait_ms));
       if (done) controller.close();
       else controller.enqueue(value);
     },
@@ -168,16 +169,16 @@ window.fetch = async (url, options) => {
 def test_values_that_come_late_are_not_live_though_bytes_come(
     browser: Browser, gateway: Gateway
 ) -> None:
-    """Each piece waits longer than the server takes for the next, so that they queue up."""
+    """Each piece takes longer than the server takes to make it, so that they queue up."""
     with browser.new_context() as context:
         page = context.new_page()
         page.add_init_script(SLOW)
         screen = Screen(page, gateway.url)
         screen.open()
-        page.evaluate("window.delay_ms = 900")
+        page.evaluate("window.ms_a_kb = 600")
         screen.wait_for_state("behind", 40)
         assert page.evaluate("document.body.hasAttribute('data-old')")
-        page.evaluate("window.delay_ms = 0")
+        page.evaluate("window.ms_a_kb = 0")
         screen.wait_for_state("live")
         screen.check()
 
