@@ -47,6 +47,10 @@ def parse_symbol(text: str, today: date | None = None) -> str:
     return _parse_name(names[0], today)
 
 
+MAX_LIST_LENGTH = 16_384
+"""Of characters: room for 700 options as brokers write them, read in a tenth of a second."""
+
+
 def split_symbols(text: str, today: date | None = None) -> list[str]:
     """Return the canonical symbols of a list in order, each once.
 
@@ -57,6 +61,8 @@ def split_symbols(text: str, today: date | None = None) -> list[str]:
         ValueError: as `parse_symbol`; the message names what cannot be taken.
     """
     _check_characters(text)
+    if len(text) > MAX_LIST_LENGTH:
+        raise ValueError(f"a list is longer than {MAX_LIST_LENGTH:,} characters")
     return list(dict.fromkeys(_parse_names(dict.fromkeys(split_names(text)), today)))
 
 

@@ -119,7 +119,11 @@ class Subscriber:
         """Return the control events since the last time; data is not due yet."""
         log, seen = self._log, self._controls_seen
         self._controls_seen = log.flushed
-        return b"".join([each.frame for each in log.controls if seen < each.seq <= log.flushed])
+        return b"".join(
+            each.frame
+            for each in log.controls
+            if seen < each.seq <= log.flushed and self._group.matches(each.topic)
+        )
 
     def _read_newest(self) -> bytes:
         """Return the newest of everything, and control events not yet seen."""

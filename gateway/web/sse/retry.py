@@ -17,10 +17,13 @@ BYE_RETRY_MS: Spread = (500, 5_000)
 FULL_RETRY_MS: Spread = (5_000, 15_000)
 """After `bye` because there is no room: there will not be any at once."""
 
+_random = random.Random()
+"""Of its own, so that nobody's seed puts all clients in step."""
+
 
 def choose_retry_ms(spread_ms: Spread = RETRY_MS) -> int:
     """Return a reconnection time."""
-    return random.randint(*spread_ms)
+    return _random.randint(*spread_ms)
 
 
 def encode_bye(reason: str, spread_ms: Spread = BYE_RETRY_MS) -> bytes:
