@@ -30,7 +30,7 @@ STAGES = [
         for name in ("records", "sse", "markets", "demand", "backoff", "publisher")
     },
     {UPSTREAM, "gateway.streams.hub"},
-    {"gateway.streams.backplane"},
+    {"gateway.streams.backplane", "gateway.portfolio"},
     {"gateway.web", "gateway.pages"},
     {"gateway.app"},
     {"gateway.server"},
@@ -52,6 +52,7 @@ FORBIDDEN = [
     ("gateway.streams.hub", UPSTREAM, "the hub does not know where records come from"),
     ("gateway.streams.hub", "gateway.streams.backplane", "the hub does not know of processes"),
     ("gateway.streams.backplane", UPSTREAM, "the backplane does not know the broker"),
+    ("gateway.portfolio", "gateway.streams", "what a position is worth depends on no stream"),
     ("gateway.pages", "gateway.web", "pages are served by the web, and know nothing of it"),
     ("gateway.web", UPSTREAM, "the halves meet in app.py and nowhere else"),
     ("gateway.pages", UPSTREAM, "the halves meet in app.py and nowhere else"),
