@@ -29,8 +29,9 @@ STAGES = [
         f"gateway.streams.{name}"
         for name in ("records", "sse", "markets", "demand", "backoff", "publisher")
     },
+    {"gateway.portfolio"},
     {UPSTREAM, "gateway.streams.hub"},
-    {"gateway.streams.backplane", "gateway.portfolio"},
+    {"gateway.streams.backplane"},
     {"gateway.web", "gateway.pages"},
     {"gateway.app"},
     {"gateway.server"},
