@@ -25,7 +25,7 @@ import httpx
 import msgspec
 
 from gateway.settings import variables
-from gateway.simulator.universe import Kind, list_universe
+from gateway.simulator.market.universe import Kind, list_universe
 
 WARM_UP_S = 3.0
 START_TIMEOUT_S = 30.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from tests.browser.driving import Gateway, Screen, find_chromium, open_chromium
 from tests.simulation import ROOT, open_simulator
 

@@ -1,7 +1,7 @@
 """One whole simulator: its sockets, its clock, its start and its end.
 
 Four loopback ports: REST, the feed, the account streamer (any path on each), and the control, which
-stays reachable while the other three are down. Nothing is ever bound to another address.
+stays reachable while the other three are down. Nothing ever listens on another address.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from starlette.types import ASGIApp
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from gateway.simulator.account_stream import AccountConnection
-from gateway.simulator.control import make_control
-from gateway.simulator.dxlink import FeedConnection
-from gateway.simulator.ledger import Ledger
-from gateway.simulator.market import Market
-from gateway.simulator.rest import make_rest
-from gateway.simulator.tokens import Tokens
-from gateway.simulator.universe import list_universe
+from gateway.simulator.broker.account_stream import AccountConnection
+from gateway.simulator.broker.books.ledger import Ledger
+from gateway.simulator.broker.dxlink.connection import FeedConnection
+from gateway.simulator.broker.rest.app import make_rest
+from gateway.simulator.broker.tokens import Tokens
+from gateway.simulator.control.app import make_control
+from gateway.simulator.market.market import Market
+from gateway.simulator.market.universe import list_universe
 from gateway.simulator.world import World
 
 HOST = "127.0.0.1"
@@ -212,7 +212,7 @@ class Simulator:
             changed = market.advance(at + skew)
             now = time.monotonic()
             for feed in world.feeds:
-                feed.mark(changed, now)
+                feed.note_changes(changed, now)
 
     async def run_pushes(self) -> None:
         """Push balances and positions that changed, for ever."""
@@ -247,7 +247,7 @@ class _Uvicorn(uvicorn.Server):
         self.is_up.set()
 
     async def main_loop(self) -> None:
-        # uvicorn looks every 0.1 s whether it should leave; here it is told.
+        # uvicorn checks every 0.1 s whether to leave; here an event says so at once.
         await self.leave.wait()
 
     @contextmanager
@@ -306,7 +306,7 @@ def run(
     market: Literal["open", "closed"],
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; first says where it is in one line of JSON, on stdout."""
+    """Serve until SIGINT or SIGTERM; the first line on stdout is the addresses as JSON."""
     asyncio.run(_run(port, seed, rate, market, announce or _print))
 
 

@@ -17,7 +17,7 @@ the answer is the state as `GET {control}` gives it, with `"done"`, how many thi
 | `/up`            |                                           | up again at once                  |
 | `/close_channel` | `type` null, `channel` null               | CHANNEL_CLOSED unasked            |
 | `/drop_adds`     | `every` 7 (0 ends it)                     | each n-th subscription is lost    |
-| `/inject`        | `kind` (see `inject.py`), `text`, `type`  | a bad frame on every feed socket  |
+| `/inject`        | `kind` (`bad_frames.py`), `text`, `type`  | a bad frame on every feed socket  |
 |                  | "Quote", `symbol` "SPY", `error`, `rows`, | or account socket                 |
 |                  | `target` "feed"                           |                                   |
 | `/deauth`        | `expire` true                             | AUTH_STATE UNAUTHORIZED, and      |
@@ -55,7 +55,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.simulator.events import FIELDS, Row, Value
+from gateway.simulator.broker.dxlink.rows import FIELDS, Row, Value
 
 MOST_SUBSCRIPTIONS = 25_000
 KEPT_FRAMES = 4_000
@@ -92,7 +92,7 @@ class Faults:
     adds_seen: int = field(default=0, compare=False)
 
     def drops_add(self) -> bool:
-        """Whether this subscription is one of those to be lost; counts it."""
+        """Count a subscription and return whether it is one of those to be lost."""
         self.adds_seen += 1
         return self.drop_every > 0 and self.adds_seen % self.drop_every == 0
 

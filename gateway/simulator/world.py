@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.simulator.broker.books.ledger import Ledger
+from gateway.simulator.broker.tokens import Tokens
 from gateway.simulator.faults import Faults, Journal
-from gateway.simulator.ledger import Ledger
-from gateway.simulator.market import Market
-from gateway.simulator.tokens import Tokens
+from gateway.simulator.market.market import Market
 
 
 class Peer(Protocol):
@@ -32,8 +32,8 @@ class FeedPeer(Peer, Protocol):
 
     muted_here: bool
 
-    def mark(self, changed: dict[str, int], now: float) -> None:
-        """Hear what changed in the market."""
+    def note_changes(self, changed: dict[str, int], now: float) -> None:
+        """Note what changed in the market."""
 
     def list_subscriptions(self) -> list[tuple[str, str]]:
         """Return (type, symbol) of everything subscribed."""

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from gateway.pages.panels.watchlist import WatchlistPanel
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from gateway.streams.topics import market_topic
 from tests.browser.driving import Gateway, Screen
 from tests.simulation import Simulator

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from tests.browser.driving import HIDE, Gateway, Screen
 from tests.simulation import Simulator
 from tests.waiting import eventually_sync, scaled

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from tests.faults.observer import observe
 from tests.faults.trial import Trial
 from tests.processes import Gateway, environment_of

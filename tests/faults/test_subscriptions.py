@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from gateway.streams.symbols import event_types
 from gateway.streams.upstream.market_data import CANARY
 from tests.faults.trial import Trial

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.pages.rendering.formats import MAX_DECIMALS_BELOW_ONE, MINUS, format_number
 from gateway.pages.rendering.ticks import FUTURES, decimals_for
-from gateway.simulator.universe import Kind, list_universe
+from gateway.simulator.market.universe import Kind, list_universe
 
 TICKS = {f"/{root}Z26:XCME": Decimal(tick) for root, tick in FUTURES.items()}
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import FeedSilent, RateLimited, SessionLimit, UpstreamError
-from gateway.simulator.universe import list_universe
+from gateway.simulator.market.universe import list_universe
 from gateway.streams.backoff import Backoff
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub

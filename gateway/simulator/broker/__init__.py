@@ -1,0 +1,1 @@
+"""What Tastytrade serves: REST, DXLink, the account streamer, and the customers' books."""

@@ -1,0 +1,1 @@
+"""The customers' accounts: cash, positions, orders and what follows from them."""

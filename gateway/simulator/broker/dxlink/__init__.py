@@ -1,0 +1,1 @@
+"""The market data protocol: one connection, its channels, and events as rows."""

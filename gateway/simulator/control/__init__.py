@@ -1,0 +1,1 @@
+"""The HTTP control of a simulator: faults on demand, and what was seen."""
