@@ -34,6 +34,7 @@ STAGES = [
             *("markets", "holidays", "sessions"),
         )
     },
+    {"gateway.portfolio"},
     {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},
     {"gateway.web", "gateway.pages"},
@@ -57,6 +58,7 @@ FORBIDDEN = [
     ("gateway.streams.hub", UPSTREAM, "the hub does not know where records come from"),
     ("gateway.streams.hub", "gateway.streams.backplane", "the hub does not know of processes"),
     ("gateway.streams.backplane", UPSTREAM, "the backplane does not know the broker"),
+    ("gateway.portfolio", "gateway.streams", "what a position is worth depends on no stream"),
     ("gateway.pages", "gateway.web", "pages are served by the web, and know nothing of it"),
     ("gateway.settings", "gateway.streams", "settings know nothing of what they set"),
     ("gateway.web", UPSTREAM, "the halves meet in app.py and nowhere else"),

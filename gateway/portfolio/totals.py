@@ -1,0 +1,60 @@
+"""Sums over positions, which say how many positions are in none of them; pure."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from gateway.portfolio.valuation import Valuation
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """The sums of some positions; of each sum those that are unknown in it are left out.
+
+    `unknown` counts the positions without a mark, `missing_greeks` those whose greeks or beta are
+    not known: a total that leaves something out must say so.
+    """
+
+    value: Decimal = Decimal(0)
+    pnl_open: Decimal = Decimal(0)
+    pnl_day: Decimal = Decimal(0)
+    realized_day: Decimal = Decimal(0)
+    delta: Decimal = Decimal(0)
+    theta: Decimal = Decimal(0)
+    beta_delta: Decimal = Decimal(0)
+    unknown: int = 0
+    missing_greeks: int = 0
+    is_stale: bool = False
+
+    def __add__(self, other: "Totals") -> "Totals":
+        """Return the totals of both together."""
+        return Totals(
+            **{
+                name: getattr(self, name) + getattr(other, name)
+                for name in self.__struct_fields__
+                if name != "is_stale"
+            },
+            is_stale=self.is_stale or other.is_stale,
+        )
+
+
+def total(valuations: Iterable[Valuation]) -> Totals:
+    """Return the sums of these positions."""
+    return sum(map(_totals_of, valuations), Totals())
+
+
+def _totals_of(each: Valuation) -> Totals:
+    if each.is_unknown:
+        return Totals(unknown=1, missing_greeks=1, is_stale=each.is_stale)
+    missing = each.delta is None or each.theta is None or each.beta_delta is None
+    return Totals(
+        value=each.value or Decimal(0),
+        pnl_open=each.pnl_open or Decimal(0),
+        pnl_day=each.pnl_day or Decimal(0),
+        realized_day=each.realized_day,
+        delta=each.delta or Decimal(0),
+        theta=each.theta or Decimal(0),
+        beta_delta=each.beta_delta or Decimal(0),
+        missing_greeks=int(missing),
+        is_stale=each.is_stale,
+    )
