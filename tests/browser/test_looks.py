@@ -18,7 +18,7 @@ RICH = "$10,123,456.78"
 
 # Texts that stick out of what is around them, or of the window.
 CUT = """
-() => [...document.querySelectorAll(".tile :is(.value, dd), .quotes tbody :is(th, td), .metric p")]
+() => [...document.querySelectorAll(".tile :is(.value, dd), .quotes tbody :is(th, td), .metric :is(p, span)")]
   .filter((each) => each.offsetWidth > 1)
   .filter((each) => {
     const range = document.createRange();
