@@ -7,7 +7,7 @@ from operator import attrgetter
 import msgspec
 
 from gateway.streams.records import MARKET_TYPES, BalanceUpdate, MarketRecord, Record, Status
-from gateway.streams.topics import Topic, list_market_topics
+from gateway.streams.topics import NOBODY, Topic, list_market_topics
 
 
 class LatestValues(ABC):
@@ -50,8 +50,12 @@ class LatestValues(ABC):
         return len(changed)
 
     def statuses(self) -> list[Status]:
-        """Return the newest status of every upstream that has one."""
-        return [record for record in self.records() if isinstance(record, Status)]
+        """Return the newest status of every upstream that everybody may see.
+
+        Those of a login other than the main one reach its own subscribers only.
+        """
+        found = (record for record in self.records() if isinstance(record, Status))
+        return [record for record in found if record.topic.owner == NOBODY]
 
     def balances(self) -> list[BalanceUpdate]:
         """Return the newest balance of every account, sorted by account number."""

@@ -22,6 +22,9 @@ class Owner(NamedTuple):
 NOBODY = Owner()
 """The owner of what everybody may see."""
 
+ANY_ACCOUNT = "*"
+"""In a grant, for all accounts of a login, those to come included. No account number has a star."""
+
 
 class Topic(NamedTuple):
     """What a record is the newest of."""
@@ -46,6 +49,29 @@ def list_market_topics(kinds: Iterable[str], symbols: Iterable[str]) -> Iterator
 def status_topic(upstream: str, login: str = MAIN_LOGIN) -> Topic:
     """Return the topic of the status of an upstream; that of another login is only its own."""
     return Topic("status", NOBODY if login == MAIN_LOGIN else Owner(login), upstream)
+
+
+def grant_accounts(accounts: Iterable[str] | None, login: str = MAIN_LOGIN) -> frozenset[Owner]:
+    """Return the grant for these accounts of a login; None stands for all, those to come included.
+
+    A grant is the owners whose records somebody may see. It holds the login itself (its statuses)
+    only if that is granted too, as `Owner(login)`.
+    """
+    return frozenset(
+        Owner(login, each) for each in ([ANY_ACCOUNT] if accounts is None else accounts)
+    )
+
+
+def covers(grant: frozenset[Owner], owner: Owner) -> bool:
+    """Say whether a grant includes the records of this owner."""
+    return owner in grant or (owner.account != "" and Owner(owner.login, ANY_ACCOUNT) in grant)
+
+
+def narrow_grant(grant: frozenset[Owner], accounts: frozenset[str]) -> frozenset[Owner]:
+    """Return what of a grant concerns these accounts, and the logins that it holds."""
+    kept = {each for each in grant if each.account in accounts or not each.account}
+    every = [each.login for each in grant if each.account == ANY_ACCOUNT]
+    return frozenset(kept | {Owner(login, account) for login in every for account in accounts})
 
 
 def balance_topic(account: str, login: str = MAIN_LOGIN) -> Topic:

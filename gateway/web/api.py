@@ -14,7 +14,7 @@ from gateway.streams.hub.position import count_data
 from gateway.streams.hub.sink import Attach
 from gateway.streams.records import Gap, Hello, SnapshotEnd, Status
 from gateway.streams.sse import encode_frame
-from gateway.web.auth.authenticator import accounts_of, viewer_of
+from gateway.web.auth.authenticator import grant_of, viewer_of
 from gateway.web.query import Query, bad_parameter, parse_query
 from gateway.web.snapshot import wait_for_first_values
 from gateway.web.sse.response import EventStream, has_room
@@ -34,7 +34,7 @@ async def _events(context: Context, request: Request) -> Response:
         request.query_params.multi_items(),
         max_symbols=context.settings.max_symbols_per_stream,
         last_event_id=request.headers.get("last-event-id"),
-        granted=accounts_of(request),
+        granted=grant_of(request),
         today=context.clock.now().date(),
     )
     hub = context.hub

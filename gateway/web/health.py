@@ -154,6 +154,7 @@ def describe_drops(state: AppState, upstream: dict[str, Any]) -> list[str]:
     own = [
         (state.hub.conflated, "updates were left out for slow readers, who got the newest"),
         (state.streams_evicted, "streams were ended because nothing was read from them"),
+        (state.streams_cut, "streams were cut off at a shutdown before their `bye` was sent"),
         (state.streams_refused, "streams were refused because there was no room"),
     ]
     said = [f"{count:,} {words}." for count, words in own if count]

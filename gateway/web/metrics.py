@@ -38,6 +38,7 @@ class _Gateway(Collector):
             "gateway_streams_evicted", "Streams ended by the gateway", labels=["reason"]
         )
         evicted.add_metric(["unread"], state.streams_evicted)
+        evicted.add_metric(["shutdown"], state.streams_cut)
         yield evicted
         yield _counter("gateway_streams_refused", "Streams refused: full", state.streams_refused)
         yield _gauge("gateway_streams_open", "Streams open now", state.streams)

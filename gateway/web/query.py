@@ -15,6 +15,7 @@ from typing import Literal
 from gateway.streams.hub.subscription import Subscription, subscription_for
 from gateway.streams.records import DATA_TYPES, DEFAULT_TYPES, MARKET_TYPES
 from gateway.streams.symbols import parse_symbol, split_symbols
+from gateway.streams.topics import Owner, narrow_grant
 from gateway.web.problem import Problem
 
 Snapshot = Literal["true", "false", "only"]
@@ -59,15 +60,15 @@ def parse_query(
     known: frozenset[str] = STREAM_PARAMETERS,
     max_symbols: int,
     last_event_id: str | None = None,
-    granted: frozenset[str] | None,
+    granted: frozenset[Owner],
     today: date | None = None,
 ) -> Query:
     """Return the checked query; `last_event_id` is the header's, which wins over the parameter.
 
     `today` completes the year of a future such as `/ESZ6`.
 
-    Of the accounts only those that are `granted` (None: all) are left, without a word: an account
-    of somebody else is like one that does not exist. Of several ids the last one counts, because
+    Of the accounts only those that are `granted` are left, without a word: an account of somebody
+    else is like one that does not exist. Of several ids the last one counts, because
     that is the one a reconnecting client has added.
 
     Raises:
@@ -92,10 +93,9 @@ def parse_query(
     if symbols is not None and len(symbols) > max_symbols:
         raise bad_parameter(symbols_parameter, f"one stream follows at most {max_symbols} symbols")
     accounts = _parse_accounts(given["accounts"]) if "accounts" in given else None
-    if granted is not None:
-        accounts = granted if accounts is None else accounts & granted
+    owners = granted if accounts is None else narrow_grant(granted, accounts)
     return Query(
-        subscription=subscription_for(types=types, symbols=symbols, accounts=accounts),
+        subscription=subscription_for(types=types, symbols=symbols, owners=owners),
         symbols=symbols if types & MARKET_TYPES else None,
         symbols_parameter=symbols_parameter,
         rate=_parse_rate(given["rate"]) if "rate" in given else None,

@@ -19,7 +19,7 @@ from gateway.streams.hub.subscription import Subscription
 from gateway.streams.records import DataRecord, Status
 from gateway.streams.symbols import event_types
 from gateway.streams.topics import Topic, market_topic
-from gateway.web.auth.authenticator import accounts_of, viewer_of
+from gateway.web.auth.authenticator import grant_of, viewer_of
 from gateway.web.query import FILTERS, Query, bad_parameter, parse_query
 from gateway.web.state import AppState
 
@@ -118,7 +118,7 @@ async def _snapshot(state: AppState, request: Request) -> Response:
         request.query_params.multi_items(),
         known=FILTERS,
         max_symbols=state.settings.max_symbols_per_stream,
-        granted=accounts_of(request),
+        granted=grant_of(request),
         today=state.clock.now().date(),
     )
     missing: list[str] = []

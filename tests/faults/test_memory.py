@@ -7,6 +7,7 @@ from string import ascii_uppercase
 import pytest
 
 from gateway.streams.demand import TooManySymbols
+from gateway.streams.topics import grant_accounts
 from gateway.web.auth import sessions
 from gateway.web.auth.authenticator import Authenticator
 from gateway.web.auth.throttle import MAX_ADDRESSES, TooManyTries
@@ -49,7 +50,9 @@ def test_distinct_subscriptions_are_cut_to_a_share(trial: Trial) -> None:
     with open_gateway(settings) as gateway:
         demand, refused = gateway.context.demand, 0
         for number in range(tries):
-            query = parse_query([("symbols", f"N{number}")], max_symbols=9, granted=None)
+            query = parse_query(
+                [("symbols", f"N{number}")], max_symbols=9, granted=grant_accounts(None)
+            )
             assert query.symbols is not None
             try:
                 with demand.acquire(query.symbols, f"viewer{number % 7}"):

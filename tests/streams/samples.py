@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.streams.records import BalanceUpdate, QuoteUpdate, Status, TradeUpdate, Upstream
-from gateway.streams.topics import Topic, balance_topic, market_topic, status_topic
+from gateway.streams.topics import MAIN_LOGIN, Topic, balance_topic, market_topic, status_topic
 
 AT = "2026-11-20T15:30:00.123Z"
 
@@ -36,9 +36,12 @@ def make_trade(symbol: str = "SPY", price: Any = None) -> TradeUpdate:
     )
 
 
-def make_balance(account: str = "5WX00001", balance: Any = 1) -> BalanceUpdate:
+def make_balance(
+    account: str = "5WX00001", balance: Any = 1, login: str = MAIN_LOGIN
+) -> BalanceUpdate:
     """A balance of which only the net liquidating value is known."""
     return BalanceUpdate(
+        login=login,
         account=account,
         balance=Decimal(balance),
         buying_power=None,
@@ -50,13 +53,15 @@ def make_balance(account: str = "5WX00001", balance: Any = 1) -> BalanceUpdate:
     )
 
 
-def make_status(upstream: Upstream = "feed", reason: str | None = None) -> Status:
+def make_status(
+    upstream: Upstream = "feed", reason: str | None = None, login: str = MAIN_LOGIN
+) -> Status:
     """A live upstream."""
-    return Status(upstream=upstream, state="live", since=AT, reason=reason)
+    return Status(upstream=upstream, state="live", since=AT, reason=reason, login=login)
 
 
-def topic_of(kind: str, subject: str) -> Topic:
-    """Return the topic of a record of the main login, as a client can tell it from its JSON."""
+def topic_of(kind: str, subject: str, login: str = MAIN_LOGIN) -> Topic:
+    """Return the topic of a record, as a client can tell it from its JSON."""
     if kind == "balance_update":
-        return balance_topic(subject)
-    return status_topic(subject) if kind == "status" else market_topic(kind, subject)
+        return balance_topic(subject, login)
+    return status_topic(subject, login) if kind == "status" else market_topic(kind, subject)

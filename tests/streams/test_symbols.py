@@ -127,10 +127,10 @@ def test_a_list_with_one_bad_symbol_is_refused(text: str) -> None:
 )
 def test_a_list_as_long_as_a_request_line_is_split_in_no_time(text: str) -> None:
     """A pattern that looks ahead from each comma held the loop for 1.5 s here."""
-    begin_s = time.perf_counter()
+    begin_s = time.process_time()  # whatever else the machine does
     with suppress(ValueError):
         split_symbols(text)
-    assert time.perf_counter() - begin_s < scaled(0.25)
+    assert time.process_time() - begin_s < scaled(0.25)
 
 
 def test_event_types_by_kind_of_symbol() -> None:

@@ -249,6 +249,11 @@ class Reader:
             assert not self.is_over, f"ended with {self.body[-500:]!r}"
             self.read()
 
+    def read_bytes_to_end(self) -> None:
+        """Take all bytes until the server has ended the stream; parse them only then."""
+        while chunk := self.socket.recv(1 << 20):
+            self._rest += chunk
+
     def read(self, most: int = 65_536) -> None:
         """Take what is there, at most so many bytes."""
         chunk = self.socket.recv(most)

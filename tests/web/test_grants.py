@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.streams.hub.hub import Hub, opening
 from gateway.streams.hub.subscribers import Subscriber
+from gateway.streams.topics import grant_accounts
 from gateway.web.auth.authenticator import (
     ACCESS_CHANGED,
     SIGNED_OUT,
@@ -108,7 +109,7 @@ class Play:
         if viewer is None:
             return
         asked = [] if two & 8 else [("accounts", ",".join(ACCOUNTS[: two % 3 + 1]))]
-        query = parse_query(asked, max_symbols=9, granted=viewer.accounts)
+        query = parse_query(asked, max_symbols=9, granted=grant_accounts(viewer.accounts))
         stream = Stream(viewer.accounts, set())
         self.streams.append(stream)
         release = AuthContext(self.authenticator, viewer).register(lambda reason: end())
@@ -130,7 +131,7 @@ class Play:
     def snapshot(self, one: int, two: int) -> None:
         viewer = self.viewers.get(NAMES[one % 3])
         if viewer is not None:
-            query = parse_query([], max_symbols=9, granted=viewer.accounts)
+            query = parse_query([], max_symbols=9, granted=grant_accounts(viewer.accounts))
             entries = self.hub.snapshot(query.subscription)
             stream = Stream(viewer.accounts, set())
             self.look(stream, b"".join(entry.frame for entry in entries))

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.streams.records import DATA_TYPES, DEFAULT_TYPES
+from gateway.streams.topics import grant_accounts
 from gateway.web.problem import Problem
 from gateway.web.query import MAX_ACCOUNTS, STREAM_PARAMETERS, find_meant, is_id_name, parse_query
 from tests.web.running import Running, get, parse_frames
+
+GRANT = grant_accounts(None)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_a_wrong_parameter_is_named(running: Running, query: str, parameter: str
 def test_what_just_fits_is_answered(running: Running, query: str, count: int | None) -> None:
     assert get(f"{running.url}/events?snapshot=only&{query}").status_code == 200
     url = httpx.URL(f"http://x/?{query}")
-    found = parse_query(url.params.multi_items(), max_symbols=500, granted=None).symbols
+    found = parse_query(url.params.multi_items(), max_symbols=500, granted=GRANT).symbols
     assert (None if found is None else len(found)) == count
 
 
@@ -101,14 +104,14 @@ def test_a_wish_is_cut_to_what_is_granted(
     asked: str | None, granted: set[str] | None, expected: set[str] | None
 ) -> None:
     items = [] if asked is None else [("accounts", asked)]
-    grant = None if granted is None else frozenset(granted)
-    query = parse_query(items, max_symbols=9, granted=grant)
-    assert query.subscription.accounts == expected
+    query = parse_query(items, max_symbols=9, granted=grant_accounts(granted))
+    wanted = grant_accounts(expected)
+    assert query.subscription.owners == wanted
 
 
 def test_equal_wishes_share_one_subscription() -> None:
     def parse(*items: tuple[str, str]) -> Any:
-        return parse_query(items, max_symbols=9, granted=None).subscription
+        return parse_query(items, max_symbols=9, granted=grant_accounts(None)).subscription
 
     assert parse(("symbols", "SPY,QQQ")) == parse(("symbol", "qqq"), ("symbol", "spy"))
     assert parse().types == DEFAULT_TYPES
@@ -120,7 +123,7 @@ def test_equal_wishes_share_one_subscription() -> None:
 def test_any_query_is_understood_or_refused(items: list[tuple[str, str]]) -> None:
     problem: Problem | None = None
     try:
-        parse_query(items, max_symbols=3, granted=None)
+        parse_query(items, max_symbols=3, granted=grant_accounts(None))
     except Problem as error:
         problem = error
     if problem is not None:
@@ -179,5 +182,5 @@ def test_one_mistake_in_a_name_is_seen(name: str, data: st.DataObject) -> None:
 
 def test_symbols_are_taken_as_brokers_write_them() -> None:
     items = [("symbols", "SPY   261218C00600000,BRK.B"), ("symbol", "/ESZ6")]
-    query = parse_query(items, max_symbols=9, granted=None, today=date(2026, 11, 28))
+    query = parse_query(items, max_symbols=9, granted=GRANT, today=date(2026, 11, 28))
     assert sorted(query.symbols or ()) == [".SPY261218C600", "/ESZ26:XCME", "BRK/B"]

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from gateway.streams.records import DATA_TYPES, MARKET_TYPES, DataRecord
+from gateway.streams.topics import grant_accounts
 from gateway.web.query import FILTERS, parse_query
 from gateway.web.snapshot import COLLECTIONS, FIRST_VALUES_S, SOURCES, list_expected
 from tests.web.running import Running, ask, get, make_balance, make_quote, open_gateway, read_stream
@@ -92,7 +93,7 @@ def test_only_what_can_exist_is_waited_for(fresh: Running) -> None:
     query = parse_query(
         [("symbols", "SPY,.SPY261218C600"), ("types", "quote_update,greeks_update")],
         max_symbols=9,
-        granted=None,
+        granted=grant_accounts(None),
     )
     assert [(each.kind, each.subject) for each in list_expected(query)] == [
         ("greeks_update", ".SPY261218C600"),

@@ -16,7 +16,7 @@ from gateway.streams.hub.sink import Sink
 from gateway.streams.hub.subscribers import Subscriber
 from gateway.streams.hub.subscription import Group, Subscription
 from gateway.streams.latest import LatestValues
-from gateway.streams.records import Record, Status
+from gateway.streams.records import MARKET_TYPES, Record, Status
 from gateway.streams.topics import Topic
 
 TICK_S = 0.01
@@ -220,11 +220,12 @@ class Hub(LatestValues):
         self._last_flush_s = self._now_s()
         begin, dirty = self._log.flush()
         kinds = {topic.kind for topic in dirty or ()}
+        others = [topic for topic in dirty or () if topic.kind not in MARKET_TYPES]
         for group in list(self._groups.values()):
             group.chunks.clear()
             if not group.ready and not group.paced:
                 continue
-            if dirty is None or group.matches_any(dirty, kinds):
+            if dirty is None or group.matches_any(dirty, kinds, others):
                 if group.ready:
                     self._deliver(group, begin)
                 for subscriber in list(group.paced):

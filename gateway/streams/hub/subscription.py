@@ -1,50 +1,64 @@
 """What a subscriber is to see, and all who are to see the same as one group."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway.streams.hub.position import CONTROL_TYPES
 from gateway.streams.records import ACCOUNT_TYPES, DEFAULT_TYPES, MARKET_TYPES
-from gateway.streams.topics import Topic, balance_topic, list_market_topics
+from gateway.streams.topics import MAIN_LOGIN, NOBODY, Owner, Topic, covers, list_market_topics
 
 if TYPE_CHECKING:
     from gateway.streams.hub.subscribers import Subscriber
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """What a subscriber is to see. None means all that exist; `accounts` is already cut to grants.
+    """What a subscriber is to see. None means all that exist.
 
-    Status, heartbeat and gap events belong to every subscription.
+    `owners` are whose private records and statuses it may see: an account, all accounts of a login,
+    or the login itself. They need not be listed one by one, and they are what was granted.
+    Heartbeats, gaps and the statuses that are nobody's belong to every subscription.
     """
 
     types: frozenset[str] = DEFAULT_TYPES
     symbols: frozenset[str] | None = None
-    accounts: frozenset[str] | None = None
+    owners: frozenset[Owner] | None = None
 
     def matches(self, topic: Topic) -> bool:
         """Say whether a record of this topic belongs to it."""
-        if topic.kind in CONTROL_TYPES:
-            return True
-        if topic.kind not in self.types:
-            return False
         if topic.kind in MARKET_TYPES:
-            return self.symbols is None or topic.subject in self.symbols
-        return self.accounts is None or topic.owner.account in self.accounts
+            is_wanted = self.symbols is None or topic.subject in self.symbols
+            return is_wanted and topic.kind in self.types
+        if topic.kind in CONTROL_TYPES:
+            return topic.owner == NOBODY or self.covers(topic.owner)
+        return topic.kind in self.types and self.covers(topic.owner)
+
+    def covers(self, owner: Owner) -> bool:
+        """Say whether records of this owner may be seen."""
+        return self.owners is None or covers(self.owners, owner)
 
 
 def subscription_for(
     *,
     types: frozenset[str] = DEFAULT_TYPES,
     symbols: Iterable[str] | None = None,
-    accounts: Iterable[str] | None = None,
+    owners: Iterable[Owner] | None = None,
 ) -> Subscription:
     """Return a subscription in canonical form, so that equal ones share a group and its bytes."""
+    is_private = bool(types & ACCOUNT_TYPES)
+    granted = None
+    if owners is not None:
+        # Whose owner makes no difference to what is seen: the main login's statuses are nobody's.
+        granted = frozenset(
+            each
+            for each in owners
+            if (each.account and is_private) or (not each.account and each.login != MAIN_LOGIN)
+        )
     return Subscription(
         types=types,
         symbols=None if symbols is None or not types & MARKET_TYPES else frozenset(symbols),
-        accounts=None if accounts is None or not types & ACCOUNT_TYPES else frozenset(accounts),
+        owners=granted,
     )
 
 
@@ -56,17 +70,14 @@ class Group:
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
         self.members = 0
-        # What `Subscription.matches` says, as two sets: asked for every event of every group.
-        kinds, topics = set(CONTROL_TYPES), set[Topic]()
-        market, private = subscription.types & MARKET_TYPES, subscription.types & ACCOUNT_TYPES
+        # What `Subscription.matches` says of market data, as two sets: asked for every event of
+        # every group. Private records are few, and asked for one by one.
+        kinds, topics = set[str](), set[Topic]()
+        market = subscription.types & MARKET_TYPES
         if subscription.symbols is None:
             kinds |= market
         else:
             topics.update(list_market_topics(market, subscription.symbols))
-        if subscription.accounts is None:
-            kinds |= private
-        elif private:
-            topics.update(map(balance_topic, subscription.accounts))
         self.kinds = frozenset(kinds)
         self.topics = frozenset(topics)
         self.chunks: dict[int, tuple[bytes, int]] = {}
@@ -76,8 +87,15 @@ class Group:
 
     def matches(self, topic: Topic) -> bool:
         """Say whether a record of this topic belongs to it."""
-        return topic in self.topics or topic.kind in self.kinds
+        if topic.kind in MARKET_TYPES:
+            return topic in self.topics or topic.kind in self.kinds
+        return self.subscription.matches(topic)
 
-    def matches_any(self, topics: set[Topic], kinds: set[str]) -> bool:
-        """Say whether one of these topics, which are of these kinds, belongs to it."""
-        return not (self.kinds.isdisjoint(kinds) and self.topics.isdisjoint(topics))
+    def matches_any(self, topics: set[Topic], kinds: set[str], others: Sequence[Topic]) -> bool:
+        """Say whether one of these topics, which are of these kinds, belongs to it.
+
+        `others` are those of them that are no market data.
+        """
+        if not (self.kinds.isdisjoint(kinds) and self.topics.isdisjoint(topics)):
+            return True
+        return any(map(self.subscription.matches, others))

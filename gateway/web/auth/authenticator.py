@@ -28,6 +28,7 @@ from gateway.addresses import network_of
 from gateway.clock import SYSTEM_CLOCK, Clock, SteadyWall
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings, is_loopback
+from gateway.streams.topics import MAIN_LOGIN, Owner, grant_accounts
 from gateway.web.auth.sessions import LOGIN_IDLE_S, LOGIN_LIFE_S, Session, SessionStore
 from gateway.web.auth.throttle import MAX_ADDRESSES, LoginStats, Throttle, TooManyTries
 from gateway.web.auth.viewers import OWNER, Viewer, find_id, is_token_of, read_viewers
@@ -387,6 +388,15 @@ def accounts_of(request: Request) -> frozenset[str] | None:
     """Return the accounts that this viewer may see; None means all."""
     auth_context = auth_context_of(request.scope)
     return frozenset() if auth_context is None else auth_context.viewer.accounts
+
+
+def grant_of(request: Request) -> frozenset[Owner]:
+    """Return whose private records this viewer may see; nobody's, where nobody was let in."""
+    auth_context = auth_context_of(request.scope)
+    if auth_context is None:
+        return frozenset()
+    granted = grant_accounts(auth_context.viewer.accounts)
+    return granted | {Owner(MAIN_LOGIN)} if auth_context.viewer == OWNER else granted
 
 
 def viewer_of(request: Request) -> str | None:

@@ -34,7 +34,15 @@ from gateway.streams.records import (
     Upstream,
     encode,
 )
-from gateway.streams.topics import Topic, balance_topic, market_topic, status_topic
+from gateway.streams.topics import (
+    ANY_ACCOUNT,
+    MAIN_LOGIN,
+    Owner,
+    Topic,
+    balance_topic,
+    market_topic,
+    status_topic,
+)
 from tests.faults.trial import Trial
 from tests.sse import parse
 from tests.streams.pulling import Puller
@@ -45,6 +53,10 @@ from tests.waiting import scaled
 EPOCH = "k3f9"
 SYMBOLS = ["SPY", "QQQ", "/ESZ26:XCME", ".SPY261218C600"]
 ACCOUNTS = ["5WX00001", "5WX00002"]
+LOGINS = [MAIN_LOGIN, "ann"]
+"""Both have accounts of the same numbers."""
+OWNERS = [Owner(login, each) for login in LOGINS for each in ("", ANY_ACCOUNT, *ACCOUNTS)]
+"""What may be granted: a login, all its accounts, or one of them."""
 CONTROL = {"status", "heartbeat"}
 
 
@@ -151,15 +163,15 @@ class HubMachine(RuleBasedStateMachine):
         self.number += len(symbols)
         self.publish(make_quote(each, self.number - i) for i, each in enumerate(symbols))
 
-    @rule(account=st.sampled_from(ACCOUNTS))
-    def change_balance(self, account: str) -> None:
+    @rule(account=st.sampled_from(ACCOUNTS), login=st.sampled_from(LOGINS))
+    def change_balance(self, account: str, login: str) -> None:
         self.number += 1
-        self.publish([make_balance(account, self.number)])
+        self.publish([make_balance(account, self.number, login)])
 
-    @rule(upstream=st.sampled_from(get_args(Upstream)))
-    def change_status(self, upstream: Upstream) -> None:
+    @rule(upstream=st.sampled_from(get_args(Upstream)), login=st.sampled_from(LOGINS))
+    def change_status(self, upstream: Upstream, login: str) -> None:
         self.number += 1
-        self.publish([make_status(upstream, str(self.number))])
+        self.publish([make_status(upstream, str(self.number), login)])
 
     @rule()
     def beat(self) -> None:
@@ -209,17 +221,17 @@ class HubMachine(RuleBasedStateMachine):
     @rule(
         types=st.sampled_from([DATA_TYPES, frozenset({"quote_update"}), frozenset[str]()]),
         symbols=st.none() | st.sets(st.sampled_from(SYMBOLS), max_size=2),
-        accounts=st.none() | st.sets(st.sampled_from(ACCOUNTS), max_size=1),
+        owners=st.none() | st.sets(st.sampled_from(OWNERS), max_size=3),
         rate=st.sampled_from([None, None, 0.4, 5.0]),
     )
     def come(
         self,
         types: frozenset[str],
         symbols: set[str] | None,
-        accounts: set[str] | None,
+        owners: set[Owner] | None,
         rate: float | None,
     ) -> None:
-        subscription = subscription_for(types=types, symbols=symbols, accounts=accounts)
+        subscription = subscription_for(types=types, symbols=symbols, owners=owners)
         self.open(subscription, None, {}, rate)
 
     @precondition(lambda self: self.lost)
@@ -362,7 +374,7 @@ class HubMachine(RuleBasedStateMachine):
         given = []
         for seq, body in frames:
             assert body["type"] != "gap"
-            key = topic_of(body["type"], subject(body))
+            key = topic_of(body["type"], subject(body), body.get("login", MAIN_LOGIN))
             assert reader.subscription.matches(key)
             if seq is not None:
                 assert seq > reader.told
@@ -405,7 +417,11 @@ class HubMachine(RuleBasedStateMachine):
         self, reader: Reader, frames: list[tuple[int | None, dict[str, Any]]], end: int
     ) -> None:
         assert reader.rate
-        keys = [body["type"] + subject(body) for seq, body in frames if seq is not None]
+        keys = [
+            body["type"] + subject(body) + body.get("login", "")
+            for seq, body in frames
+            if seq is not None
+        ]
         assert len(keys) == len(set(keys))
         if keys:
             now_s = reader.subscriber.subscriber._due_s - 1 / reader.rate
@@ -927,28 +943,44 @@ def test_a_group_matches_what_its_subscription_matches(data: st.DataObject) -> N
     subscription = subscription_for(
         types=data.draw(st.frozensets(st.sampled_from(sorted(DATA_TYPES)))),
         symbols=data.draw(st.none() | st.sets(subjects)),
-        accounts=data.draw(st.none() | st.sets(subjects)),
+        owners=data.draw(st.none() | st.sets(st.sampled_from(OWNERS))),
     )
     hub = Hub(epoch=EPOCH)
     subscriber = Puller(hub, subscription)
     (group,) = hub._groups.values()
     kinds = st.sampled_from(sorted(DATA_TYPES | CONTROL))
-    topics = data.draw(st.sets(st.builds(topic_of, kinds, subjects), max_size=6))
+    topics = data.draw(
+        st.sets(st.builds(topic_of, kinds, subjects, st.sampled_from(LOGINS)), max_size=6)
+    )
     for topic in topics:
         assert group.matches(topic) is subscription.matches(topic)
     expected = any(map(subscription.matches, topics))
-    assert group.matches_any(topics, {topic.kind for topic in topics}) is expected
+    others = [topic for topic in topics if topic.kind not in MARKET_TYPES]
+    assert group.matches_any(topics, {topic.kind for topic in topics}, others) is expected
     subscriber.close()
 
 
 def test_a_wish_for_nothing_matches_nothing() -> None:
     """An empty grant is not the same as no restriction."""
-    nobody = subscription_for(types=DATA_TYPES, symbols=[], accounts=[])
+    nobody = subscription_for(types=DATA_TYPES, symbols=[], owners=[])
     assert not nobody.matches(balance_topic(ACCOUNTS[0]))
     assert not nobody.matches(market_topic("quote_update", "SPY"))
     assert nobody.matches(status_topic("feed"))
     quotes = frozenset({"quote_update"})
-    assert subscription_for(types=quotes, accounts=["A"]) == subscription_for(types=quotes)
+    main, one = Owner(MAIN_LOGIN), Owner(MAIN_LOGIN, ACCOUNTS[0])
+    shared = subscription_for(types=quotes, owners=[])
+    assert subscription_for(types=quotes, owners=[main, one]) == shared, "they see the same"
+
+
+def test_a_grant_need_not_list_what_it_covers() -> None:
+    every = subscription_for(types=DATA_TYPES, owners=[Owner("ann", ANY_ACCOUNT)])
+    assert every.matches(balance_topic("5WX00009", "ann")), "an account that came later"
+    assert not every.matches(balance_topic("5WX00009")), "the same number of another login"
+    assert not every.matches(status_topic("session", "ann")), "the login itself was not granted"
+    mine = subscription_for(types=DATA_TYPES, owners=[Owner("ann"), Owner("ann", "5WX00001")])
+    assert mine.matches(status_topic("session", "ann"))
+    assert not mine.matches(status_topic("session", "bob"))
+    assert not mine.matches(balance_topic("5WX00002", "ann"))
 
 
 def test_memory_is_bounded_by_history_and_keys() -> None:
