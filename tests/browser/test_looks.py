@@ -18,7 +18,7 @@ RICH = "$10,123,456.78"
 
 # Texts that stick out of what is around them, or of the window.
 CUT = """
-() => [...document.querySelectorAll(".tile :is(.value, dd), .quotes :is(th, td), .metric p")]
+() => [...document.querySelectorAll(".tile :is(.value, dd), .quotes tbody > tr > *, .metric p")]
   .filter((each) => each.offsetWidth > 1)
   .filter((each) => {
     const range = document.createRange();
