@@ -1,4 +1,4 @@
-"""Pictures of the pages at desk and phone width in both schemes: `make screenshots`.
+"""Pictures of the pages from a phone to an ultra-wide window, in both schemes: `make screenshots`.
 
 They are for looking at, and some for the README and the tutorial; nothing compares them.
 """
@@ -17,7 +17,13 @@ from tests.simulation import ROOT, open_simulator
 
 DOCS = ROOT / "docs" / "pictures"
 
-SIZES = {"desk": (1280, 760), "phone": (390, 844), "wide": (2560, 1000)}
+SIZES = {
+    "phone": (390, 844),
+    "tablet": (768, 1024),
+    "desk": (1280, 760),
+    "full": (1920, 1080),
+    "wide": (2560, 1200),
+}
 SCHEMES = ("light", "dark")
 SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
 MOVED = "() => document.querySelectorAll('[class*=flash], polyline').length > 1"

@@ -257,8 +257,10 @@
       const step = bbox.width / (max - min);
       const width = Math.max(1, Math.round(step * 0.68));
       // Of the newest candle alone, as some histories have it, a bar would say nothing.
-      const known = volumes.slice(first, last + 1).filter(Boolean);
-      const most = known.length > (last - first) / 10 ? Math.max(...known) : 0;
+      const shown = volumes.slice(first, last + 1).map((each) => each || 0);
+      const highest = Math.max(...shown);
+      const known = shown.filter((each) => each > highest / 100).length;
+      const most = known > shown.length / 10 ? highest : 0;
       ctx.save();
       ctx.beginPath();
       ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
