@@ -6,7 +6,6 @@ import secrets
 import signal
 import string
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.login_lock import hold_login
 from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library
@@ -34,10 +35,12 @@ from gateway.streams.symbols import split_symbols
 from gateway.streams.upstream.upstream import create_upstream
 from gateway.web import api, health, heartbeat, metrics, page_stream, problem, snapshot
 from gateway.web.auth import forms
-from gateway.web.auth.authenticator import create_authenticator
+from gateway.web.auth.authenticator import Authenticator, create_authenticator
 from gateway.web.auth.policies import RoutePolicies, RoutePolicy
+from gateway.web.middleware.require_start import NOT_STARTED, RequireStart
 from gateway.web.middleware.security_headers import SECURITY_HEADERS
 from gateway.web.middleware.stack import build_middleware
+from gateway.web.shutdown import close_on_signal
 from gateway.web.state import Context, has_values
 from gateway.web.static import Assets
 
@@ -76,7 +79,7 @@ def create_app(
     middleware: Sequence[Middleware] = (),
     lifespan: Lifespan | None = None,
 ) -> Starlette:
-    """The whole gateway, for any ASGI server; `gateway.server.server` serves it best.
+    """Create the whole gateway, for any ASGI server; `gateway.server.server` serves it best.
 
     `pages` replace those of GATEWAY_PAGES. `routes` are for viewers only, `middleware` sees what
     was let in, `lifespan` runs within the gateway's own. Mounted below a prefix, the application
@@ -114,7 +117,7 @@ def create_app(
 
 
 def create_library(pages: Pages | None) -> Library:
-    """The pages that are served.
+    """Return the library of the pages to serve.
 
     Raises:
         ConfigurationError: when there is no such file.
@@ -127,7 +130,7 @@ def create_library(pages: Pages | None) -> Library:
 
 
 def create_follower(url: str, context: Context) -> "Follower":
-    """What fills the hub with what a feed process publishes."""
+    """Create the follower, which fills the hub with what a feed process publishes."""
     from gateway.streams.backplane.follower import Follower
     from gateway.streams.backplane.server import Backplane
 
@@ -140,15 +143,15 @@ def create_follower(url: str, context: Context) -> "Follower":
 
 
 def create_peers(url: str) -> "Peers":
-    """What this web process and the others tell each other."""
+    """Create the connection on which web processes tell each other of ended sessions."""
     from gateway.streams.backplane.server import Backplane
     from gateway.web.auth.revocations import Peers
 
     return Peers(Backplane(url))
 
 
-def create_context(settings: Settings) -> Context:
-    """An empty hub of a new epoch, and nobody who wants anything but the default symbols."""
+def create_context(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> Context:
+    """Create an empty hub of a new epoch and a demand for the default symbols only."""
     hub = _create_hub(settings)
     demand = Demand(
         settings.symbols,
@@ -156,10 +159,10 @@ def create_context(settings: Settings) -> Context:
         max_symbols_per_viewer=settings.max_symbols_per_viewer,
         # The feed process lets symbols linger, for all web processes together.
         linger_s=settings.linger_s if settings.redis_url is None else 0.0,
-        now_s=time.monotonic,
+        now_s=clock.monotonic_s,
     )
     demand.is_known = partial(has_values, hub)
-    return Context(settings=settings, hub=hub, demand=demand)
+    return Context(settings=settings, hub=hub, demand=demand, clock=clock)
 
 
 def _create_hub(settings: Settings) -> Hub:
@@ -177,36 +180,80 @@ def build_app(
     additions: Additions | None = None,
     peers: "Peers | None" = None,
 ) -> Starlette:
-    """The web half around a context; `run_upstream` feeds its hub until cancelled.
+    """Build the web half around a context; `run_upstream` feeds its hub until cancelled.
 
-    `app.state.authenticator` knows the token; a server that tells a made one to a person sets
+    `app.state.authenticator` knows the token; a server that shows a generated one to a person sets
     `app.state.is_announced`. `app.state.on_crash` is called when `run_upstream` ends by itself; at
-    first it asks the process to stop.
+    first it asks the process to stop. `app.state.has_started` says whether the lifespan has run.
     """
     authenticator = create_authenticator(
         context.settings, peers, clock=context.clock, stats=context.logins
     )
-    assets = Assets(STATIC)
-    environment = create_environment(
-        assets.url,
-        {"is_simulated": context.settings.is_simulation, "has_login": not authenticator.is_open},
-    )
     policies = RoutePolicies()
     library = library or create_library(context.settings.pages)
     additions = additions or Additions()
+    assets = Assets(STATIC)
+    templates = create_environment(
+        assets.url,
+        {"is_simulated": context.settings.is_simulation, "has_login": not authenticator.is_open},
+    )
+    error_page = _create_error_page(templates)
+    app: Starlette = Starlette(
+        routes=_build_routes(
+            context, authenticator, policies, assets, templates, library, additions.routes
+        ),
+        middleware=[
+            *build_middleware(context.settings, authenticator, policies, error_page),
+            Middleware(
+                RequireStart, has_started=lambda: app.state.has_started, error_page=error_page
+            ),
+            *additions.middleware,
+        ],
+        exception_handlers=problem.handlers(error_page, SECURITY_HEADERS),
+        max_body_size=context.settings.max_body_bytes,
+    )
+    app.state.context = context
+    app.state.authenticator = authenticator
+    app.state.is_announced = False
+    app.state.has_started = False
+    app.state.on_crash = lambda: signal.raise_signal(signal.SIGTERM)
+    find_trouble = context.find_trouble
+    context.find_trouble = lambda: find_trouble() if app.state.has_started else NOT_STARTED
+    # Not by the constructor: the lifespan needs this very application. Mounted, it is called with
+    # the one around it.
+    app.router.lifespan_context = _build_lifespan(
+        app, run_upstream, library, policies, additions.lifespan
+    )
+    return app
 
-    def login_page(request: Request, target: str, mistake: str | None) -> str:
-        template = environment.get_template("login.html")
-        root_path = problem.root_path_of(request.scope)
-        return template.render(target=target, mistake=mistake, root_path=root_path)
 
+def _create_error_page(templates: Environment) -> problem.ErrorPage:
     def error_page(request: Request, status: int, detail: str) -> str:
-        template = environment.get_template("error.html")
+        template = templates.get_template("error.html")
         root_path, title = problem.root_path_of(request.scope), HTTPStatus(status).phrase
         return template.render(status=status, title=title, detail=detail, root_path=root_path)
 
+    return error_page
+
+
+def _build_routes(
+    context: Context,
+    authenticator: Authenticator,
+    policies: RoutePolicies,
+    assets: Assets,
+    templates: Environment,
+    library: Library,
+    added: Sequence[BaseRoute],
+) -> list[BaseRoute]:
+    """Return all routes, each with its policy."""
+
+    def login_page(request: Request, target: str, mistake: str | None) -> str:
+        template = templates.get_template("login.html")
+        root_path = problem.root_path_of(request.scope)
+        return template.render(target=target, mistake=mistake, root_path=root_path)
+
     login, logout = forms.routes(authenticator, login_page)
-    routes: list[BaseRoute] = [
+    return [
         *policies.declare(RoutePolicy.PUBLIC, health.public_routes(context)),
         *policies.declare(RoutePolicy.PUBLIC, login),
         *policies.declare(RoutePolicy.PUBLIC, [assets.route]),
@@ -215,14 +262,25 @@ def build_app(
         *policies.declare(RoutePolicy.VIEWER, health.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, logout),
-        *policies.declare(RoutePolicy.VIEWER, additions.routes),
+        *policies.declare(RoutePolicy.VIEWER, added),
         # Last, because a page may be at any address that is left.
-        *policies.declare(RoutePolicy.VIEWER, page_stream.routes(context, environment, library)),
+        *policies.declare(RoutePolicy.VIEWER, page_stream.routes(context, templates, library)),
     ]
+
+
+def _build_lifespan(
+    app: Starlette,
+    run_upstream: Run,
+    library: Library,
+    policies: RoutePolicies,
+    added: Lifespan | None,
+) -> Lifespan:
+    """Return the lifespan: what runs beside the routes, from the start to the shutdown."""
+    context: Context = app.state.context
+    authenticator: Authenticator = app.state.authenticator
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        # Not what was given: mounted elsewhere, that is the application around us.
         policies.check(app.routes)
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -234,35 +292,22 @@ def build_app(
                 group.create_task(library.watch(), name="page files"),
             ]
             await authenticator.sync_peers()
+            app.state.has_started = True
             logger.info("started, epoch %s", context.hub.epoch)
             if authenticator.is_generated and not app.state.is_announced:
-                # No server of ours says it, and without it nobody could ever sign in.
+                # No server of ours shows it, and without it nobody could ever sign in.
                 reveal(sys.stderr, f"sign in once with /login{authenticator.login_fragment()}\n")
             try:
-                async with additions.lifespan(app) if additions.lifespan else nullcontext():
-                    yield
+                with close_on_signal(partial(context.hub.close, "shutdown")):
+                    async with added(app) if added else nullcontext():
+                        yield
             finally:
-                # The server has done so before it waited for the streams; another may not have.
-                context.hub.close("shutdown")
+                context.hub.close("shutdown")  # again: not every server stops at a signal
                 for task in tasks:
                     task.cancel()
         logger.info("stopped")
 
-    app = Starlette(
-        routes=routes,
-        middleware=[
-            *build_middleware(context.settings, authenticator, policies, error_page),
-            *additions.middleware,
-        ],
-        exception_handlers=problem.handlers(error_page, SECURITY_HEADERS),
-        lifespan=lifespan,
-        max_body_size=context.settings.max_body_bytes,
-    )
-    app.state.context = context
-    app.state.authenticator = authenticator
-    app.state.is_announced = False
-    app.state.on_crash = lambda: signal.raise_signal(signal.SIGTERM)
-    return app
+    return lifespan
 
 
 async def _supervise(app: Starlette, run_upstream: Run) -> None:

@@ -1,11 +1,11 @@
-"""`gateway feed`: the upstream half in a process of its own; one is upstream, others stand by."""
+"""`gateway feed`: the upstream half in a process of its own; one is elected, others stand by."""
 
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Callable
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.server.logs import set_up_logging
 from gateway.settings import Settings
 from gateway.streams.backplane.election import Election
@@ -16,27 +16,28 @@ from gateway.streams.upstream.upstream import create_upstream
 logger = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> int:
-    """The exit status after following Tastytrade, or standing by, until SIGTERM or SIGINT."""
+def run(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> int:
+    """Follow Tastytrade, or stand by, until SIGTERM or SIGINT; return the exit status."""
     set_up_logging(settings)
     with asyncio.Runner(loop_factory=_choose_loop()) as runner:
-        return runner.run(_lead(settings))
+        return runner.run(_lead(settings, clock))
 
 
-async def _lead(settings: Settings) -> int:
+async def _lead(settings: Settings, clock: Clock) -> int:
     assert settings.redis_url is not None
     demand = Demand(
         settings.symbols,
         max_symbols=settings.max_symbols,
         linger_s=settings.linger_s,
-        now_s=time.monotonic,
+        now_s=clock.monotonic_s,
     )
     backplane = Backplane(settings.redis_url.get_secret_value())
-    leader = Election(
+    election = Election(
         backplane,
         demand,
-        lambda publisher: create_upstream(settings, publisher, demand),
+        lambda publisher: create_upstream(settings, publisher, demand, clock=clock),
         lease_s=settings.lease_s,
+        clock=clock,
     )
     task = asyncio.current_task()
     assert task is not None
@@ -47,16 +48,16 @@ async def _lead(settings: Settings) -> int:
         if is_asked:  # somebody is in a hurry
             task.cancel()
         is_asked = True
-        leader.stop()
+        election.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     logger.info("standing by")
     try:
-        await leader.run()
+        await election.run()
     except asyncio.CancelledError:
-        logger.warning("stopped in a hurry")
+        logger.warning("stopped at the second signal, without waiting")
     except ExceptionGroup:
         logger.exception("the upstream half crashed; stopping")
         return 1

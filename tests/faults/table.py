@@ -178,4 +178,9 @@ FAULTS = (
         "100,000 distinct subscriptions, pages, parameters and cookies",
         "memory bounded, the oldest forgotten, nothing slows",
     ),
+    Fault(
+        56,
+        "middleware, a proxy or a server of somebody else around it",
+        "every stream ends with `bye` at SIGTERM, in time; what does not start it says so",
+    ),
 )

@@ -1,18 +1,93 @@
 """The application under another server: what the start makes is told by whoever makes it."""
 
+import signal
+import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from tests.faults.trial import Trial
 from tests.processes import clean_environment
-from tests.web.running import get
+from tests.valkey import find_port
+from tests.waiting import eventually_sync, scaled
+from tests.web.running import Reader, get
 
 PROGRAM = """
 import uvicorn
 from gateway.app import create_app
 uvicorn.run(create_app, factory=True, port=0, log_level="info")
 """
+
+UVICORN = """
+import sys, uvicorn
+from gateway.app import create_app
+uvicorn.run(create_app, factory=True, port=int(sys.argv[1]), log_level="info")
+"""
+"""Without a limit on its graceful shutdown: it waits for streams for ever."""
+
+HYPERCORN = """
+import asyncio, sys
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from gateway.app import create_app
+config = Config()
+config.bind = [f"127.0.0.1:{sys.argv[1]}"]
+app = create_app()
+asyncio.run(serve(app, config))
+"""
+
+END_S = 3.0
+"""From SIGTERM to the end of a process whose streams have all ended."""
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens on this port of loopback."""
+    with socket.socket() as trying:
+        return trying.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.fault(56)
+@pytest.mark.parametrize("program", [UVICORN, HYPERCORN], ids=["uvicorn", "hypercorn"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_streams_end_with_bye_under_any_server(
+    program: str, number: signal.Signals, tmp_path: Path, trial: Trial
+) -> None:
+    """
+    1. Three streams are open on a server that is not ours.
+    2. The server gets the signal to stop.
+    Result: each stream ends with `bye`, and the process ends without having to be killed.
+    """
+    port = find_port()
+    given = {
+        "TT_SECRET": "secret-of-nobody",
+        "TT_REFRESH": "refresh-of-nobody",
+        "SIMULATOR_REST": "http://127.0.0.1:1",
+        "SIMULATOR_ACCOUNT_WS": "ws://127.0.0.1:1",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(port)],
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+        env=clean_environment(**given),
+    ) as process:
+        try:
+            eventually_sync(lambda: is_open(port), 20)
+            with ExitStack() as stack:
+                readers = [stack.enter_context(Reader(port)) for _ in range(3)]
+                for reader in readers:
+                    reader.read_until("snapshot_end")
+                begun_s = time.monotonic()
+                process.send_signal(number)
+                for reader in readers:
+                    assert reader.read_all()[-1].event == "bye"
+            process.wait(scaled(10))
+            trial.measure("exit", [time.monotonic() - begun_s], at_most=END_S)
+        finally:
+            process.kill()
 
 
 def test_a_token_made_at_the_start_is_told_under_any_server(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ class Reader:
             if not separator:
                 return
             assert head.startswith(b"HTTP/1.1 200 "), head
-            assert b"transfer-encoding: chunked" in head
+            assert b"transfer-encoding: chunked" in head.lower()
             self.head, self._rest = head, rest
         while True:
             size, separator, rest = self._rest.partition(b"\r\n")

@@ -46,6 +46,7 @@ async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(
     context.hub.publish(make_quote())
     context.hub.flush()
     app = await asyncio.to_thread(build_app, context, idle)
+    app.state.has_started = True  # without a lifespan
     authenticator = app.state.authenticator
     cookie = authenticator.make_cookie(OWNER)
     as_owner: list[dict[str, str]] = [
