@@ -19,7 +19,8 @@ from gateway.pages.authoring.builder import PageError, current_builder
 from gateway.pages.authoring.loader import Mistake, find_mistake
 from gateway.pages.panel import FragmentPanel
 from gateway.pages.rendering.templates import create_fragment
-from gateway.streams.records import ACCOUNT_TYPES, DATA_TYPES, MARKET_TYPES, MarketRecord, Record
+from gateway.streams.account_records import ACCOUNT_TYPES
+from gateway.streams.records import DATA_TYPES, MARKET_TYPES, MarketRecord, Record
 from gateway.streams.symbols import parse_symbol
 from gateway.streams.topics import Topic, balance_topic, market_topic
 
