@@ -40,7 +40,7 @@ class MistakePanel(FragmentPanel):
         super().__init__("mistake")
         self._library = library
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
+    def keys(self) -> tuple[Topic, ...]:
         """Return none: the library says what is wrong, not a record."""
         return ()
 

@@ -63,8 +63,8 @@ class Outbox(LatestValues):
         self.published += 1
         self._latest[record.topic] = record
         self._add(record)
-        if self._inherited and record.topic == status_topic("accounts"):
-            self._settle_accounts()
+        if self._inherited and isinstance(record, Status) and record.upstream == "accounts":
+            self._settle_accounts(record.login)
         return self.published
 
     def latest(self, topic: Topic) -> Record | None:
@@ -83,7 +83,7 @@ class Outbox(LatestValues):
         """Adopt what a publisher before this one left and this one does not know yet.
 
         Market data is kept for these symbols, stale, and dropped for others. Balances stay until
-        this publisher knows all of its own accounts.
+        this publisher knows all accounts of their login.
         """
         for record in records:
             topic = record.topic
@@ -96,7 +96,8 @@ class Outbox(LatestValues):
                     self._add(Tombstone((topic,)))
             elif not isinstance(record, Status):
                 self._inherited.add(topic)
-        self._settle_accounts()
+        for login in {topic.owner.login for topic in self._inherited}:
+            self._settle_accounts(login)
 
     def restart(self) -> None:
         """Queue everything known again, as at the beginning of an epoch."""
@@ -143,10 +144,10 @@ class Outbox(LatestValues):
         if topics:
             self._add(Tombstone(tuple(topics)))
 
-    def _settle_accounts(self) -> None:
-        """Bury the balances of accounts that nobody follows, once all others have their own."""
-        status = self.latest(status_topic("accounts"))
+    def _settle_accounts(self, login: str) -> None:
+        """Bury a login's balances that nobody follows, once all other accounts have theirs."""
+        status = self.latest(status_topic("accounts", login))
         if isinstance(status, Status) and status.state == "live":
-            gone = self._inherited - self._latest.keys()
-            self._inherited.clear()
-            self._bury(gone)
+            inherited = {topic for topic in self._inherited if topic.owner.login == login}
+            self._inherited -= inherited
+            self._bury(inherited - self._latest.keys())

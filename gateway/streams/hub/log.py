@@ -12,7 +12,7 @@ from gateway.streams.hub.position import CONTROL_TYPES, Entry, StreamPosition
 from gateway.streams.hub.subscription import Group, Subscription
 from gateway.streams.records import Gap, Heartbeat, Record
 from gateway.streams.sse import encode_frame
-from gateway.streams.topics import Topic
+from gateway.streams.topics import NOBODY, Topic
 
 CONTROLS = 256
 """Control events kept apart for subscribers with a rate, who get them at once."""
@@ -34,6 +34,10 @@ class Log:
         self.last_s: float | None = None
         """When the newest data record was published."""
         self.latest: dict[Topic, Entry] = {}
+        self.owned: dict[str, set[Topic]] = {}
+        """The topics of `latest` that have an owner, by their kind."""
+        self.owned_version = 0
+        """Rises whenever one of those comes or goes."""
         self.controls: deque[Entry] = deque(maxlen=CONTROLS)
         self._history_events = history_events
         self._ring: list[Entry] = []
@@ -59,6 +63,9 @@ class Log:
             before = self.latest.get(entry.topic)
             if before is not None:
                 entry.previous = before.seq
+            elif entry.topic.owner != NOBODY:
+                self.owned.setdefault(entry.topic.kind, set()).add(entry.topic)
+                self.owned_version += 1
             self.latest[entry.topic] = entry
         if entry.topic.kind in CONTROL_TYPES:
             self.controls.append(entry)
@@ -76,6 +83,9 @@ class Log:
         gone = [entry for each in topics if (entry := self.latest.pop(each, None)) is not None]
         for entry in gone:
             self._forgotten = max(self._forgotten, entry.seq)
+            if entry.topic.owner != NOBODY:
+                self.owned[entry.topic.kind].remove(entry.topic)
+                self.owned_version += 1
         return bool(gone)
 
     def flush(self) -> tuple[int, set[Topic] | None]:

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.streams.hub.position import CONTROL_TYPES
 from gateway.streams.records import ACCOUNT_TYPES, DEFAULT_TYPES, MARKET_TYPES
-from gateway.streams.topics import MAIN_LOGIN, NOBODY, Owner, Topic, covers, list_market_topics
+from gateway.streams.topics import Grant, Owner, Topic, covers, list_market_topics
 
 if TYPE_CHECKING:
     from gateway.streams.hub.subscribers import Subscriber
@@ -23,20 +23,15 @@ class Subscription(msgspec.Struct, frozen=True):
 
     types: frozenset[str] = DEFAULT_TYPES
     symbols: frozenset[str] | None = None
-    owners: frozenset[Owner] | None = None
+    owners: Grant = None
 
     def matches(self, topic: Topic) -> bool:
         """Say whether a record of this topic belongs to it."""
         if topic.kind in MARKET_TYPES:
             is_wanted = self.symbols is None or topic.subject in self.symbols
             return is_wanted and topic.kind in self.types
-        if topic.kind in CONTROL_TYPES:
-            return topic.owner == NOBODY or self.covers(topic.owner)
-        return topic.kind in self.types and self.covers(topic.owner)
-
-    def covers(self, owner: Owner) -> bool:
-        """Say whether records of this owner may be seen."""
-        return self.owners is None or covers(self.owners, owner)
+        is_wanted = topic.kind in CONTROL_TYPES or topic.kind in self.types
+        return is_wanted and covers(self.owners, topic.owner)
 
 
 def subscription_for(
@@ -49,12 +44,8 @@ def subscription_for(
     is_private = bool(types & ACCOUNT_TYPES)
     granted = None
     if owners is not None:
-        # Whose owner makes no difference to what is seen: the main login's statuses are nobody's.
-        granted = frozenset(
-            each
-            for each in owners
-            if (each.account and is_private) or (not each.account and each.login != MAIN_LOGIN)
-        )
+        # Without a type of accounts these make no difference to what is seen.
+        granted = frozenset(each for each in owners if is_private or not each.account)
     return Subscription(
         types=types,
         symbols=None if symbols is None or not types & MARKET_TYPES else frozenset(symbols),
