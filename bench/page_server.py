@@ -30,8 +30,9 @@ from gateway.pages.authoring.library import Library
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.server.server import Server, open_socket, set_up_logging
 from gateway.settings import load_settings
+from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.hub.hub import Hub
-from gateway.streams.records import BalanceUpdate, QuoteUpdate, Status, format_time
+from gateway.streams.records import QuoteUpdate, Status, format_time
 
 TICK_S = 0.25
 

@@ -30,7 +30,7 @@ STAGES = [
     {
         f"gateway.streams.{name}"
         for name in (
-            *("records", "sse", "latest", "demand", "backoff", "publisher"),
+            *("records", "account_records", "sse", "latest", "demand", "backoff", "publisher"),
             *("markets", "holidays", "sessions"),
         )
     },
@@ -68,6 +68,7 @@ FORBIDDEN = [
 # A module is also pure when its docstring's first paragraph ends with "; pure.".
 PURE = {
     "gateway.streams.records",
+    "gateway.streams.account_records",
     "gateway.streams.symbols",
     "gateway.streams.upstream.candles",
     "gateway.streams.upstream.normalize",

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
@@ -14,6 +15,7 @@ from gateway.app import build_app, create_context
 from gateway.cli.root import main
 from gateway.settings import Settings, variables
 from gateway.streams import records as events
+from gateway.streams.account_records import AccountRecord
 from gateway.web.query import STREAM_PARAMETERS
 
 ROOT = Path(__file__).parent.parent
@@ -117,7 +119,7 @@ def test_every_event_and_field() -> None:
     named = {name: code(row[2]) for row in rows for name in code(row[1]) if "=" not in name}
     records: list[type[msgspec.Struct]] = [
         *events.MarketRecord.__subclasses__(),
-        events.BalanceUpdate,
+        *get_args(AccountRecord),
         events.Status,
         events.Heartbeat,
         events.Hello,

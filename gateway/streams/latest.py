@@ -6,7 +6,8 @@ from operator import attrgetter
 
 import msgspec
 
-from gateway.streams.records import MARKET_TYPES, BalanceUpdate, MarketRecord, Record, Status
+from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.records import MARKET_TYPES, MarketRecord, Record, Status
 from gateway.streams.topics import Grant, Topic, covers, list_market_topics
 
 

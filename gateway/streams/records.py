@@ -9,7 +9,8 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from gateway.streams.topics import MAIN_LOGIN, NOBODY, Topic, balance_topic, status_topic
+from gateway.streams.account_records import ACCOUNT_TYPES, AccountRecord
+from gateway.streams.topics import MAIN_LOGIN, NOBODY, Topic, status_topic
 
 State = Literal["connecting", "live", "stale", "degraded", "closed"]
 Upstream = Literal["session", "feed", "accounts"]
@@ -155,35 +156,23 @@ class CandleHistory(MarketRecord, frozen=True, kw_only=True, gc=False, tag="cand
     volume: tuple[Decimal | None, ...]
 
 
-class BalanceUpdate(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    gc=False,
-    tag_field="type",
-    tag="balance_update",
-):
-    """One account's balance.
+class MetricsUpdate(MarketRecord, frozen=True, kw_only=True, gc=False, tag="metrics_update"):
+    """What is known of an underlying besides its price; ranks and yields are fractions of 1.
 
-    `balance` is the net liquidating value, `buying_power` the derivative buying power (what
-    Tastytrade's own screens lead with), `timestamp` ms since the epoch.
+    `earnings_at` and `dividend_ex_at` are dates (ISO 8601), `earnings_time` the broker's word for
+    the time of day, `beta` is against SPY.
     """
 
-    account: str
-    balance: Decimal
-    buying_power: Decimal | None
-    equity_buying_power: Decimal | None
-    cash: Decimal | None
-    currency: str
-    timestamp: int
-    source: Literal["account_stream", "rest"]
-    login: str = MAIN_LOGIN
-    stale: bool = False
-
-    @property
-    def topic(self) -> Topic:
-        """The topic of the account's balance."""
-        return balance_topic(self.account, self.login)
+    implied_volatility_index: Decimal | None
+    implied_volatility_rank: Decimal | None
+    implied_volatility_percentile: Decimal | None
+    beta: Decimal | None
+    liquidity_rating: int | None
+    earnings_at: str | None
+    earnings_time: str | None
+    dividend_ex_at: str | None
+    dividend_yield: Decimal | None
+    market_cap: Decimal | None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="type", tag="status"):
@@ -258,8 +247,9 @@ MarketUpdate = (
     | UnderlyingUpdate
     | CandleUpdate
     | CandleHistory
+    | MetricsUpdate
 )
-DataRecord = MarketUpdate | BalanceUpdate
+DataRecord = MarketUpdate | AccountRecord
 Record = DataRecord | Status | Heartbeat | Gap
 Control = Hello | SnapshotEnd | Gap | Bye | Status | Heartbeat
 
@@ -273,9 +263,9 @@ MARKET_TYPES = frozenset(
         "underlying_update",
         "candle_update",
         "candle_history",
+        "metrics_update",
     }
 )
-ACCOUNT_TYPES = frozenset({"balance_update"})
 DATA_TYPES = MARKET_TYPES | ACCOUNT_TYPES
 DEFAULT_TYPES = frozenset({"quote_update", "balance_update"})
 """What a stream carries when it does not say `types=`."""

@@ -98,6 +98,11 @@ def narrow_grant(grant: frozenset[Owner], accounts: frozenset[str]) -> frozenset
     return frozenset(kept | {Owner(login, account) for login in every for account in accounts})
 
 
+def account_topic(kind: str, account: str, subject: str, login: str = MAIN_LOGIN) -> Topic:
+    """Return the topic of a record of an account, such as one of its positions."""
+    return Topic(kind, Owner(login, account), subject)
+
+
 def balance_topic(account: str, login: str = MAIN_LOGIN) -> Topic:
     """Return the topic of an account's balance."""
-    return Topic("balance_update", Owner(login, account), account)
+    return account_topic("balance_update", account, account, login)

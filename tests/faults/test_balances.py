@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.streams.records import BalanceUpdate, Status
+from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.records import Status
 from gateway.streams.topics import balance_topic, status_topic
 from tests.faults.trial import Trial
 from tests.simulation import open_simulator

@@ -10,7 +10,8 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
-from gateway.streams.records import BalanceUpdate, QuoteUpdate, Status
+from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.records import QuoteUpdate, Status
 
 VOID = {"rect", "input", "br", "meta", "link"}
 WORDS_NEVER_SHOWN = re.compile(r"NaN|None|Infinity|Invalid Date|undefined|null", re.IGNORECASE)

@@ -3,7 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from gateway.streams.records import BalanceUpdate, QuoteUpdate, Status, TradeUpdate, Upstream
+from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.records import QuoteUpdate, Status, TradeUpdate, Upstream
 from gateway.streams.topics import MAIN_LOGIN, Topic, balance_topic, market_topic, status_topic
 
 AT = "2026-11-20T15:30:00.123Z"

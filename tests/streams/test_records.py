@@ -18,6 +18,7 @@ from gateway.errors import (
     is_retryable,
 )
 from gateway.streams import records as events
+from gateway.streams.account_records import ACCOUNT_TYPES
 from gateway.streams.hub.position import MAX_EVENT_ID_BYTES, StreamPosition, parse_event_id
 from gateway.streams.records import (
     Bye,
@@ -129,7 +130,7 @@ def test_every_name_is_one_that_a_browser_can_listen_to() -> None:
     kinds = {each.__struct_config__.tag for each in (*get_args(Record), *get_args(Control))}
     assert not kinds & {"error", "open", "message", ""}
     assert {each.__struct_config__.tag for each in get_args(MarketUpdate)} == events.MARKET_TYPES
-    assert events.DEFAULT_TYPES <= events.DATA_TYPES == events.MARKET_TYPES | events.ACCOUNT_TYPES
+    assert events.DEFAULT_TYPES <= events.DATA_TYPES == events.MARKET_TYPES | ACCOUNT_TYPES
     assert kinds == events.DATA_TYPES | {
         "status",
         "heartbeat",

@@ -17,7 +17,8 @@ from starlette.applications import Starlette
 from gateway.app import build_app, create_context
 from gateway.server.server import Server, open_socket
 from gateway.settings import Settings, load_settings
-from gateway.streams.records import BalanceUpdate, QuoteUpdate, Record, Status, format_time
+from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.records import QuoteUpdate, Record, Status, format_time
 from gateway.web.auth.revocations import Peers
 from gateway.web.state import Context
 from tests.waiting import eventually_sync, scaled

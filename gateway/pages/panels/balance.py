@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from gateway.pages.authoring.builder import PageError, current_builder
 from gateway.pages.panel import FragmentPanel, Key
 from gateway.pages.rendering.formats import format_clock, format_iso, format_money
-from gateway.streams.records import BalanceUpdate, Record
+from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.records import Record
 from gateway.streams.topics import TopicPattern
 
 SOURCES = {"account_stream": "streamed", "rest": "polled"}

@@ -226,4 +226,8 @@ def _check_key(name: str, key: Any) -> Key:
             raise PageError(f"{name}: {subject!r} is no symbol: {error}") from None
     if type_ == "status":
         return status_topic(str(subject))
-    return TopicPattern(type_) if subject == ALL else balance_topic(str(subject))
+    if subject == ALL:
+        return TopicPattern(type_)
+    if type_ == "balance_update":
+        return balance_topic(str(subject))
+    return TopicPattern(type_, frozenset({str(subject)}))

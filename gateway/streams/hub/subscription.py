@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gateway.streams.account_records import ACCOUNT_TYPES
 from gateway.streams.hub.position import CONTROL_TYPES
-from gateway.streams.records import ACCOUNT_TYPES, DEFAULT_TYPES, MARKET_TYPES
+from gateway.streams.records import DEFAULT_TYPES, MARKET_TYPES
 from gateway.streams.topics import Grant, Owner, Topic, covers, list_market_topics
 
 if TYPE_CHECKING:

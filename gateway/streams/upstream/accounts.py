@@ -16,8 +16,9 @@ import msgspec
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.errors import AccountRefused, Refused, Unauthorized
 from gateway.settings import BrokerSettings
+from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.publisher import Publisher, publish_status
-from gateway.streams.records import BalanceUpdate, State
+from gateway.streams.records import State
 from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.normalize import normalize_balance

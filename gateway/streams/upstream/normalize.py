@@ -13,9 +13,9 @@ from tastytrade.account import AccountBalance
 from tastytrade.dxfeed import Event
 from tastytrade.dxfeed.event import REMOVE_EVENT, SNAPSHOT_BEGIN, SNAPSHOT_END, SNAPSHOT_SNIP
 
+from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.markets import Market, SessionState, market_of
 from gateway.streams.records import (
-    BalanceUpdate,
     CandleHistory,
     CandleUpdate,
     GreeksUpdate,

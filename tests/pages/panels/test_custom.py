@@ -11,7 +11,8 @@ import pytest
 
 from gateway.pages import PageError, page, panel
 from gateway.pages.authoring.loader import load_pages
-from gateway.streams.records import BalanceUpdate, QuoteUpdate
+from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.records import QuoteUpdate
 from gateway.streams.topics import market_topic
 from tests.pages.panels.test_panels import place, render
 from tests.pages.reading import make_balance, make_quote

@@ -14,9 +14,10 @@ from gateway.pages.panel import Cells, FragmentPanel, Key, RowChange, TablePanel
 from gateway.pages.rendering.live_page import LivePages, PageSubscriber
 from gateway.pages.rendering.panel_topics import PanelTopics
 from gateway.pages.rendering.templates import create_environment
+from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
-from gateway.streams.records import BalanceUpdate, Record
+from gateway.streams.records import Record
 from gateway.streams.topics import (
     ANY_ACCOUNT,
     MAIN_LOGIN,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.streams.records import BalanceUpdate, Status
+from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.records import Status
 from gateway.streams.topics import balance_topic, status_topic
 from gateway.streams.upstream.accounts import select_accounts
 from gateway.streams.upstream.sdk import AccountStream

@@ -4,9 +4,10 @@ import asyncio
 import time
 from functools import partial
 
+from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
-from gateway.streams.records import BalanceUpdate, QuoteUpdate, Status
+from gateway.streams.records import QuoteUpdate, Status
 from gateway.streams.topics import balance_topic, market_topic, status_topic
 from gateway.streams.upstream.login import BrokerLogin
 from gateway.streams.upstream.upstream import Upstream

@@ -66,7 +66,9 @@ def is_direct(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def gateway() -> tuple[Context, Starlette]:
     """Not within the test, whose event loop may not read files."""
     context = create_context(make_settings())
-    return context, build_app(context, idle)
+    app = build_app(context, idle)
+    app.state.has_started = True  # without a lifespan
+    return context, app
 
 
 async def pass_on(request: Any, call_next: Any) -> Any:
