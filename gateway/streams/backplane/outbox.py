@@ -37,12 +37,15 @@ class Outbox(LatestValues):
     in `conflated`; never the newest. No `gap` follows from that: every record is the whole state of
     its topic, and what was merged never had an id. Bounded by `max_pending` and by the number of
     topics. A batch that was drained and could not be sent comes again with `restart`.
+    `on_change` is called when there is something to drain.
     """
 
-    def __init__(self, *, max_pending: int = MAX_PENDING) -> None:
+    def __init__(
+        self, on_change: Callable[[], None] = lambda: None, *, max_pending: int = MAX_PENDING
+    ) -> None:
         self.conflated = 0
         self.published = 0
-        self.on_change: Callable[[], None] = lambda: None
+        self._on_change = on_change
         self._max_pending = max_pending
         self._latest: dict[Topic, Record] = {}
         self._pending: deque[Change] = deque()
@@ -110,7 +113,7 @@ class Outbox(LatestValues):
         statuses = [each for each in self._latest.values() if isinstance(each, Status)]
         others = [each for each in self._latest.values() if not isinstance(each, Status)]
         self._pending = deque([*tombstones, *statuses, *others, EpochComplete()])
-        self.on_change()
+        self._on_change()
 
     def drain(self, limit: int) -> list[Change]:
         """Remove and return the oldest changes that wait, at most so many."""
@@ -123,7 +126,7 @@ class Outbox(LatestValues):
         # The second bound keeps the cost of merging per record constant.
         if len(pending) >= self._max_pending and len(pending) >= 2 * len(self._latest):
             self._conflate()
-        self.on_change()
+        self._on_change()
 
     def _conflate(self) -> None:
         """Merge the waiting updates of each topic into the newest, in the newest's place."""

@@ -13,8 +13,8 @@ from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.streams.hub.log import Log
 from gateway.streams.hub.position import Entry, StreamPosition, make_position, parse_event_id
 from gateway.streams.hub.sink import Sink
-from gateway.streams.hub.subscribers import Subscriber
-from gateway.streams.hub.subscription import Group, Subscription
+from gateway.streams.hub.subscribers import Group, Subscriber
+from gateway.streams.hub.subscription import Subscription
 from gateway.streams.latest import LatestValues
 from gateway.streams.records import MARKET_TYPES, Record, Status
 from gateway.streams.topics import Grant, Topic, TopicPattern, covers

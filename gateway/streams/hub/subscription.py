@@ -1,7 +1,6 @@
-"""What a subscriber is to see, and all who are to see the same as one group."""
+"""What a subscriber is to see, and how that is asked of every event."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -9,9 +8,6 @@ from gateway.streams.account_records import ACCOUNT_TYPES
 from gateway.streams.hub.position import CONTROL_TYPES
 from gateway.streams.records import DEFAULT_TYPES, MARKET_TYPES
 from gateway.streams.topics import Grant, Owner, Topic, covers, list_market_topics
-
-if TYPE_CHECKING:
-    from gateway.streams.hub.subscribers import Subscriber
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -54,14 +50,13 @@ def subscription_for(
     )
 
 
-class Group:
-    """All subscribers of one subscription: they share the topics that match, and the chunks."""
+class Selection:
+    """What a subscription selects of a log, for all who have it, and the chunks made of it."""
 
-    __slots__ = ("chunks", "kinds", "members", "paced", "ready", "subscription", "topics")
+    __slots__ = ("chunks", "kinds", "subscription", "topics")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
-        self.members = 0
         # What `Subscription.matches` says of market data, as two sets: asked for every event of
         # every group. Private records are few, and asked for one by one.
         kinds, topics = set[str](), set[Topic]()
@@ -73,9 +68,7 @@ class Group:
         self.kinds = frozenset(kinds)
         self.topics = frozenset(topics)
         self.chunks: dict[int, tuple[bytes, int]] = {}
-        # Those whose sink can take more, without a rate and with one; dicts for their order.
-        self.ready: dict[Subscriber, None] = {}
-        self.paced: dict[Subscriber, None] = {}
+        """The chunk behind each cursor, and the cursor behind it, until the next flush."""
 
     def matches(self, topic: Topic) -> bool:
         """Say whether a record of this topic belongs to it."""
