@@ -72,13 +72,13 @@ class Live:
     """The endpoints and what they share."""
 
     def __init__(self, context: Context, environment: Environment, library: Library) -> None:
-        self.views = LivePages(context.hub, context.demand, environment)
+        self.views = LivePages(context.hub, context.demand, environment, clock=context.clock)
         self._context = context
         self._environment = environment
         self._library = library
         self._limit = context.settings.max_symbols_per_stream
         self._versions: dict[tuple[str, str, int], str] = {}
-        library.on_change = self.views.retire
+        library.listeners.append(self.views.retire)
 
     @property
     def is_closing(self) -> bool:

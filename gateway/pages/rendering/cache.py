@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from jinja2 import Environment
 
+from gateway.clock import Clock
 from gateway.pages.panel import RESTING, Cells, FragmentPanel, Panel, RowChange, TablePanel
 from gateway.pages.rendering.panel_topics import PanelTopics
 from gateway.streams.hub.hub import Hub
@@ -57,13 +58,12 @@ def render_partial(target_id: str, html: str, swap: str = "innerMorph") -> str:
 
 
 class Sources(NamedTuple):
-    """What rendering reads: the newest records, the templates, the clocks."""
+    """What rendering reads: the newest records, the templates, the clock."""
 
     hub: Hub
     environment: Environment
     is_overdue: Callable[[Topic], bool]
-    clock: Callable[[], float]
-    now_ms: Callable[[], int]
+    clock: Clock
     parts: "RenderCache"
 
 
@@ -90,7 +90,7 @@ class Fragment:
         panel, latest = self._panel, self._sources.hub.latest
         topics = self._topics.read()
         records = [None if topic is None else latest(topic) for topic in topics]
-        now_s = self._sources.clock()
+        now_s = self._sources.clock.monotonic_s()
         period_s = panel.refresh_s
         is_due = period_s is not None and now_s - self._rendered_s >= period_s
         # Records are never changed in place, so a newer one is another object.
@@ -100,7 +100,7 @@ class Fragment:
         if is_same and now_s - self._rendered_s < panel.pause_s and any(self.records):
             return
         self._rendered, self.records, self._rendered_s = topics, records, now_s
-        html = self._template.render(panel.context(records, self._sources.now_ms()))
+        html = self._template.render(panel.context(records, self._sources.clock.now_ms()))
         if html != self.html:
             self.html = html
             self.version += 1

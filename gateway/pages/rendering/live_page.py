@@ -6,7 +6,6 @@ all its viewers. Private panels are rendered once per grant and travel in messag
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.layout import Page
 from gateway.pages.panel import Panel, Region
 from gateway.pages.rendering.cache import (
@@ -339,16 +339,15 @@ class LivePages:
         *,
         tick_s: float = TICK_S,
         linger_s: float = LINGER_S,
-        clock: Callable[[], float] = time.monotonic,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.ticker = Ticker(self._work, self._is_watched, tick_s)
         self.linger_s = linger_s
         self._hub = hub
         self.demand = demand
         self._environment = environment
-        self._clock = clock
-        self._sources = Sources(hub, environment, self._is_overdue, clock, now_ms, RenderCache())
+        self._now_s = clock.monotonic_s
+        self._sources = Sources(hub, environment, self._is_overdue, clock, RenderCache())
         self._views: dict[tuple[str, str, int], LivePage] = {}
         self._counts: Counter[str] = Counter()
         self._wanted_since_s: dict[str, float] = {}
@@ -367,7 +366,7 @@ class LivePages:
             hold = ExitStack()
             hold.enter_context(self.demand.acquire(page.symbols, viewer))
             for symbol in page.symbols:
-                self._wanted_since_s.setdefault(symbol, self._clock())
+                self._wanted_since_s.setdefault(symbol, self._now_s())
             self._counts.update(page.symbols)
             view = self._views[page.key] = LivePage(page, self._sources, self, hold)
             view.holders.add(viewer)
@@ -450,4 +449,4 @@ class LivePages:
         if isinstance(feed, Status) and feed.state != "live" and feed.market != "closed":
             return False  # while the feed has a fault, silence says nothing of a symbol
         since_s = self._wanted_since_s.get(key.subject)
-        return since_s is not None and self._clock() - since_s >= OVERDUE_S
+        return since_s is not None and self._now_s() - since_s >= OVERDUE_S

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.clock import Clock
 from gateway.pages import PageError, balance, chart, greeks, metric, status, text, watchlist
 from gateway.pages.authoring.builder import open_builder
 from gateway.pages.layout import Static, list_panels
@@ -44,7 +45,8 @@ def render(panel: Panel, *records: Record, accounts: frozenset[str] | None = Non
     hub = Hub(epoch="e")
     for record in records:
         hub.publish(record)
-    views = LivePages(hub, Demand(now_s=lambda: 0.0), ENVIRONMENT, clock=lambda: 0.0)
+    clock = Clock(monotonic_s=lambda: 0.0)
+    views = LivePages(hub, Demand(now_s=lambda: 0.0), ENVIRONMENT, clock=clock)
     grant = None if accounts is None else grant_accounts(accounts)
     return parse_html(f"<main>{views.render_live(panel, grant)}</main>")
 

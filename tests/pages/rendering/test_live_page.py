@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.clock import Clock
 from gateway.pages.authoring.builder import open_builder
 from gateway.pages.home import home_page
 from gateway.pages.layout import Page, list_panels
@@ -72,8 +73,7 @@ def make_world(**options: Any) -> World:
         ENVIRONMENT,
         tick_s=NEVER_S,
         linger_s=0,
-        clock=lambda: made.now_s,
-        now_ms=lambda: int(made.now_s * 1000),
+        clock=Clock(monotonic_s=lambda: made.now_s, wall_s=lambda: made.now_s),
     )
     made = World(hub, demand, views)
     return made
