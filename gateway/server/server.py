@@ -158,7 +158,7 @@ class Server(uvicorn.Server):
         self.has_failed = False
         self._is_signalled = False
         self._hard_stop: threading.Timer | None = None
-        app.state.on_crash = self._fail
+        app.state.crash_listeners.append(self._fail)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
