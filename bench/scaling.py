@@ -101,7 +101,7 @@ class _Ordered:
 async def _feed(symbols: int) -> None:
     tape = Tape(symbols)
     settings = load_settings(symbols=tape.symbols)
-    set_up_logging(settings)
+    set_up_logging(settings.log_level, settings.secrets)
     assert settings.redis_url is not None
     demand = Demand(tape.symbols, now_s=time.monotonic)
     backplane = Backplane(settings.redis_url.get_secret_value())

@@ -21,7 +21,6 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from gateway.clock import SYSTEM_CLOCK, Clock
-from gateway.login_lock import hold_login
 from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_files
@@ -32,6 +31,7 @@ from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.symbols import split_symbols
+from gateway.streams.upstream.login_lock import hold_login
 from gateway.streams.upstream.upstream import create_upstream
 from gateway.web import api, health, heartbeat, metrics, page_stream, problem, snapshot
 from gateway.web.auth import forms
@@ -104,7 +104,7 @@ def create_app(
     context.report = upstream.report
 
     async def run() -> None:
-        with hold_login(settings) as is_alone:
+        with hold_login(settings.broker) as is_alone:
             if not is_alone:
                 logger.warning(
                     "another process of this machine follows the same login; "
@@ -187,7 +187,7 @@ def build_app(
     lifespan has run.
     """
     authenticator = create_authenticator(
-        context.settings, peers, clock=context.clock, stats=context.logins
+        context.settings.access, peers, clock=context.clock, stats=context.logins
     )
     policies = RoutePolicies()
     library = library or create_library(context.settings.pages)
@@ -203,7 +203,7 @@ def build_app(
             context, authenticator, policies, assets, templates, library, additions.routes
         ),
         middleware=[
-            *build_middleware(context.settings, authenticator, policies, error_page),
+            *build_middleware(context.settings.site, authenticator, policies, error_page),
             Middleware(
                 RequireStart, has_started=lambda: app.state.has_started, error_page=error_page
             ),

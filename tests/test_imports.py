@@ -23,7 +23,12 @@ REDIS_USERS = {"gateway.streams.backplane.server"}
 STAGES = [
     {
         *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
-        *("gateway.environment", "gateway.hostnames", "gateway.secret_files", "gateway.login_lock"),
+        *(
+            "gateway.environment",
+            "gateway.hostnames",
+            "gateway.secret_files",
+            "gateway.streams.upstream.login_lock",
+        ),
         *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
         *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },

@@ -33,7 +33,7 @@ def routes(context: Context) -> list[BaseRoute]:
 async def _events(context: Context, request: Request) -> Response:
     query = parse_query(
         request.query_params.multi_items(),
-        max_symbols=context.settings.max_symbols_per_stream,
+        max_symbols=context.limits.max_symbols_per_stream,
         last_event_id=request.headers.get("last-event-id"),
         granted=grant_of(request),
         today=context.clock.now().date(),
@@ -66,7 +66,7 @@ def _refuse(context: Context, grant: Grant, bye: bytes) -> Response:
 def _encode_hello(
     context: Context, mode: Literal["snapshot", "resume", "live"], retry_ms: int | None = None
 ) -> bytes:
-    heartbeat_s = context.settings.heartbeat_s
+    heartbeat_s = context.limits.heartbeat_s
     hello = Hello(epoch=context.hub.epoch, mode=mode, heartbeat_s=heartbeat_s)
     return encode_frame(hello, retry_ms=retry_ms)
 

@@ -119,7 +119,7 @@ def report_status(state: AppState, versions: dict[str, str], grant: Grant) -> St
         upstream=upstream,
         streams=StreamsReport(
             open=state.streams,
-            max=state.settings.max_streams,
+            max=state.limits.max_streams,
             opened=state.streams_opened,
             evicted=state.streams_evicted,
             refused=state.streams_refused,

@@ -76,7 +76,7 @@ class Live:
         self._context = context
         self._environment = environment
         self._library = library
-        self._limit = context.settings.max_symbols_per_stream
+        self._limit = context.limits.max_symbols_per_stream
         self._versions: dict[tuple[str, str, int], str] = {}
         library.listeners.append(self.views.retire)
 
@@ -191,7 +191,7 @@ class Live:
     def _read_watchlist(self, request: Request) -> tuple[str, ...]:
         cookie = request.cookies.get(watchlist.COOKIE)
         return watchlist.read_cookie(
-            cookie, self._context.settings.symbols, self._limit, self._library.read_today()
+            cookie, self._context.limits.symbols, self._limit, self._library.read_today()
         )
 
     def _watchlist_arguments(self, request: Request, factory: PageFactory) -> dict[str, str]:

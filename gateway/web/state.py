@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.clock import SYSTEM_CLOCK, Clock
-from gateway.settings import Settings
+from gateway.settings import Settings, StreamSettings
 from gateway.streams.backplane.stats import BackplaneStats
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
@@ -22,6 +22,7 @@ own login, and of no other."""
 class AppState:
     """The hub, the demand for symbols, the settings, and how to ask the upstream half for a report.
 
+    `settings` are for `app.py` to hand out; everything else reads `limits`, or its own section.
     `report` returns what `/status` shows of the upstream half: plain JSON values, no secrets.
     `figures` returns the stats of the backplane, None without one.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
@@ -37,6 +38,7 @@ class AppState:
     find_trouble: Callable[[], str | None] = field(default=lambda: None)
     logins: LoginStats = field(default_factory=LoginStats)
     clock: Clock = SYSTEM_CLOCK
+    limits: StreamSettings = field(init=False)
     started_s: float = field(init=False)
     streams: int = 0
     streams_opened: int = 0
@@ -46,12 +48,13 @@ class AppState:
     loop_lag_s: float = 0.0
 
     def __post_init__(self) -> None:
+        self.limits = self.settings.streams
         self.started_s = self.clock.monotonic_s()
 
     @property
     def is_full(self) -> bool:
         """Whether no further stream may be opened."""
-        return self.streams >= self.settings.max_streams
+        return self.streams >= self.limits.max_streams
 
     @property
     def uptime_s(self) -> float:

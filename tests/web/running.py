@@ -146,7 +146,7 @@ def open_gateway(
     context = create_context(settings)
     app = build_app(context, run_upstream, peers=peers)
     listener = open_socket(settings.host, settings.port)
-    server = Server(app, settings)
+    server = Server(app, settings.server)
     found: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:

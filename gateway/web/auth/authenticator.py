@@ -24,10 +24,10 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.types import Scope
 
-from gateway.addresses import network_of
+from gateway.addresses import is_loopback, network_of
 from gateway.clock import SYSTEM_CLOCK, Clock, SteadyWall
 from gateway.errors import ConfigurationError
-from gateway.settings import Settings, is_loopback
+from gateway.settings import AccessSettings
 from gateway.streams.topics import MAIN_LOGIN, Owner, grant_accounts
 from gateway.web.auth.sessions import LOGIN_IDLE_S, LOGIN_LIFE_S, Session, SessionStore
 from gateway.web.auth.throttle import MAX_ADDRESSES, LoginStats, Throttle, TooManyTries
@@ -341,7 +341,7 @@ class Authenticator:
 
 
 def create_authenticator(
-    settings: Settings,
+    settings: AccessSettings,
     peers: "Peers | None" = None,
     *,
     clock: Clock = SYSTEM_CLOCK,

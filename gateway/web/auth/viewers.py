@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.errors import ConfigurationError
-from gateway.settings import read_private
+from gateway.settings.secret_files import read_private
 
 VARIABLE = "GATEWAY_VIEWERS"
 

@@ -195,7 +195,7 @@ class EventStream(EventSourceResponse):
             context.streams_evicted += 1
             logger.info(
                 "closed a stream: its client took more than %g s to read what was sent",
-                context.settings.send_timeout_s,
+                context.limits.send_timeout_s,
             )
         if self._source is not None:
             self._source.close()
@@ -225,7 +225,7 @@ class EventStream(EventSourceResponse):
     def _start_timer(self) -> None:
         self._stop_timer()
         is_revoked = self._reason is not None and self._context.hub.closing is None
-        timeout_s = END_TIMEOUT_S if is_revoked else self._context.settings.send_timeout_s
+        timeout_s = END_TIMEOUT_S if is_revoked else self._context.limits.send_timeout_s
         self._timer = asyncio.get_running_loop().call_later(timeout_s, self._evict)
 
     def _stop_timer(self) -> None:
@@ -262,7 +262,7 @@ def has_room(context: Context, scope: Scope) -> bool:
         return False
     if auth_context is None or auth_context.viewer == OWNER:
         return True
-    return auth_context.streams < context.settings.max_streams_per_viewer
+    return auth_context.streams < context.limits.max_streams_per_viewer
 
 
 def _make_body(body: bytes, *, is_last: bool) -> Message:
