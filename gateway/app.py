@@ -40,7 +40,6 @@ from gateway.web.auth.policies import RoutePolicies, RoutePolicy
 from gateway.web.middleware.require_start import NOT_STARTED, RequireStart
 from gateway.web.middleware.security_headers import SECURITY_HEADERS
 from gateway.web.middleware.stack import build_middleware
-from gateway.web.shutdown import close_on_signal
 from gateway.web.state import Context, has_values
 from gateway.web.static import Assets
 
@@ -299,9 +298,8 @@ def _build_lifespan(
                 # No server of ours shows it, and without it nobody could ever sign in.
                 reveal(sys.stderr, f"sign in once with /login{authenticator.login_fragment()}\n")
             try:
-                with close_on_signal(partial(context.hub.close, "shutdown")):
-                    async with added(app) if added else nullcontext():
-                        yield
+                async with added(app) if added else nullcontext():
+                    yield
             finally:
                 context.hub.close("shutdown")  # again: not every server stops at a signal
                 for task in tasks:

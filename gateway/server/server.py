@@ -185,6 +185,10 @@ class Server(uvicorn.Server):
         cut = loop.call_later(max(0.0, self._drain_s - 0.5), self._cut_connections)
         try:
             await super().shutdown(sockets)
+            if (
+                self.force_exit
+            ):  # uvicorn then leaves the lifespan to be cancelled, with a traceback
+                await self.lifespan.shutdown()
         finally:
             cut.cancel()
             if not self._is_signalled:
