@@ -35,7 +35,16 @@ STAGES = [
     {
         f"gateway.streams.{name}"
         for name in (
-            *("records", "account_records", "sse", "latest", "demand", "backoff", "publisher"),
+            *(
+                "records",
+                "account_records",
+                "reports",
+                "sse",
+                "latest",
+                "demand",
+                "backoff",
+                "publisher",
+            ),
             *("markets", "holidays", "sessions"),
         )
     },

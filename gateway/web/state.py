@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.settings import Settings, StreamSettings
@@ -10,6 +9,7 @@ from gateway.streams.backplane.stats import BackplaneStats
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import MARKET_TYPES
+from gateway.streams.reports import UpstreamReport
 from gateway.streams.topics import MAIN_LOGIN, Owner, market_topic
 from gateway.web.auth.throttle import LoginStats
 
@@ -23,7 +23,7 @@ class AppState:
     """The hub, the demand for symbols, the settings, and how to ask the upstream half for a report.
 
     `settings` are for `app.py` to hand out; everything else reads `limits`, or its own section.
-    `report` returns what `/status` shows of the upstream half: plain JSON values, no secrets.
+    `report` returns what `/status` shows of the upstream half, no secrets.
     `figures` returns the stats of the backplane, None without one.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
     `started_s` is of the clock's `monotonic_s`.
@@ -33,7 +33,7 @@ class AppState:
     settings: Settings
     hub: Hub
     demand: Demand
-    report: Callable[[], dict[str, Any]] = field(default=dict)
+    report: Callable[[], UpstreamReport] = field(default=UpstreamReport)
     figures: Callable[[], BackplaneStats | None] = field(default=lambda: None)
     find_trouble: Callable[[], str | None] = field(default=lambda: None)
     logins: LoginStats = field(default_factory=LoginStats)

@@ -19,6 +19,7 @@ from gateway.settings import BrokerSettings
 from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import State
+from gateway.streams.reports import AccountsReport
 from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.normalize import normalize_balance
@@ -119,9 +120,9 @@ class Accounts:
         finally:
             self._session.listeners.remove(self._mark)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> AccountsReport:
         """Return what `/status` shows: counts, never a number of an account or an amount."""
-        return {"connects": self.connects, "polls": self.polls, "pushes": self.pushes}
+        return AccountsReport(connects=self.connects, polls=self.polls, pushes=self.pushes)
 
     async def _find_accounts(self) -> list[str]:
         """Return the account numbers to follow, as soon as there are any."""

@@ -1,11 +1,11 @@
 """A login as a value: its credentials, its session, its accounts and their statuses."""
 
 import asyncio
-from typing import Any
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.settings import BrokerSettings
 from gateway.streams.publisher import Publisher
+from gateway.streams.reports import UpstreamReport
 from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.accounts import Accounts
 from gateway.streams.upstream.session import BrokerSession
@@ -45,6 +45,6 @@ class BrokerLogin:
                 supervise("the balances", self.accounts.run, restarts), name="accounts"
             )
 
-    def report(self) -> dict[str, Any]:
-        """Return what `/status` shows: plain JSON values, no secrets."""
-        return {"session": self.session.report(), "accounts": self.accounts.report()}
+    def report(self) -> UpstreamReport:
+        """Return what `/status` shows of this login; no secrets."""
+        return UpstreamReport(session=self.session.report(), accounts=self.accounts.report())
