@@ -156,7 +156,7 @@ class Floor:
         hub, flashed, before = self._hub, set[int](), dict[int, Any]()
         while True:
             rows = []
-            for index, key in enumerate(self._panel.keys(())):
+            for index, key in enumerate(self._panel.keys()):
                 record = hub.latest(key)
                 assert isinstance(record, QuoteUpdate)
                 flash = 0

@@ -1,10 +1,16 @@
 """Network addresses in one spelling, whoever wrote them; pure."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+CACHED = 4096
+"""Addresses kept as parsed: a request asks four times for those of the same few clients."""
+
+
+@lru_cache(CACHED)
 def parse_address(text: str) -> IPv4Address | IPv6Address:
     """Return the address that everything compares.
 

@@ -40,7 +40,6 @@ from gateway.web.auth.policies import RoutePolicies, RoutePolicy
 from gateway.web.middleware.require_start import NOT_STARTED, RequireStart
 from gateway.web.middleware.security_headers import SECURITY_HEADERS
 from gateway.web.middleware.stack import build_middleware
-from gateway.web.shutdown import close_on_signal
 from gateway.web.state import Context, has_values
 from gateway.web.static import Assets
 
@@ -183,8 +182,9 @@ def build_app(
     """Build the web half around a context; `run_upstream` feeds its hub until cancelled.
 
     `app.state.authenticator` knows the token; a server that shows a generated one to a person sets
-    `app.state.is_announced`. `app.state.on_crash` is called when `run_upstream` ends by itself; at
-    first it asks the process to stop. `app.state.has_started` says whether the lifespan has run.
+    `app.state.is_announced`. `app.state.crash_listeners` are called when `run_upstream` ends by
+    itself; without any, the process is asked to stop. `app.state.has_started` says whether the
+    lifespan has run.
     """
     authenticator = create_authenticator(
         context.settings, peers, clock=context.clock, stats=context.logins
@@ -216,7 +216,7 @@ def build_app(
     app.state.authenticator = authenticator
     app.state.is_announced = False
     app.state.has_started = False
-    app.state.on_crash = lambda: signal.raise_signal(signal.SIGTERM)
+    app.state.crash_listeners = []
     find_trouble = context.find_trouble
     context.find_trouble = lambda: find_trouble() if app.state.has_started else NOT_STARTED
     # Not by the constructor: the lifespan needs this very application. Mounted, it is called with
@@ -298,9 +298,8 @@ def _build_lifespan(
                 # No server of ours shows it, and without it nobody could ever sign in.
                 reveal(sys.stderr, f"sign in once with /login{authenticator.login_fragment()}\n")
             try:
-                with close_on_signal(partial(context.hub.close, "shutdown")):
-                    async with added(app) if added else nullcontext():
-                        yield
+                async with added(app) if added else nullcontext():
+                    yield
             finally:
                 context.hub.close("shutdown")  # again: not every server stops at a signal
                 for task in tasks:
@@ -317,4 +316,8 @@ async def _supervise(app: Starlette, run_upstream: Run) -> None:
         logger.error("the upstream half ended, which it never should; stopping")
     except Exception:
         logger.exception("the upstream half crashed; stopping")
-    app.state.on_crash()
+    listeners: list[Callable[[], None]] = app.state.crash_listeners
+    for listener in listeners:
+        listener()
+    if not listeners:
+        signal.raise_signal(signal.SIGTERM)

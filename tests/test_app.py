@@ -83,7 +83,7 @@ async def test_without_its_upstream_half_the_gateway_stops(
 ) -> None:
     app = failing_app
     crashed = asyncio.Event()
-    app.state.on_crash = crashed.set
+    app.state.crash_listeners.append(crashed.set)
     async with app.router.lifespan_context(app):
         await asyncio.wait_for(crashed.wait(), 5)
         assert task_names() == NAMES - {"upstream"}, "the streams live on until the server ends"

@@ -5,14 +5,17 @@ once and shared by every viewer, so nothing here knows a viewer, a stream or the
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from gateway.streams.records import Record
-from gateway.streams.topics import Topic
+from gateway.streams.topics import Topic, TopicPattern
 
 Region = Literal["header", "notice", "main"]
+
+Key = Topic | TopicPattern
+"""A topic, or all of a kind that the viewer may see: those come and go while the panel is shown."""
 
 
 class Panel(ABC):
@@ -35,9 +38,20 @@ class Panel(ABC):
         return self
 
     @abstractmethod
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
-        """What it listens to; `accounts` are the viewer's, and empty unless it is private."""
+    def keys(self) -> tuple[Key, ...]:
+        """Return what it listens to, the same at each call.
+
+        Of topics that have an owner, a private panel gets those that its viewer may see, and a
+        shared one gets none.
+        """
         ...
+
+    def wanted_symbols(self, records: Sequence[Record | None]) -> Iterable[str]:
+        """Return the symbols that a private panel needs because of what its records say.
+
+        They are followed upstream while somebody looks. Those among `keys` are followed anyway.
+        """
+        return ()
 
 
 class FragmentPanel(Panel):
@@ -53,7 +67,11 @@ class FragmentPanel(Panel):
 
     @abstractmethod
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
-        """The template's variables from the newest record of each key, in the order of `keys`."""
+        """The template's variables from the newest records, in the order of `keys`.
+
+        A topic has one record, None where there is none; a pattern has any number, by owner and
+        subject.
+        """
         ...
 
 
@@ -62,14 +80,14 @@ Cells = tuple[str, ...]
 
 
 class TablePanel(Panel):
-    """A panel of rows with one key each, and of cells.
+    """A panel of rows with one topic each, and of cells; a pattern's rows come and go with it.
 
     Rows are rendered one by one, and only the cells that changed are sent, as text: a page of 500
     symbols costs what changed, and a browser has nothing to parse and nothing to compare.
     """
 
     empty: ClassVar[str] = ""
-    """The template of what stands in place of the rows when there are none."""
+    """The template of what stands in place of the rows when there are none; a pattern needs it."""
 
     tag: ClassVar[str] = "tbody"
     """The live element's, which has no attribute but its id."""
@@ -91,7 +109,7 @@ class TablePanel(Panel):
         ...
 
     def order(self, records: Sequence[Record | None]) -> Sequence[int] | None:
-        """The rows from the top as places in `keys`, by the newest record of each; None: as is."""
+        """The rows from the top as places in `records`, the newest of each row; None: as is."""
         return None
 
     @abstractmethod

@@ -158,7 +158,7 @@ class Server(uvicorn.Server):
         self.has_failed = False
         self._is_signalled = False
         self._hard_stop: threading.Timer | None = None
-        app.state.on_crash = self._fail
+        app.state.crash_listeners.append(self._fail)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -185,6 +185,10 @@ class Server(uvicorn.Server):
         cut = loop.call_later(max(0.0, self._drain_s - 0.5), self._cut_connections)
         try:
             await super().shutdown(sockets)
+            if (
+                self.force_exit
+            ):  # uvicorn then leaves the lifespan to be cancelled, with a traceback
+                await self.lifespan.shutdown()
         finally:
             cut.cancel()
             if not self._is_signalled:

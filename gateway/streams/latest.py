@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.records import MARKET_TYPES, MarketRecord, Record, Status
-from gateway.streams.topics import NOBODY, Topic, list_market_topics
+from gateway.streams.topics import Grant, Topic, covers, list_market_topics
 
 
 class LatestValues(ABC):
@@ -50,13 +50,10 @@ class LatestValues(ABC):
             self.publish(msgspec.structs.replace(record, stale=stale))
         return len(changed)
 
-    def statuses(self) -> list[Status]:
-        """Return the newest status of every upstream that everybody may see.
-
-        Those of a login other than the main one reach its own subscribers only.
-        """
-        found = (record for record in self.records() if isinstance(record, Status))
-        return [record for record in found if record.topic.owner == NOBODY]
+    def statuses(self, grant: Grant = None) -> list[Status]:
+        """Return the newest status of every upstream that a grant includes."""
+        found = [record for record in self.records() if isinstance(record, Status)]
+        return [record for record in found if covers(grant, record.topic.owner)]
 
     def balances(self) -> list[BalanceUpdate]:
         """Return the newest balance of every account, sorted by account number."""

@@ -6,10 +6,9 @@ The hub is one; the outlet to the backplane between processes is the other.
 from collections.abc import Collection, Iterable
 from typing import Literal, Protocol
 
+from gateway.streams.latest import LatestValues
 from gateway.streams.records import Record, State, Status, Upstream, format_time
 from gateway.streams.topics import MAIN_LOGIN, Topic, status_topic
-
-UPSTREAMS: tuple[Upstream, ...] = ("session", "feed", "accounts")
 
 
 class Publisher(Protocol):
@@ -65,18 +64,17 @@ def publish_status(
     )
 
 
-def publish_stale(publisher: Publisher, reason: str, *, now_ms: int) -> None:
-    """Publish that nothing of what is known is fresh any more, and why."""
-    for upstream in UPSTREAMS:
-        known = publisher.latest(status_topic(upstream))
-        if isinstance(known, Status):
-            publish_status(
-                publisher,
-                upstream,
-                "stale",
-                reason,
-                now_ms=now_ms,
-                market=known.market,
-                data_quality=known.data_quality,
-            )
+def publish_stale(publisher: LatestValues, reason: str, *, now_ms: int) -> None:
+    """Publish that nothing of what is known is fresh any more, and why; of every login."""
+    for known in publisher.statuses():
+        publish_status(
+            publisher,
+            known.upstream,
+            "stale",
+            reason,
+            now_ms=now_ms,
+            market=known.market,
+            login=known.login,
+            data_quality=known.data_quality,
+        )
     publisher.mark_stale()

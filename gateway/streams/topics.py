@@ -22,6 +22,9 @@ class Owner(NamedTuple):
 NOBODY = Owner()
 """The owner of what everybody may see."""
 
+Grant = frozenset[Owner] | None
+"""The owners whose records somebody may see; None means everybody's, for what serves no viewer."""
+
 ANY_ACCOUNT = "*"
 """In a grant, for all accounts of a login, those to come included. No account number has a star."""
 
@@ -36,6 +39,22 @@ class Topic(NamedTuple):
     """The symbol, the account, the upstream: whatever tells it from others of its kind."""
 
 
+class TopicPattern(NamedTuple):
+    """All topics of a kind that have an owner, those to come included; a grant says which of them.
+
+    `accounts` leaves only those of these accounts, None all: also those of logins themselves.
+    """
+
+    kind: str
+    accounts: frozenset[str] | None = None
+
+    def matches(self, topic: Topic) -> bool:
+        """Say whether a topic is one of them."""
+        _, owner, _ = topic
+        is_wanted = self.accounts is None or owner.account in self.accounts
+        return topic.kind == self.kind and owner != NOBODY and is_wanted
+
+
 def market_topic(kind: str, symbol: str) -> Topic:
     """Return the topic of market data of a symbol."""
     return Topic(kind, NOBODY, symbol)
@@ -47,8 +66,11 @@ def list_market_topics(kinds: Iterable[str], symbols: Iterable[str]) -> Iterator
 
 
 def status_topic(upstream: str, login: str = MAIN_LOGIN) -> Topic:
-    """Return the topic of the status of an upstream; that of another login is only its own."""
-    return Topic("status", NOBODY if login == MAIN_LOGIN else Owner(login), upstream)
+    """Return the topic of the status of an upstream.
+
+    The feed is nobody's, whichever login carries it; a session and accounts are their login's.
+    """
+    return Topic("status", NOBODY if upstream == "feed" else Owner(login), upstream)
 
 
 def grant_accounts(accounts: Iterable[str] | None, login: str = MAIN_LOGIN) -> frozenset[Owner]:
@@ -62,9 +84,11 @@ def grant_accounts(accounts: Iterable[str] | None, login: str = MAIN_LOGIN) -> f
     )
 
 
-def covers(grant: frozenset[Owner], owner: Owner) -> bool:
-    """Say whether a grant includes the records of this owner."""
-    return owner in grant or (owner.account != "" and Owner(owner.login, ANY_ACCOUNT) in grant)
+def covers(grant: Grant, owner: Owner) -> bool:
+    """Say whether a grant includes the records of this owner; what is nobody's is in every one."""
+    if grant is None or owner == NOBODY or owner in grant:
+        return True
+    return owner.account != "" and Owner(owner.login, ANY_ACCOUNT) in grant
 
 
 def narrow_grant(grant: frozenset[Owner], accounts: frozenset[str]) -> frozenset[Owner]:

@@ -14,6 +14,7 @@ from gateway.streams.hub.position import count_data
 from gateway.streams.hub.sink import Attach
 from gateway.streams.records import Gap, Hello, SnapshotEnd, Status
 from gateway.streams.sse import encode_frame
+from gateway.streams.topics import Grant
 from gateway.web.auth.authenticator import grant_of, viewer_of
 from gateway.web.query import Query, bad_parameter, parse_query
 from gateway.web.snapshot import wait_for_first_values
@@ -39,10 +40,10 @@ async def _events(context: Context, request: Request) -> Response:
     )
     hub = context.hub
     if hub.closing is not None:
-        return _refuse(context, encode_bye(hub.closing))
+        return _refuse(context, grant_of(request), encode_bye(hub.closing))
     if not has_room(context, request.scope):
         context.streams_refused += 1
-        return _refuse(context, encode_bye("full", FULL_RETRY_MS))
+        return _refuse(context, grant_of(request), encode_bye("full", FULL_RETRY_MS))
     with ExitStack() as acquired:
         if query.symbols and request.method != "HEAD":
             try:
@@ -55,9 +56,9 @@ async def _events(context: Context, request: Request) -> Response:
     return EventStream(context, partial(_begin, context, query), on_close=held.close)
 
 
-def _refuse(context: Context, bye: bytes) -> Response:
+def _refuse(context: Context, grant: Grant, bye: bytes) -> Response:
     """Return a stream that says why it ends: after an error status EventSource never comes back."""
-    statuses = b"".join(map(encode_frame, context.hub.statuses()))
+    statuses = b"".join(map(encode_frame, context.hub.statuses(grant)))
     first = _encode_hello(context, "live") + statuses + bye
     return EventStream(context, lambda: (first, None), is_counted=False)
 

@@ -15,7 +15,9 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
 from gateway.streams.records import Status
-from gateway.web.state import AppState
+from gateway.streams.topics import Grant
+from gateway.web.auth.authenticator import grant_of
+from gateway.web.state import OPERATOR, AppState
 
 PACKAGES = ("tastytrade", "starlette", "sse-starlette", "uvicorn", "msgspec", "websockets")
 
@@ -96,14 +98,14 @@ def find_reasons(state: AppState) -> list[str]:
         return ["the gateway is shutting down"]
     if trouble := state.find_trouble():
         return [trouble]
-    statuses = hub.statuses()
-    if hub.keys > len(statuses):
+    if hub.keys > len(hub.statuses()):
         return []
-    return [f"{each.upstream} is {each.state}" for each in statuses] or ["nothing has arrived yet"]
+    shown = hub.statuses(OPERATOR)
+    return [f"{each.upstream} is {each.state}" for each in shown] or ["nothing has arrived yet"]
 
 
-def report_status(state: AppState, versions: dict[str, str]) -> StatusReport:
-    """Return all that an operator asks first."""
+def report_status(state: AppState, versions: dict[str, str], grant: Grant) -> StatusReport:
+    """Return all that an operator asks first; of the statuses those that this viewer may see."""
     hub, upstream = state.hub, state.report()
     drops = describe_drops(state, upstream)
     return StatusReport(
@@ -111,7 +113,7 @@ def report_status(state: AppState, versions: dict[str, str]) -> StatusReport:
         epoch=hub.epoch,
         uptime_s=round(state.uptime_s, 1),
         ready=not find_reasons(state),
-        statuses={each.upstream: each for each in hub.statuses()},
+        statuses={each.upstream: each for each in hub.statuses(grant)},
         drops=drops,
         left_out=drops,
         upstream=upstream,
@@ -182,4 +184,4 @@ async def _readyz(state: AppState, request: Request) -> Response:
 
 
 async def _status(state: AppState, versions: dict[str, str], request: Request) -> Response:
-    return _respond(report_status(state, versions))
+    return _respond(report_status(state, versions, grant_of(request)))

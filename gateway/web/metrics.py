@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from gateway import __version__
 from gateway.web.backplane_metrics import BackplaneMetrics
 from gateway.web.health import drops_of
-from gateway.web.state import AppState
+from gateway.web.state import OPERATOR, AppState
 
 STATES = ("connecting", "live", "stale", "degraded", "closed")
 
@@ -78,7 +78,7 @@ class _Gateway(Collector):
         family = GaugeMetricFamily(
             "gateway_upstream_state", "1 for the state that holds", labels=["upstream", "state"]
         )
-        for status in self._state.hub.statuses():
+        for status in self._state.hub.statuses(OPERATOR):
             for state in STATES:
                 family.add_metric([status.upstream, state], float(status.state == state))
         return family

@@ -30,7 +30,7 @@ from gateway.pages.rendering.live_page import LivePages
 from gateway.streams.demand import TooManySymbols
 from gateway.streams.hub.sink import Attach, Sink, Source
 from gateway.web import watchlist
-from gateway.web.auth.authenticator import accounts_of, viewer_of
+from gateway.web.auth.authenticator import grant_of, viewer_of
 from gateway.web.problem import Problem, local_raw_path, root_path_of
 from gateway.web.sse.response import EventStream, has_room
 from gateway.web.sse.retry import FULL_RETRY_MS, Spread, encode_bye
@@ -72,13 +72,13 @@ class Live:
     """The endpoints and what they share."""
 
     def __init__(self, context: Context, environment: Environment, library: Library) -> None:
-        self.views = LivePages(context.hub, context.demand, environment)
+        self.views = LivePages(context.hub, context.demand, environment, clock=context.clock)
         self._context = context
         self._environment = environment
         self._library = library
         self._limit = context.settings.max_symbols_per_stream
         self._versions: dict[tuple[str, str, int], str] = {}
-        library.on_change = self.views.retire
+        library.listeners.append(self.views.retire)
 
     @property
     def is_closing(self) -> bool:
@@ -98,7 +98,7 @@ class Live:
         """What a stream begins with, for a window whose browser has no connection left for one."""
         page = await self._find_view(request)
         try:
-            viewer = self.views.open(page, accounts_of(request), viewer_of(request))
+            viewer = self.views.open(page, grant_of(request), viewer_of(request))
         except TooManySymbols as error:
             return HTMLResponse(render_partial("notice", str(escape(_explain(error)))))
         html = render_partial("notice", "")
@@ -238,7 +238,7 @@ class Live:
         problem: str = "",
     ) -> Response:
         variables = self._variables(request, page, typed=typed, problem=problem)
-        panels = self.views.render(page, accounts_of(request), variables)
+        panels = self.views.render(page, grant_of(request), variables)
         html = self._environment.get_template("page.html").render(
             panels=panels,
             body=self._render_body(page, [each.html for each in panels]),
@@ -296,7 +296,7 @@ class Live:
     def _render_anew(self, request: Request, page: Page) -> str:
         """The partials that make of any version of a page this one."""
         variables = self._variables(request, page)
-        panels = self.views.render(page, accounts_of(request), variables)
+        panels = self.views.render(page, grant_of(request), variables)
         nav = self._environment.get_template("nav.html").render(variables)
         body = self._render_body(page, [each.html for each in panels])
         title = str(escape(f"{page.title} · Gateway"))
@@ -360,7 +360,7 @@ class PageStream:
         self._live = live
         self._request = request
         self._page = page
-        self._subscriber = live.views.open(page, accounts_of(request), viewer_of(request))
+        self._subscriber = live.views.open(page, grant_of(request), viewer_of(request))
         self._following: asyncio.Task[None] | None = None
         self._refusal: str | None = None
 
@@ -394,8 +394,8 @@ class PageStream:
     async def _follow(self) -> None:
         self._page, first = await self._live.follow(self._request, self._page)
         try:
-            accounts, name = accounts_of(self._request), viewer_of(self._request)
-            self._subscriber = self._live.views.open(self._page, accounts, name)
+            grant, name = grant_of(self._request), viewer_of(self._request)
+            self._subscriber = self._live.views.open(self._page, grant, name)
         except TooManySymbols as error:
             self._refusal = "full"
             first = _encode_notice(_explain(error), RETRY_MS)

@@ -35,8 +35,9 @@ SOURCES = {
     "underlying_update": ("Underlying",),
     "candle_update": ("Candle",),
     "candle_history": ("Candle",),
+    "metrics_update": (),
 }
-"""The dxFeed events that each kind of market record is made of."""
+"""The dxFeed events that each kind of market record is made of; metrics come by REST, when held."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 

@@ -10,8 +10,12 @@ from gateway.streams.backplane.stats import BackplaneStats
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import MARKET_TYPES
-from gateway.streams.topics import market_topic
+from gateway.streams.topics import MAIN_LOGIN, Owner, market_topic
 from gateway.web.auth.throttle import LoginStats
+
+OPERATOR = frozenset({Owner(MAIN_LOGIN)})
+"""The grant for the states, without a reason, that `/readyz` and `/metrics` tell: of the gateway's
+own login, and of no other."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup, escape
 
+from gateway.clock import Clock
 from gateway.pages.authoring.builder import open_builder
 from gateway.pages.authoring.containers import section, tabs
 from gateway.pages.layout import list_panels, render_tree
@@ -134,7 +135,8 @@ def show(word: str) -> list[str]:
     hub = Hub(epoch="e")
     for record in records:
         hub.publish(record)
-    views = LivePages(hub, Demand(now_s=lambda: 0.0), ENVIRONMENT, clock=lambda: 0.0)
+    clock = Clock(monotonic_s=lambda: 0.0)
+    views = LivePages(hub, Demand(now_s=lambda: 0.0), ENVIRONMENT, clock=clock)
     found = [still]
     for panel in panels:
         live = views.render_live(panel, None)

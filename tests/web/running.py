@@ -80,9 +80,10 @@ def make_balance(account: str = "5WX00001", balance: str = "100000.00") -> Balan
     )
 
 
-def make_status(state: Any = "live", upstream: Any = "feed") -> Status:
-    """A status without a reason."""
-    return Status(upstream=upstream, state=state, since=format_time(START_MS), reason=None)
+def make_status(state: Any = "live", upstream: Any = "feed", **values: Any) -> Status:
+    """A status without a reason, unless one is given."""
+    given = {"since": format_time(START_MS), "reason": None, **values}
+    return Status(upstream=upstream, state=state, **given)
 
 
 async def idle() -> None:

@@ -315,6 +315,36 @@ def test_an_account_of_another_is_like_one_that_does_not_exist(house: House, ask
     assert document["statuses"] == nobody.json()["statuses"]
 
 
+@pytest.mark.fault(2)
+def test_a_login_s_statuses_reach_its_owner_and_the_feed_s_all(house: House) -> None:
+    """In every answer and on every stream, with all accounts granted or none."""
+    streams = {(n, p): house.open(n, p) for n in GRANTED for p in ("/events", "/events?rate=9")}
+    try:
+        house.gateway.wait_for_streams(len(streams))
+        house.gateway.publish(
+            make_status("degraded", "accounts", reason="SECRET-A"),
+            make_status("closed", "session", reason="SECRET-S"),
+            make_status("live", "session", reason="SECRET-ANN", login="ann"),
+            make_status("stale", "feed", reason="FOR-ALL"),
+        )
+        for (name, _), reader in streams.items():
+            reader.wait_for(lambda reader=reader: b"FOR-ALL" in reader.body)  # type: ignore[misc]
+            assert (b"SECRET" in reader.body) is (name == "owner")
+            assert b"SECRET-ANN" not in reader.body
+    finally:
+        for reader in streams.values():
+            reader.socket.close()
+    for name in GRANTED:
+        for path in (*ENDING, "/live/home/once"):
+            content = get(house.url + path, headers=house.bearer(name)).content
+            assert b"SECRET-ANN" not in content, path
+            assert b"SECRET" not in content or name == "owner", path
+            if path in {"/status", "/api/snapshot", "/events?snapshot=only", "/"}:
+                # A login that is refused stands on the page in place of what follows from it.
+                assert b"FOR-ALL" in content or (name, path) == ("owner", "/")
+                assert (b"SECRET-S" in content) is (name == "owner"), path
+
+
 STREAMS = [
     "/events",
     "/events?types=balance_update",

@@ -66,7 +66,7 @@ def serve_mounted(**settings: Any) -> Iterator[tuple[str, Starlette]]:
     """A foreign application with the gateway below /gw."""
     make = make_protected if "token" in settings else make_settings
     gateway = create_app(make(**settings), pages=[desk])
-    gateway.state.on_crash = lambda: None
+    gateway.state.crash_listeners.append(lambda: None)
     foreign = Starlette(
         routes=[Route("/hello", hello), Mount("/gw", gateway)],
         lifespan=gateway.router.lifespan_context,
@@ -183,7 +183,7 @@ def test_routes_middleware_and_lifespan_are_added() -> None:
         middleware=[Middleware(Stamp)],
         lifespan=lifespan,
     )
-    app.state.on_crash = lambda: None
+    app.state.crash_listeners.append(lambda: None)
     with serve(app) as url:
         assert seen == ["begin"]
         refused = httpx.get(f"{url}/mine")
@@ -205,7 +205,7 @@ def test_pages_are_a_file_a_folder_or_functions(tmp_path: Path) -> None:
     )
     settings = make_settings(pages=str(tmp_path))
     app = create_app(settings)
-    app.state.on_crash = lambda: None
+    app.state.crash_listeners.append(lambda: None)
     with serve(app) as url:
         assert httpx.get(f"{url}/mine").status_code == 200
         assert httpx.get(f"{url}/desk").status_code == 404

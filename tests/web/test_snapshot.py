@@ -127,10 +127,14 @@ def make_record(kind: str) -> Any:
     record = next(each for each in get_args(DataRecord) if each.__struct_config__.tag == kind)
     if kind == "balance_update":
         return make_balance()
+    named = {
+        **dict.fromkeys(("account", "broker_symbol", "order_id"), "5WX00001"),
+        **dict.fromkeys(("symbol", "updated_at"), "SPY"),
+        **dict.fromkeys(("realized_day", "value", "unknown", "is_working", "time"), 0),
+    }
     values: dict[str, Any] = {
-        field.name: () if str(field.type).startswith("tuple") else None
+        field.name: () if str(field.type).startswith("tuple") else named.get(field.name)
         for field in msgspec.structs.fields(record)
         if field.required
     }
-    values |= {"symbol": "SPY", "updated_at": "2026-11-20T15:30:00.123Z"}
-    return record(**{**values, **({"time": 0} if kind == "candle_update" else {})})
+    return record(**values)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +23,7 @@ from gateway.pages.panel import Panel
 from gateway.pages.panels.status import StatusPanel
 from gateway.streams.records import MARKET_TYPES
 from gateway.streams.symbols import split_symbols
+from gateway.streams.topics import Topic
 
 MOST_DESCRIPTIONS = 256
 """How many sets of parameters keep their description; for others the function runs again."""
@@ -165,7 +167,8 @@ class PageFactory:
                 "panels and returns nothing"
             )
         panels = (*self.common, *list_panels(builder.nodes))
-        topics = [topic for panel in panels for topic in panel.keys(())]
+        keys = chain.from_iterable(panel.keys() for panel in panels)
+        topics = [key for key in keys if isinstance(key, Topic)]
         return Page(
             name=self.name,
             title=self._title.format_map(arguments),

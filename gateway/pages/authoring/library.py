@@ -40,7 +40,7 @@ class MistakePanel(FragmentPanel):
         super().__init__("mistake")
         self._library = library
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
+    def keys(self) -> tuple[Topic, ...]:
         """Return none: the library says what is wrong, not a record."""
         return ()
 
@@ -59,7 +59,7 @@ class Link:
 
 
 class Library:
-    """The pages by path and by name; `on_change` is called after the files were read again."""
+    """The pages by path and by name; `listeners` are called after the files were read again."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Library:
         # The folder, not the file: an editor may put another file in its place.
         self._folder = None if path is None else _folder_of(path)
         self.mistake: Mistake | None = None
-        self.on_change: Callable[[], None] = lambda: None
+        self.listeners: list[Callable[[], None]] = []
         self._generation = 0
         self._common = (*home.common, MistakePanel(self)) if path else home.common
         self._fixed = tuple(factories)
@@ -141,7 +141,8 @@ class Library:
             async for _ in changes:
                 # In a thread: a page file may read other files, or compute for long.
                 if await asyncio.to_thread(self.load):
-                    self.on_change()
+                    for listener in self.listeners:
+                        listener()
         except (OSError, RuntimeError):
             # The kernel has no watch left; the pages that were read are still served.
             logger.exception("%s is no longer watched; restart to see changes", self.path)

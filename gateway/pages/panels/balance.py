@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from gateway.pages.authoring.builder import PageError, current_builder
-from gateway.pages.panel import FragmentPanel
+from gateway.pages.panel import FragmentPanel, Key
 from gateway.pages.rendering.formats import format_clock, format_iso, format_money
 from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.records import Record
-from gateway.streams.topics import Topic, balance_topic
+from gateway.streams.topics import TopicPattern
 
 SOURCES = {"account_stream": "streamed", "rest": "polled"}
 
@@ -42,16 +42,12 @@ class BalancePanel(FragmentPanel):
 
     def __init__(self, id: str, accounts: Sequence[str] = (), *, is_total: bool = False) -> None:
         super().__init__(id)
-        self._accounts = tuple(accounts)
+        self._accounts = frozenset(accounts) or None
         self._is_total = is_total
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
-        """A balance per account that the viewer may see and the page names."""
-        return tuple(
-            balance_topic(account)
-            for account in accounts
-            if not self._accounts or account in self._accounts
-        )
+    def keys(self) -> tuple[Key, ...]:
+        """The balance of every account that the page names, or of all."""
+        return (TopicPattern("balance_update", self._accounts),)
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """A tile per account of which something is known."""

@@ -80,7 +80,7 @@ class ChartHistory(FragmentPanel):
         """Its series."""
         return (type(self), self._series)
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
+    def keys(self) -> tuple[Topic, ...]:
         """The history."""
         return (market_topic("candle_history", self._series),)
 
@@ -114,7 +114,7 @@ class ChartNow(FragmentPanel):
         """Its series."""
         return (type(self), self._series)
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
+    def keys(self) -> tuple[Topic, ...]:
         """The newest candle, and whether there is a history at all."""
         return (
             market_topic("candle_update", self._series),

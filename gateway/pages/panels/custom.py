@@ -17,12 +17,17 @@ from markupsafe import Markup
 
 from gateway.pages.authoring.builder import PageError, current_builder
 from gateway.pages.authoring.loader import Mistake, find_mistake
-from gateway.pages.panel import FragmentPanel
+from gateway.pages.panel import FragmentPanel, Key
 from gateway.pages.rendering.templates import create_fragment
-from gateway.streams.account_records import ACCOUNT_TYPES
 from gateway.streams.records import DATA_TYPES, MARKET_TYPES, MarketRecord, Record
 from gateway.streams.symbols import parse_symbol
-from gateway.streams.topics import Topic, balance_topic, market_topic
+from gateway.streams.topics import (
+    NOBODY,
+    TopicPattern,
+    balance_topic,
+    market_topic,
+    status_topic,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +80,7 @@ def panel(
             bound.apply_defaults()
             found = list(keys(*positional, **named)) if keys else []
             checked = tuple(_check_key(name, key) for key in found)
-            is_private = any(key[0] in ACCOUNT_TYPES for key in checked)
+            is_private = any(isinstance(k, TopicPattern) or k.owner != NOBODY for k in checked)
             kind = PrivateCustomPanel if is_private else CustomPanel
             arguments = dict(list(bound.arguments.items())[1:])
             heading = title.format_map(arguments) if title else None
@@ -128,7 +133,7 @@ class CustomPanel(FragmentPanel):
         self,
         id: str,
         call: Call,
-        keys: tuple[PanelKey, ...],
+        keys: tuple[Key, ...],
         refresh_s: float | None,
         title: str | None,
     ) -> None:
@@ -145,18 +150,9 @@ class CustomPanel(FragmentPanel):
         """The function and what it is called with."""
         return (type(self), self._call.kind)
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
-        """What was asked for; of accounts only those that the viewer may see."""
-        found: list[Topic] = []
-        for type_, subject in self._keys:
-            if type_ not in ACCOUNT_TYPES:
-                found.append(market_topic(type_, subject))
-            elif subject == ALL:
-                found += map(balance_topic, accounts)
-            else:
-                # Without a right it is a topic of which there is no record: places stay.
-                found.append(balance_topic(subject if subject in accounts else ""))
-        return tuple(found)
+    def keys(self) -> tuple[Key, ...]:
+        """What was asked for."""
+        return self._keys
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """The rendered fragment, or the mistake."""
@@ -176,7 +172,7 @@ class CustomPanel(FragmentPanel):
 
 
 class PrivateCustomPanel(CustomPanel):
-    """One that listens to balances."""
+    """One that listens to balances, or to the status of a login."""
 
     is_private = True
 
@@ -212,7 +208,7 @@ def _read_fragment(fragment: str, function: Function) -> Template:
         ) from None
 
 
-def _check_key(name: str, key: Any) -> PanelKey:
+def _check_key(name: str, key: Any) -> Key:
     try:
         type_, subject = key
     except (TypeError, ValueError):
@@ -225,7 +221,13 @@ def _check_key(name: str, key: Any) -> PanelKey:
         )
     if type_ in MARKET_TYPES:
         try:
-            return (type_, parse_symbol(str(subject)))
+            return market_topic(type_, parse_symbol(str(subject)))
         except ValueError as error:
             raise PageError(f"{name}: {subject!r} is no symbol: {error}") from None
-    return (type_, str(subject))
+    if type_ == "status":
+        return status_topic(str(subject))
+    if subject == ALL:
+        return TopicPattern(type_)
+    if type_ == "balance_update":
+        return balance_topic(str(subject))
+    return TopicPattern(type_, frozenset({str(subject)}))

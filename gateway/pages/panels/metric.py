@@ -1,6 +1,6 @@
 """The metric panel: one symbol's last price in large figures, its change, and the day as a line."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from decimal import Decimal
 from typing import ClassVar
 
@@ -60,7 +60,7 @@ class MetricPanel(TablePanel):
         """The price, the change twice, a note."""
         return ("p", "span", "span", "span")
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
+    def keys(self) -> tuple[Topic, ...]:
         """The quote."""
         return self._keys
 

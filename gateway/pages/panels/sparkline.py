@@ -45,7 +45,7 @@ class SparklinePanel(FragmentPanel):
         """Its symbol."""
         return (type(self), self.symbol)
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
+    def keys(self) -> tuple[Topic, ...]:
         """The day's candles, and the quote for yesterday's close."""
         return self._keys
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from gateway.pages.authoring.builder import current_builder
-from gateway.pages.panel import FragmentPanel, Region
+from gateway.pages.panel import FragmentPanel, Key, Region
 from gateway.pages.rendering.formats import (
     EXCHANGE_TIME_NAME,
     format_clock,
@@ -16,7 +16,7 @@ from gateway.pages.rendering.formats import (
     parse_iso,
 )
 from gateway.streams.records import Record, Status
-from gateway.streams.topics import Topic, status_topic
+from gateway.streams.topics import TopicPattern, status_topic
 
 UPSTREAMS = ("feed", "session", "accounts")
 NAMES = {"feed": "Feed", "session": "Broker connection", "accounts": "Accounts"}
@@ -38,46 +38,48 @@ def status() -> None:
 
 
 STARTING = {"state": "connecting", "words": "starting", "since": None, "reason": None}
-"""An upstream that has not spoken yet."""
+"""A feed that has not spoken yet."""
+
+KEYS: tuple[Key, ...] = (status_topic("feed"), TopicPattern("status"))
+"""The feed's status is everybody's; those of a login are for who may see them."""
 
 
 class UpstreamsPanel(FragmentPanel):
-    """Every upstream with its state, since when, and why."""
+    """Every upstream of the viewer's with its state, since when, and why."""
+
+    is_private: bool = True
 
     template: ClassVar[str] = "panels/upstreams.html"
     frame: ClassVar[str] = "panels/upstreams_frame.html"
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
-        """The status of every upstream."""
-        return tuple(status_topic(upstream) for upstream in UPSTREAMS)
+    def keys(self) -> tuple[Key, ...]:
+        """The status of every upstream that the viewer may see."""
+        return KEYS
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
-        """A line for each; one that has not spoken yet is starting."""
-        return {
-            "lines": [
-                _line(record)
-                if isinstance(record, Status)
-                else {**STARTING, "name": NAMES[upstream]}
-                for upstream, record in zip(UPSTREAMS, records, strict=True)
-            ]
-        }
+        """A line for each; a feed that has not spoken yet is starting."""
+        lines = [_line(each) for each in _list_statuses(records)]
+        if records[0] is None:
+            lines.insert(0, {**STARTING, "name": NAMES["feed"]})
+        return {"lines": lines}
 
 
 class StatusPanel(FragmentPanel):
-    """The feed always; the login and the accounts when something is wrong with them."""
+    """The feed always; the viewer's login and accounts when something is wrong with them."""
 
+    is_private: bool = True
     template: ClassVar[str] = "panels/status.html"
     frame: ClassVar[str] = "panels/status_frame.html"
     region: ClassVar[Region] = "header"
     refresh_s: float | None = 1.0
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
-        """The status of every upstream."""
-        return tuple(status_topic(upstream) for upstream in UPSTREAMS)
+    def keys(self) -> tuple[Key, ...]:
+        """The status of every upstream that the viewer may see."""
+        return KEYS
 
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """Lines of name, state, words, since and reason; the market; the clock."""
-        statuses = [each for each in records if isinstance(each, Status)]
+        statuses = _list_statuses(records)
         feed = next((each for each in statuses if each.upstream == "feed"), None)
         others = [each for each in statuses if each.upstream != "feed" and each.state != "live"]
         shown = [feed] if feed else []
@@ -90,6 +92,11 @@ class StatusPanel(FragmentPanel):
             "clock_iso": format_iso(now_ms),
             "zone": EXCHANGE_TIME_NAME,
         }
+
+
+def _list_statuses(records: Sequence[Record | None]) -> list[Status]:
+    found = [each for each in records if isinstance(each, Status)]
+    return sorted(found, key=lambda each: UPSTREAMS.index(each.upstream))
 
 
 def _is_refused(status: Status) -> bool:

@@ -97,7 +97,7 @@ class SymbolTable(TablePanel):
         """The symbol, and a figure for each column."""
         return ('th scope="row"', *["td"] * len(self.columns))
 
-    def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
+    def keys(self) -> tuple[Topic, ...]:
         """A record a symbol."""
         return self._keys
 

@@ -15,10 +15,12 @@ from weakref import WeakValueDictionary
 import msgspec
 from jinja2 import Environment
 
+from gateway.clock import Clock
 from gateway.pages.panel import RESTING, Cells, FragmentPanel, Panel, RowChange, TablePanel
+from gateway.pages.rendering.panel_topics import PanelTopics
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Record
-from gateway.streams.topics import Topic
+from gateway.streams.topics import Grant, Topic
 
 OUTER = "outerMorph"
 """The swap of tables. After a swap htmx looks through every child of an inner target by itself, and
@@ -31,11 +33,11 @@ CELLS_EVENT = b"event: cells\ndata: "
 """Not for htmx: with 100 rows at 4 Hz, to parse and to morph them took the browser as long as to
 lay out and to paint them (measured: 6 % of the main thread; writing texts into cells 1 %)."""
 
+NOTHING: Grant = frozenset()
+"""The grant under which what all may see is kept, whoever looks."""
+
 _LINE_END = re.compile(r"\r\n?|\n")
 _encode = msgspec.json.Encoder().encode
-
-Accounts = frozenset[str] | None
-"""The accounts that a viewer may see; None means all."""
 
 
 def encode_message(html: str) -> bytes:
@@ -56,48 +58,49 @@ def render_partial(target_id: str, html: str, swap: str = "innerMorph") -> str:
 
 
 class Sources(NamedTuple):
-    """What rendering reads: the newest records, the templates, the clocks."""
+    """What rendering reads: the newest records, the templates, the clock."""
 
     hub: Hub
     environment: Environment
     is_overdue: Callable[[Topic], bool]
-    clock: Callable[[], float]
-    now_ms: Callable[[], int]
+    clock: Clock
     parts: "RenderCache"
 
 
 class Fragment:
     """The live content of a panel, rendered at most once a tick for all views that show it."""
 
-    def __init__(self, panel: FragmentPanel, sources: Sources) -> None:
+    def __init__(self, panel: FragmentPanel, sources: Sources, grant: Grant) -> None:
         self.html = ""
         self.version = 0
         self.tick = -1
+        self.records: list[Record | None] = []
         self._panel = panel
         self._sources = sources
         self._template = sources.environment.get_template(panel.template)
-        self._keys: tuple[Topic, ...] | None = None
-        self._records: list[Record | None] = []
+        self._topics = PanelTopics(panel, sources.hub, grant)
+        self._rendered: tuple[Topic | None, ...] | None = None
         self._rendered_s = float("-inf")
 
-    def refresh(self, tick: int, accounts: Sequence[str]) -> None:
+    def refresh(self, tick: int) -> None:
         """Render what changed since the tick before."""
         if tick == self.tick:
             return
         self.tick = tick
         panel, latest = self._panel, self._sources.hub.latest
-        keys = panel.keys(accounts)
-        records = [latest(key) for key in keys]
-        now_s = self._sources.clock()
+        topics = self._topics.read()
+        records = [None if topic is None else latest(topic) for topic in topics]
+        now_s = self._sources.clock.monotonic_s()
         period_s = panel.refresh_s
         is_due = period_s is not None and now_s - self._rendered_s >= period_s
         # Records are never changed in place, so a newer one is another object.
-        if keys == self._keys and not is_due and all(map(is_, records, self._records)):
+        is_same = topics is self._rendered
+        if is_same and not is_due and all(map(is_, records, self.records)):
             return
-        if keys == self._keys and now_s - self._rendered_s < panel.pause_s and any(self._records):
+        if is_same and now_s - self._rendered_s < panel.pause_s and any(self.records):
             return
-        self._keys, self._records, self._rendered_s = keys, records, now_s
-        html = self._template.render(panel.context(records, self._sources.now_ms()))
+        self._rendered, self.records, self._rendered_s = topics, records, now_s
+        html = self._template.render(panel.context(records, self._sources.clock.now_ms()))
         if html != self.html:
             self.html = html
             self.version += 1
@@ -165,29 +168,35 @@ class RenderCache:
         self._fragments: WeakValueDictionary[Hashable, Fragment] = WeakValueDictionary()
         self._rows: WeakValueDictionary[Hashable, Row] = WeakValueDictionary()
 
-    def fragment(self, panel: FragmentPanel, allowed: Accounts, sources: Sources) -> Fragment:
-        """The content of this panel for viewers with these accounts."""
-        key = (panel.kind, allowed)
+    def fragment(self, panel: FragmentPanel, grant: Grant, sources: Sources) -> Fragment:
+        """The content of this panel for viewers with this grant."""
+        key = (panel.kind, grant if panel.is_private else NOTHING)
         found = self._fragments.get(key)
         if found is None:
-            found = self._fragments[key] = Fragment(panel, sources)
+            found = self._fragments[key] = Fragment(panel, sources, grant)
         return found
 
-    def row(self, panel: TablePanel, key: Topic, sources: Sources) -> Row:
-        """The row of this key in panels of this kind."""
-        found = self._rows.get((panel.kind, key))
+    def row(self, panel: TablePanel, topic: Topic, grant: Grant, sources: Sources) -> Row:
+        """The row of this topic in panels of this kind, for viewers with this grant."""
+        key = (panel.kind, topic, grant if panel.is_private else NOTHING)
+        found = self._rows.get(key)
         if found is None:
-            found = self._rows[panel.kind, key] = Row(panel, key, sources)
+            found = self._rows[key] = Row(panel, topic, sources)
         return found
 
 
 class FragmentElement:
     """A panel's live element in one view."""
 
-    def __init__(self, panel: FragmentPanel, sources: Sources, allowed: Accounts) -> None:
+    def __init__(self, panel: FragmentPanel, sources: Sources, grant: Grant) -> None:
         self.panel = panel
-        self.fragment = sources.parts.fragment(panel, allowed, sources)
+        self.fragment = sources.parts.fragment(panel, grant, sources)
         self._seen = 0
+
+    @property
+    def records(self) -> Sequence[Record | None]:
+        """What it shows."""
+        return self.fragment.records
 
     @property
     def html(self) -> str:
@@ -209,17 +218,43 @@ class FragmentElement:
 class TableElement:
     """The live rows of a table in one view."""
 
-    def __init__(self, panel: TablePanel, sources: Sources) -> None:
-        keys = panel.keys(())
+    def __init__(self, panel: TablePanel, sources: Sources, grant: Grant) -> None:
         self.panel = panel
+        self.rows: list[Row] = []
         self._environment = sources.environment
-        self.rows = [sources.parts.row(panel, key, sources) for key in keys]
+        self._sources = sources
+        self._grant = grant
+        self._topics = PanelTopics(panel, sources.hub, grant)
+        self._followed: tuple[Topic | None, ...] = ()
+        self._is_sorted = type(panel).order is not TablePanel.order
+        self._is_told = False
+        self._place_rows(self._topics.read())
+
+    def follow(self) -> bool:
+        """Make rows of the topics that came, drop those that went; say whether there were any."""
+        if not self._topics.has_patterns:
+            return False
+        topics = self._topics.read()
+        if topics is self._followed:
+            return False
+        self._place_rows(topics)
+        return True
+
+    def _place_rows(self, topics: tuple[Topic | None, ...]) -> None:
+        self._followed = topics
+        self._keys = keys = [topic for topic in topics if topic is not None]
+        panel, sources = self.panel, self._sources
+        self.rows = [sources.parts.row(panel, key, self._grant, sources) for key in keys]
         self._ids = [panel.row_id(key) for key in keys]
         self._begins = [_encode([id])[:-1] + b"," for id in self._ids]
         self._seen = [0] * len(keys)
         self._order: Sequence[int] = range(len(keys))
-        self._is_sorted = type(panel).order is not TablePanel.order
         self._is_told = False
+
+    @property
+    def records(self) -> Sequence[Record | None]:
+        """What it shows."""
+        return [row.record for row in self.rows]
 
     @property
     def html(self) -> str:
@@ -230,7 +265,7 @@ class TableElement:
         """The same with `inlays` in the rows of these keys."""
         if not self.rows:
             return self._environment.get_template(self.panel.empty).render()
-        tag, keys = self.panel.row_tag, self.panel.keys(())
+        tag, keys = self.panel.row_tag, self._keys
         return "".join(
             [
                 f'<{tag} id="{self._ids[index]}">'
@@ -278,11 +313,11 @@ def _flash_of(before: object, after: object) -> Literal["", "up", "down"]:
 
 
 def create_element(
-    panel: Panel, sources: Sources, allowed: Accounts = None
+    panel: Panel, sources: Sources, grant: Grant = None
 ) -> FragmentElement | TableElement:
     """The live element of a panel, of which nothing is rendered yet."""
     if isinstance(panel, TablePanel):
-        return TableElement(panel, sources)
+        return TableElement(panel, sources, grant)
     if isinstance(panel, FragmentPanel):
-        return FragmentElement(panel, sources, allowed)
+        return FragmentElement(panel, sources, grant)
     raise TypeError(f"{panel!r} is neither a TablePanel nor a FragmentPanel")

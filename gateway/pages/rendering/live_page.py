@@ -2,24 +2,22 @@
 
 A view exists for a page with its parameters while somebody watches it. Four times a second it
 looks at the newest record of each of its keys, renders what changed, and hands the same bytes to
-all its viewers. Private panels are rendered once per set of accounts and travel in messages of
-their own.
+all its viewers. Private panels are rendered once per grant and travel in messages of their own.
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 from jinja2 import Environment
 from markupsafe import Markup
 
+from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.layout import Page
 from gateway.pages.panel import Panel, Region
 from gateway.pages.rendering.cache import (
-    Accounts,
     FragmentElement,
     RenderCache,
     Sources,
@@ -29,11 +27,11 @@ from gateway.pages.rendering.cache import (
     encode_message,
 )
 from gateway.pages.rendering.ticker import TICK_S, Ticker
-from gateway.streams.demand import Demand
+from gateway.streams.demand import Demand, TooManySymbols
 from gateway.streams.hub.hub import Hub
 from gateway.streams.hub.sink import Sink
 from gateway.streams.records import Status
-from gateway.streams.topics import Topic, status_topic
+from gateway.streams.topics import Grant, Topic, status_topic
 
 LINGER_S = 2.0
 """A view without viewers keeps its place so long: a reload finds it warm."""
@@ -48,9 +46,6 @@ VIEWERS_AT_A_TIME = 64
 OVERDUE_S = 5.0
 """A symbol without any record after so long gets a row that says so."""
 
-ACCOUNTS_S = 1.0
-"""How old the list of all known accounts may be; finding it walks every key of the hub."""
-
 
 class Channel:
     """Panels that are rendered together, and the bytes that say so.
@@ -59,17 +54,31 @@ class Channel:
     else gets the snapshot, which is the same for all of them.
     """
 
-    def __init__(self, panels: Sequence[Panel], sources: Sources, allowed: Accounts = None) -> None:
-        self.elements = [create_element(panel, sources, allowed) for panel in panels]
+    def __init__(self, panels: Sequence[Panel], sources: Sources, grant: Grant = None) -> None:
+        self.elements = [create_element(panel, sources, grant) for panel in panels]
         self._fragments = [each for each in self.elements if isinstance(each, FragmentElement)]
         self._tables = [each for each in self.elements if isinstance(each, TableElement)]
         self._rows = [row for table in self._tables for row in table.rows]
+        self._wanting = [
+            each
+            for each in self.elements
+            if type(each.panel).wanted_symbols is not Panel.wanted_symbols
+        ]
         self.seq = 0
         self._message = b""
         self._snapshot: tuple[int, bytes] = (-1, b"")
 
-    def work(self, tick: int, accounts: Sequence[str] = ()) -> Iterator[None]:
+    def wanted_symbols(self) -> frozenset[str]:
+        """Return the symbols that the panels need because of what they show."""
+        return frozenset(
+            symbol for each in self._wanting for symbol in each.panel.wanted_symbols(each.records)
+        )
+
+    def work(self, tick: int) -> Iterator[None]:
         """Make the next message if there is anything to say, with pauses."""
+        followed = [table.follow() for table in self._tables]
+        if any(followed):
+            self._rows = [row for table in self._tables for row in table.rows]
         for number, row in enumerate(self._rows, 1):
             if row.tick != tick:  # else it was rendered for another view
                 row.refresh(tick)
@@ -80,7 +89,7 @@ class Channel:
             html += table.take_changes(cells)
         for element in self._fragments:
             if element.fragment.tick != tick:
-                element.fragment.refresh(tick, accounts)
+                element.fragment.refresh(tick)
             html += element.take_changes()
         if html or cells:
             message = encode_message(html) if html else b""
@@ -112,12 +121,43 @@ def finish(work: Iterator[None]) -> None:
 
 
 class _Private:
-    """The private panels for one set of accounts, and how many watch them."""
+    """The private panels for one grant, how many watch them, and the symbols that they need."""
 
-    def __init__(self, channel: Channel, accounts: Accounts) -> None:
+    def __init__(self, channel: Channel, grant: Grant, demand: Demand) -> None:
         self.channel = channel
-        self.accounts = accounts
+        self.grant = grant
         self.viewers = 0
+        self._demand = demand
+        self._holders: dict[str | None, None] = {}
+        self._wanted = frozenset[str]()
+        self._hold = ExitStack()
+
+    def add_holder(self, viewer: str | None) -> None:
+        """Count the symbols in the share of this viewer too."""
+        if viewer not in self._holders:
+            self._holders[viewer] = None
+            self._acquire()
+
+    def follow(self) -> None:
+        """Want what the panels need now, as far as there is room for it."""
+        wanted = self.channel.wanted_symbols()
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._acquire()
+
+    def close(self) -> None:
+        """Want nothing any more."""
+        self._hold.close()
+
+    def _acquire(self) -> None:
+        with ExitStack() as acquired:
+            for viewer in self._holders:
+                for symbol in sorted(self._wanted):
+                    # What there is no room for is not live; it says so by being stale or missing.
+                    with suppress(TooManySymbols):
+                        acquired.enter_context(self._demand.acquire([symbol], viewer))
+            before, self._hold = self._hold, acquired.pop_all()
+        before.close()
 
 
 class LivePage:
@@ -139,7 +179,7 @@ class LivePage:
         self.ready: dict[PageSubscriber, None] = {}
         """Those whose sink can take more and who have everything so far; a dict for its order."""
         self._private_panels = [each for each in page.panels if each.is_private]
-        self._private: dict[Accounts, _Private] = {}
+        self._private: dict[Grant, _Private] = {}
         self._sources = sources
         self._views = views
         self._closer: asyncio.TimerHandle | None = None
@@ -149,15 +189,16 @@ class LivePage:
         """Why the hub closes; None while it does not."""
         return self._sources.hub.closing
 
-    def join(self, accounts: Accounts) -> "PageSubscriber":
+    def join(self, grant: Grant, viewer: str | None) -> "PageSubscriber":
         """A viewer who is behind everything; close it when done."""
         self.cancel()
         tick = self._views.ticker.start()
-        private = self._private.get(accounts)
+        private = self._private.get(grant)
         if private is None:
-            channel = Channel(self._private_panels, self._sources, accounts)
-            private = self._private[accounts] = _Private(channel, accounts)
+            channel = Channel(self._private_panels, self._sources, grant)
+            private = self._private[grant] = _Private(channel, grant, self._views.demand)
         private.viewers += 1
+        private.add_holder(viewer)
         self.viewers += 1
         if private.viewers == 1 or self.viewers == 1:
             finish(self.work(tick))
@@ -168,7 +209,8 @@ class LivePage:
         self.viewers -= 1
         private.viewers -= 1
         if private.viewers == 0:
-            del self._private[private.accounts]
+            del self._private[private.grant]
+            private.close()
         if self.viewers == 0:
             self._views.ticker.stop_if_unwanted()
             loop = asyncio.get_running_loop()
@@ -193,7 +235,9 @@ class LivePage:
         yield from self.shared.work(tick)
         if self._private_panels:
             for private in list(self._private.values()):
-                yield from private.channel.work(tick, self._views.accounts(private.accounts))
+                yield from private.channel.work(tick)
+                if private.viewers:  # else the last one left during a pause
+                    private.follow()
         yield
         if self.closing is not None or self.is_retired or before != [each.seq for each in channels]:
             yield from self._deliver()
@@ -295,25 +339,23 @@ class LivePages:
         *,
         tick_s: float = TICK_S,
         linger_s: float = LINGER_S,
-        clock: Callable[[], float] = time.monotonic,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.ticker = Ticker(self._work, self._is_watched, tick_s)
         self.linger_s = linger_s
         self._hub = hub
-        self._demand = demand
+        self.demand = demand
         self._environment = environment
-        self._clock = clock
-        self._sources = Sources(hub, environment, self._is_overdue, clock, now_ms, RenderCache())
+        self._now_s = clock.monotonic_s
+        self._sources = Sources(hub, environment, self._is_overdue, clock, RenderCache())
         self._views: dict[tuple[str, str, int], LivePage] = {}
         self._counts: Counter[str] = Counter()
         self._wanted_since_s: dict[str, float] = {}
-        self._accounts: tuple[float, tuple[str, ...]] = (float("-inf"), ())
 
     def __len__(self) -> int:
         return len(self._views)
 
-    def open(self, page: Page, accounts: Accounts, viewer: str | None = None) -> PageSubscriber:
+    def open(self, page: Page, grant: Grant, viewer: str | None = None) -> PageSubscriber:
         """A viewer of this page; its symbols count in the share of `viewer`, None for the owner.
 
         Raises:
@@ -322,17 +364,17 @@ class LivePages:
         view = self._views.get(page.key)
         if view is None:
             hold = ExitStack()
-            hold.enter_context(self._demand.acquire(page.symbols, viewer))
+            hold.enter_context(self.demand.acquire(page.symbols, viewer))
             for symbol in page.symbols:
-                self._wanted_since_s.setdefault(symbol, self._clock())
+                self._wanted_since_s.setdefault(symbol, self._now_s())
             self._counts.update(page.symbols)
             view = self._views[page.key] = LivePage(page, self._sources, self, hold)
             view.holders.add(viewer)
             self._drop_idle()
         elif viewer not in view.holders:
-            view.hold.enter_context(self._demand.acquire(page.symbols, viewer))
+            view.hold.enter_context(self.demand.acquire(page.symbols, viewer))
             view.holders.add(viewer)
-        return view.join(accounts)
+        return view.join(grant, viewer)
 
     def _drop_idle(self) -> None:
         """Forget the oldest views that only linger, when there are many of them."""
@@ -371,14 +413,12 @@ class LivePages:
         for view in views:
             view.retire()
 
-    def render(
-        self, page: Page, accounts: Accounts, variables: Mapping[str, Any]
-    ) -> list[PanelHtml]:
+    def render(self, page: Page, grant: Grant, variables: Mapping[str, Any]) -> list[PanelHtml]:
         """Every panel of the page with its present values; `variables` are for the frames."""
         return [
             PanelHtml(
                 panel.region,
-                self._render_frame(panel, self.render_live(panel, accounts), variables),
+                self._render_frame(panel, self.render_live(panel, grant), variables),
             )
             for panel in page.panels
         ]
@@ -387,40 +427,26 @@ class LivePages:
         """Every panel of the page without any value."""
         return [self._render_frame(panel, Markup(""), variables) for panel in page.panels]
 
-    def render_live(self, panel: Panel, accounts: Accounts) -> Markup:
+    def render_live(self, panel: Panel, grant: Grant) -> Markup:
         """What stands in the panel's live element at this moment."""
         # Of its own, because whoever looks at rows between two ticks would take their flashes.
-        element = create_element(panel, self._sources._replace(parts=RenderCache()), accounts)
+        element = create_element(panel, self._sources._replace(parts=RenderCache()), grant)
         if isinstance(element, FragmentElement):
-            known = self.accounts(accounts) if panel.is_private else ()
-            element.fragment.refresh(0, known)
+            element.fragment.refresh(0)
             return Markup(element.html)
         for row in element.rows:
             row.refresh(0)
         element.sort()
         inlays = element.panel.inlays.items()
-        return Markup(
-            element.render({key: self.render_live(each, accounts) for key, each in inlays})
-        )
+        return Markup(element.render({key: self.render_live(each, grant) for key, each in inlays}))
 
     def _render_frame(self, panel: Panel, live: Markup, variables: Mapping[str, Any]) -> Markup:
         frame = self._environment.get_template(panel.frame)
         return Markup(frame.render(variables, panel=panel, live=live))
-
-    def accounts(self, allowed: Accounts) -> tuple[str, ...]:
-        """The account numbers behind a grant, in order."""
-        if allowed is not None:
-            return tuple(sorted(allowed))
-        read_s, known = self._accounts
-        now_s = self._clock()
-        if now_s - read_s >= ACCOUNTS_S:
-            known = tuple(each.account for each in self._hub.balances())
-            self._accounts = (now_s, known)
-        return known
 
     def _is_overdue(self, key: Topic) -> bool:
         feed = self._hub.latest(status_topic("feed"))
         if isinstance(feed, Status) and feed.state != "live" and feed.market != "closed":
             return False  # while the feed has a fault, silence says nothing of a symbol
         since_s = self._wanted_since_s.get(key.subject)
-        return since_s is not None and self._clock() - since_s >= OVERDUE_S
+        return since_s is not None and self._now_s() - since_s >= OVERDUE_S

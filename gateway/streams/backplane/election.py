@@ -165,8 +165,7 @@ class Election:
 
     async def _serve(self, *, is_invited: bool) -> None:
         """Lead until the lease is lost, handed over, or given up."""
-        outbox = Outbox()
-        outbox.on_change = self._changed.set
+        outbox = Outbox(self._changed.set)
         source = self._make_source(outbox)
         helpers: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as tasks:

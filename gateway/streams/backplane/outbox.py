@@ -37,12 +37,15 @@ class Outbox(LatestValues):
     in `conflated`; never the newest. No `gap` follows from that: every record is the whole state of
     its topic, and what was merged never had an id. Bounded by `max_pending` and by the number of
     topics. A batch that was drained and could not be sent comes again with `restart`.
+    `on_change` is called when there is something to drain.
     """
 
-    def __init__(self, *, max_pending: int = MAX_PENDING) -> None:
+    def __init__(
+        self, on_change: Callable[[], None] = lambda: None, *, max_pending: int = MAX_PENDING
+    ) -> None:
         self.conflated = 0
         self.published = 0
-        self.on_change: Callable[[], None] = lambda: None
+        self._on_change = on_change
         self._max_pending = max_pending
         self._latest: dict[Topic, Record] = {}
         self._pending: deque[Change] = deque()
@@ -63,8 +66,8 @@ class Outbox(LatestValues):
         self.published += 1
         self._latest[record.topic] = record
         self._add(record)
-        if self._inherited and record.topic == status_topic("accounts"):
-            self._settle_accounts()
+        if self._inherited and isinstance(record, Status) and record.upstream == "accounts":
+            self._settle_accounts(record.login)
         return self.published
 
     def latest(self, topic: Topic) -> Record | None:
@@ -83,7 +86,7 @@ class Outbox(LatestValues):
         """Adopt what a publisher before this one left and this one does not know yet.
 
         Market data is kept for these symbols, stale, and dropped for others. Balances stay until
-        this publisher knows all of its own accounts.
+        this publisher knows all accounts of their login.
         """
         for record in records:
             topic = record.topic
@@ -96,7 +99,8 @@ class Outbox(LatestValues):
                     self._add(Tombstone((topic,)))
             elif not isinstance(record, Status):
                 self._inherited.add(topic)
-        self._settle_accounts()
+        for login in {topic.owner.login for topic in self._inherited}:
+            self._settle_accounts(login)
 
     def restart(self) -> None:
         """Queue everything known again, as at the beginning of an epoch."""
@@ -109,7 +113,7 @@ class Outbox(LatestValues):
         statuses = [each for each in self._latest.values() if isinstance(each, Status)]
         others = [each for each in self._latest.values() if not isinstance(each, Status)]
         self._pending = deque([*tombstones, *statuses, *others, EpochComplete()])
-        self.on_change()
+        self._on_change()
 
     def drain(self, limit: int) -> list[Change]:
         """Remove and return the oldest changes that wait, at most so many."""
@@ -122,7 +126,7 @@ class Outbox(LatestValues):
         # The second bound keeps the cost of merging per record constant.
         if len(pending) >= self._max_pending and len(pending) >= 2 * len(self._latest):
             self._conflate()
-        self.on_change()
+        self._on_change()
 
     def _conflate(self) -> None:
         """Merge the waiting updates of each topic into the newest, in the newest's place."""
@@ -143,10 +147,10 @@ class Outbox(LatestValues):
         if topics:
             self._add(Tombstone(tuple(topics)))
 
-    def _settle_accounts(self) -> None:
-        """Bury the balances of accounts that nobody follows, once all others have their own."""
-        status = self.latest(status_topic("accounts"))
+    def _settle_accounts(self, login: str) -> None:
+        """Bury a login's balances that nobody follows, once all other accounts have theirs."""
+        status = self.latest(status_topic("accounts", login))
         if isinstance(status, Status) and status.state == "live":
-            gone = self._inherited - self._latest.keys()
-            self._inherited.clear()
-            self._bury(gone)
+            inherited = {topic for topic in self._inherited if topic.owner.login == login}
+            self._inherited -= inherited
+            self._bury(inherited - self._latest.keys())

@@ -13,11 +13,11 @@ from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.streams.hub.log import Log
 from gateway.streams.hub.position import Entry, StreamPosition, make_position, parse_event_id
 from gateway.streams.hub.sink import Sink
-from gateway.streams.hub.subscribers import Subscriber
-from gateway.streams.hub.subscription import Group, Subscription
+from gateway.streams.hub.subscribers import Group, Subscriber
+from gateway.streams.hub.subscription import Subscription
 from gateway.streams.latest import LatestValues
 from gateway.streams.records import MARKET_TYPES, Record, Status
-from gateway.streams.topics import Topic
+from gateway.streams.topics import Grant, Topic, TopicPattern, covers
 
 TICK_S = 0.01
 """Default flush tick: coalesces a burst into one write; invisible to a person."""
@@ -115,6 +115,16 @@ class Hub(LatestValues):
         """Return the newest record of a topic."""
         entry = self._log.latest.get(topic)
         return entry.record if entry else None
+
+    @property
+    def owned_version(self) -> int:
+        """A number that changes when a topic with an owner comes or goes."""
+        return self._log.owned_version
+
+    def find_topics(self, pattern: TopicPattern, grant: Grant) -> list[Topic]:
+        """Return the topics that match and are granted and have a record, by owner and subject."""
+        owned = self._log.owned.get(pattern.kind, ())
+        return sorted(t for t in owned if pattern.matches(t) and covers(grant, t.owner))
 
     def records(self) -> Iterable[Record]:
         """Iterate over the newest record of each topic."""

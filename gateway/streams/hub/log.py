@@ -9,10 +9,10 @@ from operator import attrgetter
 
 from gateway.clock import Clock
 from gateway.streams.hub.position import CONTROL_TYPES, Entry, StreamPosition
-from gateway.streams.hub.subscription import Group, Subscription
+from gateway.streams.hub.subscription import Selection, Subscription
 from gateway.streams.records import Gap, Heartbeat, Record
 from gateway.streams.sse import encode_frame
-from gateway.streams.topics import Topic
+from gateway.streams.topics import NOBODY, Topic
 
 CONTROLS = 256
 """Control events kept apart for subscribers with a rate, who get them at once."""
@@ -34,6 +34,10 @@ class Log:
         self.last_s: float | None = None
         """When the newest data record was published."""
         self.latest: dict[Topic, Entry] = {}
+        self.owned: dict[str, set[Topic]] = {}
+        """The topics of `latest` that have an owner, by their kind."""
+        self.owned_version = 0
+        """Rises whenever one of those comes or goes."""
         self.controls: deque[Entry] = deque(maxlen=CONTROLS)
         self._history_events = history_events
         self._ring: list[Entry] = []
@@ -59,6 +63,9 @@ class Log:
             before = self.latest.get(entry.topic)
             if before is not None:
                 entry.previous = before.seq
+            elif entry.topic.owner != NOBODY:
+                self.owned.setdefault(entry.topic.kind, set()).add(entry.topic)
+                self.owned_version += 1
             self.latest[entry.topic] = entry
         if entry.topic.kind in CONTROL_TYPES:
             self.controls.append(entry)
@@ -76,6 +83,9 @@ class Log:
         gone = [entry for each in topics if (entry := self.latest.pop(each, None)) is not None]
         for entry in gone:
             self._forgotten = max(self._forgotten, entry.seq)
+            if entry.topic.owner != NOBODY:
+                self.owned[entry.topic.kind].remove(entry.topic)
+                self.owned_version += 1
         return bool(gone)
 
     def flush(self) -> tuple[int, set[Topic] | None]:
@@ -97,14 +107,16 @@ class Log:
         found.sort(key=attrgetter("seq"))
         return found
 
-    def changed_after(self, cursor: int, group: Group) -> tuple[list[Entry], int | None, int]:
+    def changed_after(
+        self, cursor: int, selection: Selection
+    ) -> tuple[list[Entry], int | None, int]:
         """Return the newest entry of each matching topic behind the cursor, the number of entries
         skipped, and the new cursor. The number is None when it cannot be known."""
         entries = self._entries_after(cursor)
         if entries is None:
             # Up to the head and not to the last flush: of a topic that was published again since,
             # the flushed record is gone, and whether there was one is not known.
-            newest = self.newest_after(cursor, group.subscription)
+            newest = self.newest_after(cursor, selection.subscription)
             is_complete = self._forgotten <= cursor and all(
                 entry.previous <= cursor for entry in newest
             )
@@ -112,29 +124,29 @@ class Log:
         by_topic: dict[Topic, Entry] = {}
         skipped = 0
         for entry in entries:
-            if group.matches(entry.topic):
+            if selection.matches(entry.topic):
                 if entry.topic in by_topic and not isinstance(entry.record, Heartbeat | Gap):
                     skipped += 1
                 by_topic[entry.topic] = entry
         return sorted(by_topic.values(), key=attrgetter("seq")), skipped, self.flushed
 
-    def read(self, group: Group, cursor: int) -> tuple[bytes, int]:
+    def read(self, selection: Selection, cursor: int) -> tuple[bytes, int]:
         """Return the chunk of frames behind a cursor and the new cursor; equals share the bytes."""
-        cached = group.chunks.get(cursor)
+        cached = selection.chunks.get(cursor)
         if cached is not None:
             return cached
         head = self.flushed
         frames: list[bytes] = []
         entries = self._entries_after(cursor)
         if entries is not None:
-            entries = [entry for entry in entries if group.matches(entry.topic)]
+            entries = [entry for entry in entries if selection.matches(entry.topic)]
         if entries is None or (entries and self.now_s() - entries[0].at_s > self.max_lag_s):
-            entries, skipped, head = self.changed_after(cursor, group)
+            entries, skipped, head = self.changed_after(cursor, selection)
             if skipped != 0:
                 self.conflated += skipped or 0
                 frames.append(encode_frame(Gap(skipped=skipped, reason="slow")))
         frames += [entry.frame for entry in entries]
-        chunk = group.chunks[cursor] = (b"".join(frames), head)
+        chunk = selection.chunks[cursor] = (b"".join(frames), head)
         return chunk
 
     def _entries_after(self, cursor: int) -> list[Entry] | None:

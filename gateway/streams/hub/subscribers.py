@@ -1,4 +1,4 @@
-"""A subscriber: a cursor in the log, and the sink that gets what comes behind it."""
+"""Subscribers: cursors in the log, each with the sink that gets what comes behind it."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,20 @@ from collections.abc import Callable
 from gateway.streams.hub.log import Log
 from gateway.streams.hub.position import CONTROL_TYPES
 from gateway.streams.hub.sink import Sink
-from gateway.streams.hub.subscription import Group
+from gateway.streams.hub.subscription import Selection, Subscription
+
+
+class Group(Selection):
+    """All subscribers of one subscription: they share the topics that match, and the chunks."""
+
+    __slots__ = ("members", "paced", "ready")
+
+    def __init__(self, subscription: Subscription) -> None:
+        super().__init__(subscription)
+        self.members = 0
+        # Those whose sink can take more, without a rate and with one; dicts for their order.
+        self.ready: dict[Subscriber, None] = {}
+        self.paced: dict[Subscriber, None] = {}
 
 
 class Subscriber:

@@ -1,17 +1,13 @@
-"""What a subscriber is to see, and all who are to see the same as one group."""
+"""What a subscriber is to see, and how that is asked of every event."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway.streams.account_records import ACCOUNT_TYPES
 from gateway.streams.hub.position import CONTROL_TYPES
 from gateway.streams.records import DEFAULT_TYPES, MARKET_TYPES
-from gateway.streams.topics import MAIN_LOGIN, NOBODY, Owner, Topic, covers, list_market_topics
-
-if TYPE_CHECKING:
-    from gateway.streams.hub.subscribers import Subscriber
+from gateway.streams.topics import Grant, Owner, Topic, covers, list_market_topics
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -24,20 +20,15 @@ class Subscription(msgspec.Struct, frozen=True):
 
     types: frozenset[str] = DEFAULT_TYPES
     symbols: frozenset[str] | None = None
-    owners: frozenset[Owner] | None = None
+    owners: Grant = None
 
     def matches(self, topic: Topic) -> bool:
         """Say whether a record of this topic belongs to it."""
         if topic.kind in MARKET_TYPES:
             is_wanted = self.symbols is None or topic.subject in self.symbols
             return is_wanted and topic.kind in self.types
-        if topic.kind in CONTROL_TYPES:
-            return topic.owner == NOBODY or self.covers(topic.owner)
-        return topic.kind in self.types and self.covers(topic.owner)
-
-    def covers(self, owner: Owner) -> bool:
-        """Say whether records of this owner may be seen."""
-        return self.owners is None or covers(self.owners, owner)
+        is_wanted = topic.kind in CONTROL_TYPES or topic.kind in self.types
+        return is_wanted and covers(self.owners, topic.owner)
 
 
 def subscription_for(
@@ -50,12 +41,8 @@ def subscription_for(
     is_private = bool(types & ACCOUNT_TYPES)
     granted = None
     if owners is not None:
-        # Whose owner makes no difference to what is seen: the main login's statuses are nobody's.
-        granted = frozenset(
-            each
-            for each in owners
-            if (each.account and is_private) or (not each.account and each.login != MAIN_LOGIN)
-        )
+        # Without a type of accounts these make no difference to what is seen.
+        granted = frozenset(each for each in owners if is_private or not each.account)
     return Subscription(
         types=types,
         symbols=None if symbols is None or not types & MARKET_TYPES else frozenset(symbols),
@@ -63,14 +50,13 @@ def subscription_for(
     )
 
 
-class Group:
-    """All subscribers of one subscription: they share the topics that match, and the chunks."""
+class Selection:
+    """What a subscription selects of a log, for all who have it, and the chunks made of it."""
 
-    __slots__ = ("chunks", "kinds", "members", "paced", "ready", "subscription", "topics")
+    __slots__ = ("chunks", "kinds", "subscription", "topics")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
-        self.members = 0
         # What `Subscription.matches` says of market data, as two sets: asked for every event of
         # every group. Private records are few, and asked for one by one.
         kinds, topics = set[str](), set[Topic]()
@@ -82,9 +68,7 @@ class Group:
         self.kinds = frozenset(kinds)
         self.topics = frozenset(topics)
         self.chunks: dict[int, tuple[bytes, int]] = {}
-        # Those whose sink can take more, without a rate and with one; dicts for their order.
-        self.ready: dict[Subscriber, None] = {}
-        self.paced: dict[Subscriber, None] = {}
+        """The chunk behind each cursor, and the cursor behind it, until the next flush."""
 
     def matches(self, topic: Topic) -> bool:
         """Say whether a record of this topic belongs to it."""

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx2
 
+from gateway.clock import SYSTEM_CLOCK
 from gateway.errors import GrantRevoked, RateLimited, Refused, Unauthorized, UpstreamError
 
 SWITCHING_PROTOCOLS = 101
@@ -101,7 +102,7 @@ def _remedy(path: str) -> str:
 
 
 def parse_retry_after(
-    value: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    value: str | None, now: Callable[[], datetime] = SYSTEM_CLOCK.now
 ) -> float | None:
     """Return the seconds of a Retry-After header (RFC 9110, 10.2.3), at most an hour; or None."""
     if not value:

@@ -384,14 +384,11 @@ def auth_context_of(scope: Scope) -> AuthContext | None:
     return auth_context
 
 
-def accounts_of(request: Request) -> frozenset[str] | None:
-    """Return the accounts that this viewer may see; None means all."""
-    auth_context = auth_context_of(request.scope)
-    return frozenset() if auth_context is None else auth_context.viewer.accounts
-
-
 def grant_of(request: Request) -> frozenset[Owner]:
-    """Return whose private records this viewer may see; nobody's, where nobody was let in."""
+    """Return whose private records this viewer may see; nobody's, where nobody was let in.
+
+    The statuses of the gateway's own login are its owner's, not those of viewers of its accounts.
+    """
     auth_context = auth_context_of(request.scope)
     if auth_context is None:
         return frozenset()

@@ -1,6 +1,5 @@
 """Puts the security headers on every answer (no `unsafe-*`, no nonce), and keeps it uncached."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_SECURITY_POLICY = (
@@ -17,6 +16,10 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+_ENCODED = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_NAMES = frozenset(name for name, _ in _ENCODED)
+_UNCACHED = (b"cache-control", b"no-store")
+
 
 class SecurityHeaders:
     """Adds the headers; an answer that says nothing of caching is not cached."""
@@ -27,10 +30,11 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
+                raw = message.get("headers") or ()
+                kept = [each for each in raw if each[0] not in _NAMES]
+                if not any(name == b"cache-control" for name, _ in kept):
+                    kept.append(_UNCACHED)
+                message["headers"] = kept + _ENCODED
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -40,8 +40,8 @@ Begin = Callable[[], tuple[bytes, Attach | None]]
 class EventStream(EventSourceResponse):
     """One open stream: a beginning, what its source writes, and `bye`.
 
-    Of `EventSourceResponse` it has the headers. `on_close` is called once, however it ends. Nothing
-    is written after `close` but `bye`.
+    Of `EventSourceResponse` it has the headers only. `on_close` is called once, however it ends.
+    Nothing is written after `close` but `bye`.
     """
 
     def __init__(
@@ -53,8 +53,9 @@ class EventStream(EventSourceResponse):
         bye_retry_ms: Spread = BYE_RETRY_MS,
         is_counted: bool = True,
     ) -> None:
-        super().__init__(_nothing(), headers=HEADERS, ping=0, sep="\n")
-        del self.headers["Connection"]  # forbidden in HTTP/2 and HTTP/3, and the default before
+        # Not by its own constructor, which builds the same headers again for each stream.
+        self.status_code, self.background = 200, None
+        self.raw_headers = list(_RAW_HEADERS)
         self._context = context
         self._begin = begin
         self._on_close = on_close
@@ -272,8 +273,17 @@ def _release_nothing() -> None:
     """Stand in for the release of a request that nobody had to be let in for."""
 
 
+def _make_raw_headers() -> list[tuple[bytes, bytes]]:
+    response = EventSourceResponse(_nothing(), headers=HEADERS)
+    del response.headers["Connection"]  # forbidden in HTTP/2 and HTTP/3, and the default before
+    return response.raw_headers
+
+
 async def _nothing() -> AsyncIterator[bytes]:
     """Yield nothing: the content that `EventSourceResponse` asks for, and never reads here."""
     chunks: tuple[bytes, ...] = ()
     for chunk in chunks:
         yield chunk
+
+
+_RAW_HEADERS = _make_raw_headers()

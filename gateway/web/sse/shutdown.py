@@ -10,10 +10,17 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from gateway.streams.hub.hub import Hub
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+CHECK_S = 1.0
+"""Between two looks at the handlers, which cost 15 µs: streams may open by the thousand."""
+
+
+_checked: "WeakKeyDictionary[Hub, float]" = WeakKeyDictionary()
 
 
 class _CloseFirst:
@@ -41,9 +48,13 @@ class _CloseFirst:
 def close_on_signal(hub: Hub) -> None:
     """Close the hub when the process gets SIGTERM or SIGINT, before the server's handler runs.
 
-    Called by each stream, because a server may install its handlers late; cheap once it is done.
+    Called by each stream, because a server may install its handlers late; most calls do nothing.
     Outside the main thread, where no handler can be installed, nothing happens.
     """
+    now_s = asyncio.get_running_loop().time()
+    if now_s < _checked.get(hub, float("-inf")) + CHECK_S:
+        return
+    _checked[hub] = now_s
     if threading.current_thread() is not threading.main_thread():
         return
     for number in SIGNALS:

@@ -32,7 +32,7 @@ def spread(records: list[Any], symbol: str) -> dict[str, Any]:
 
 def test_it_is_rendered_from_the_newest_records() -> None:
     (placed,) = place(lambda: spread("qqq"))
-    assert (placed.id, placed.keys(())) == ("spread", (market_topic("quote_update", "QQQ"),))
+    assert (placed.id, placed.keys()) == ("spread", (market_topic("quote_update", "QQQ"),))
     assert not placed.is_private
     assert render(placed).words == "qqq –"
     quote = make_quote("QQQ", bid=Decimal("450.20"), ask=Decimal("450.27"))

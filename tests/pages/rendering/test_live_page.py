@@ -2,7 +2,7 @@
 in what all see."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.clock import Clock
 from gateway.pages.authoring.builder import open_builder
 from gateway.pages.home import home_page
 from gateway.pages.layout import Page, list_panels
@@ -26,7 +27,7 @@ from gateway.pages.rendering.templates import create_environment
 from gateway.pages.rendering.ticker import TICK_S
 from gateway.streams.demand import Demand, TooManySymbols
 from gateway.streams.hub.hub import Hub
-from gateway.streams.topics import Topic
+from gateway.streams.topics import Topic, grant_accounts
 from tests.pages.reading import (
     WORDS_NEVER_SHOWN,
     Node,
@@ -56,7 +57,8 @@ class World:
     now_s: float = 1000.0
 
     def open(self, *symbols: str, accounts: frozenset[str] | None = None) -> PageSubscriber:
-        return self.views.open(home_page(symbols), accounts)
+        grant = None if accounts is None else grant_accounts(accounts)
+        return self.views.open(home_page(symbols), grant)
 
     def tick(self) -> None:
         self.views.ticker.finish()
@@ -71,8 +73,7 @@ def make_world(**options: Any) -> World:
         ENVIRONMENT,
         tick_s=NEVER_S,
         linger_s=0,
-        clock=lambda: made.now_s,
-        now_ms=lambda: int(made.now_s * 1000),
+        clock=Clock(monotonic_s=lambda: made.now_s, wall_s=lambda: made.now_s),
     )
     made = World(hub, demand, views)
     return made
@@ -276,7 +277,7 @@ async def test_who_missed_a_tick_gets_the_snapshot(world: World) -> None:
         world.tick()
         assert changes_of(await read(fast)).keys() == {"watchlist-A1"}
     partials = partials_of(await read(slow))
-    assert partials.keys() == {"status", "watchlist"}
+    assert partials.keys() == {"watchlist"}, "of the private panels it has everything"
     assert len(partials["watchlist"].find("tr")) == 9
     assert "2.00" in partials["watchlist"].words
     assert "1.00" not in partials["watchlist"].words
@@ -835,7 +836,7 @@ def test_a_browser_that_applies_every_message_shows_the_newest(
 
 def test_a_panel_of_no_kind_is_refused(world: World) -> None:
     class Odd(Panel):
-        def keys(self, accounts: Sequence[str]) -> tuple[Topic, ...]:
+        def keys(self) -> tuple[Topic, ...]:
             return ()
 
     with pytest.raises(TypeError, match="neither"):

@@ -129,6 +129,25 @@ def test_market_data_is_inherited_stale_and_only_where_nothing_newer_is_known() 
     ]
 
 
+def test_each_login_settles_its_own_balances() -> None:
+    outbox = Outbox()
+    outbox.inherit([make_balance("A"), make_balance("A", login="ann")], ())
+    outbox.publish(make_status("accounts"))
+    assert take_all(outbox)[-1] == Tombstone((balance_topic("A"),))
+    outbox.publish(make_status("accounts", login="ann"))
+    assert take_all(outbox)[-1] == Tombstone((balance_topic("A", "ann"),))
+
+
+def test_every_login_s_statuses_go_stale_with_the_publisher() -> None:
+    outbox = Outbox()
+    statuses = [make_status("feed"), make_status("session"), make_status("accounts", login="ann")]
+    for status in statuses:
+        outbox.publish(status)
+    publish_stale(outbox, "gone", now_ms=0)
+    assert {each.topic for each in outbox.statuses()} == {each.topic for each in statuses}
+    assert {(each.state, each.reason) for each in outbox.statuses()} == {("stale", "gone")}
+
+
 def test_balances_of_others_go_when_all_own_ones_are_known() -> None:
     outbox = Outbox()
     outbox.inherit([make_balance("A"), make_balance("B")], ())

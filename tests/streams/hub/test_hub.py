@@ -39,7 +39,9 @@ from gateway.streams.topics import (
     MAIN_LOGIN,
     Owner,
     Topic,
+    TopicPattern,
     balance_topic,
+    grant_accounts,
     market_topic,
     status_topic,
 )
@@ -969,7 +971,42 @@ def test_a_wish_for_nothing_matches_nothing() -> None:
     quotes = frozenset({"quote_update"})
     main, one = Owner(MAIN_LOGIN), Owner(MAIN_LOGIN, ACCOUNTS[0])
     shared = subscription_for(types=quotes, owners=[])
-    assert subscription_for(types=quotes, owners=[main, one]) == shared, "they see the same"
+    assert subscription_for(types=quotes, owners=[one]) == shared, "they see the same"
+    assert subscription_for(types=quotes, owners=[main]) != shared, "it sees the login's statuses"
+
+
+def test_the_statuses_of_every_login_reach_its_owner_alone() -> None:
+    viewer = subscription_for(types=DATA_TYPES, owners=[Owner(MAIN_LOGIN, ANY_ACCOUNT)])
+    owner = subscription_for(types=DATA_TYPES, owners=[Owner(MAIN_LOGIN)])
+    for upstream in ("session", "accounts"):
+        assert not viewer.matches(status_topic(upstream))
+        assert owner.matches(status_topic(upstream))
+        assert not owner.matches(status_topic(upstream, "ann"))
+    for each in (viewer, owner):
+        assert each.matches(status_topic("feed", "ann")), "whichever login carries it"
+
+
+def test_topics_with_an_owner_are_found_as_they_come_and_go() -> None:
+    hub = Hub(epoch=EPOCH)
+    balances = TopicPattern("balance_update")
+    seen = hub.owned_version
+    for record in (make_quote("SPY", 1), make_status("feed"), make_status("session")):
+        hub.publish(record)
+    assert hub.owned_version == seen + 1
+    hub.publish(make_balance(ACCOUNTS[1]))
+    hub.publish(make_balance(ACCOUNTS[0], login="ann"))
+    seen = hub.owned_version
+    hub.publish(make_balance(ACCOUNTS[1], 2))
+    assert hub.owned_version == seen, "a newer record is no other topic"
+    hers, his = balance_topic(ACCOUNTS[0], "ann"), balance_topic(ACCOUNTS[1])
+    assert hub.find_topics(balances, None) == [hers, his]
+    assert hub.find_topics(balances, grant_accounts(None)) == [his]
+    assert hub.find_topics(TopicPattern("balance_update", frozenset({"9"})), None) == []
+    assert hub.find_topics(TopicPattern("status"), None) == [status_topic("session")]
+    assert hub.find_topics(TopicPattern("order_update"), None) == []
+    hub.forget_topics([hers, hers, balance_topic("9")])
+    assert hub.owned_version == seen + 1
+    assert hub.find_topics(balances, None) == [his]
 
 
 def test_a_grant_need_not_list_what_it_covers() -> None:

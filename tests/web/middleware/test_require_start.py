@@ -57,7 +57,7 @@ def test_without_a_lifespan_the_reason_is_shown(is_mounted: bool) -> None:
 
 def test_after_the_start_everything_is_served() -> None:
     gateway = create_app(make_settings())
-    gateway.state.on_crash = lambda: None
+    gateway.state.crash_listeners.append(lambda: None)
     with serve(gateway, "on") as url:
         assert get(f"{url}/", headers=HTML).status_code == 200
         assert NOT_STARTED not in get(f"{url}/readyz").text

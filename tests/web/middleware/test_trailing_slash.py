@@ -22,7 +22,7 @@ def test_a_route_that_has_one_keeps_it() -> None:
         return PlainTextResponse("mine")
 
     app = create_app(make_settings(), routes=[Route("/mine/", mine), Route("/other", mine)])
-    app.state.on_crash = lambda: None
+    app.state.crash_listeners.append(lambda: None)
     with serve(app) as url:
         assert ask("GET", f"{url}/mine/").text == "mine"
         assert ask("GET", f"{url}/mine").status_code == 404
