@@ -78,3 +78,4 @@ def publish_stale(publisher: LatestValues, reason: str, *, now_ms: int) -> None:
             data_quality=known.data_quality,
         )
     publisher.mark_stale()
+    publisher.mark_accounts_stale()

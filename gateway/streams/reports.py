@@ -24,6 +24,10 @@ class AccountsReport(msgspec.Struct, frozen=True, kw_only=True):
     connects: int
     polls: int
     pushes: int
+    readings: int
+    """Of positions and orders, by REST."""
+    holes: int
+    """In the counter of the account stream: something was lost."""
 
 
 class FeedReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from gateway.streams.reports import AccountsReport, SessionReport, UpstreamRepor
 
 REPORT = UpstreamReport(
     session=SessionReport(token_expires_in_s=None, refreshes=1),
-    accounts=AccountsReport(connects=1, polls=2, pushes=3),
+    accounts=AccountsReport(connects=1, polls=2, pushes=3, readings=0, holes=0),
 )
 DOCUMENT: dict[str, Any] = msgspec.to_builtins(REPORT)
 

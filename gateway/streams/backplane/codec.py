@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from gateway.streams.account_records import Removed
 from gateway.streams.backplane.outbox import Change, EpochComplete, Tombstone
 from gateway.streams.hub.position import BEGINNING, StreamPosition
 from gateway.streams.records import DataRecord, Status, encode
@@ -60,6 +61,7 @@ class Revoked(msgspec.Struct, frozen=True):
 
 
 _RECORD = msgspec.json.Decoder(DataRecord | Status)
+_REMOVED = msgspec.json.Decoder(Removed)
 _TOPICS = msgspec.json.Decoder(tuple[Topic, ...])
 _DEMAND = msgspec.json.Decoder(ProcessDemand)
 _REPORT = msgspec.json.Decoder(dict[str, Any])
@@ -71,13 +73,15 @@ def encode_change(change: Change) -> tuple[str | bytes, str | bytes, bytes]:
         return "f", "\n".join(map(_field, change.topics)), msgspec.json.encode(change.topics)
     if isinstance(change, EpochComplete):
         return "c", b"", b""
-    return "r", _field(change.topic), encode(change)
+    return "x" if isinstance(change, Removed) else "r", _field(change.topic), encode(change)
 
 
 def decode_change(kind: bytes, data: bytes) -> Change | None:
     """Return the change of an entry; None for a heartbeat, too."""
     if kind == b"r":
         return decode_record(data)
+    if kind == b"x":
+        return _decode(_REMOVED, data)
     if kind == b"f":
         topics = _decode(_TOPICS, data)
         return None if topics is None else Tombstone(topics)

@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.errors import BackplaneError
+from gateway.streams.account_records import AccountRecord, removal_of
 from gateway.streams.backoff import Backoff
 from gateway.streams.backplane.codec import Lease, ProcessDemand
 from gateway.streams.backplane.follower_hub import FollowerHub
@@ -262,6 +263,10 @@ class Follower:
             self._hub.mark_stale(
                 symbols={topic.subject for topic in gone if topic.kind in MARKET_TYPES}
             )
+            for topic in gone:
+                # Nothing else would end a position or an order on the screens of those who see it.
+                if isinstance(record := self._hub.latest(topic), AccountRecord):
+                    self._hub.publish(removal_of(record))
             self._hub.forget_topics(gone)
             self._hub.recover_from((), position)
 

@@ -36,6 +36,12 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
     streamer_symbol: str | None
     close_price: Decimal | None
     updated_at: datetime | None
+    expires_at: datetime | None = None
+
+    def with_mark(self, mark: Decimal | None) -> "PositionRow":
+        """Return the row with the broker's mark of another one."""
+        held = msgspec.structs.replace(self.holding, broker_mark=mark)
+        return msgspec.structs.replace(self, holding=held)
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +81,13 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     replaces: str | None
     replaced_by: str | None
     reject_reason: str | None
+    is_terminal: bool = False
+    """Whether the broker says when it ended."""
+
+    @property
+    def fill_count(self) -> int:
+        """How many executions there were."""
+        return sum(len(leg.fills) for leg in self.legs)
 
 
 class MetricsRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +130,16 @@ def read_rows(items: Iterable[Any], read: Callable[[Row], T]) -> tuple[list[T], 
     return found, unreadable
 
 
+def list_orders_of(data: Any) -> list[Any]:
+    """Return the orders that a complex order is made of, the one that triggers the others too."""
+    if not isinstance(data, Mapping):
+        return []
+    orders = data.get("orders")
+    found = list(orders) if isinstance(orders, list) else []
+    trigger = data.get("trigger-order")
+    return [*found, trigger] if isinstance(trigger, Mapping) else found
+
+
 def read_position(row: Row) -> PositionRow:
     """Return a position.
 
@@ -148,6 +171,7 @@ def read_position(row: Row) -> PositionRow:
         streamer_symbol=_optional_text(row, "streamer-symbol"),
         close_price=read_number(row, "close-price") or None,  # 0.0 on the first day
         updated_at=read_time(row, "updated-at"),
+        expires_at=read_time(row, "expires-at"),
     )
 
 
@@ -173,6 +197,7 @@ def read_order(row: Row) -> OrderRow:
         replaces=_optional_id(row, "replaces-order-id"),
         replaced_by=_optional_id(row, "replacing-order-id"),
         reject_reason=_optional_text(row, "reject-reason"),
+        is_terminal=read_time(row, "terminal-at") is not None,
     )
 
 

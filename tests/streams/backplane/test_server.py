@@ -267,7 +267,9 @@ async def test_the_publisher_is_told_that_demand_has_changed(backplane: Backplan
 
 async def test_reports(backplane: Backplane) -> None:
     assert await backplane.read_report() is None
-    report = UpstreamReport(accounts=AccountsReport(connects=1, polls=2, pushes=3))
+    report = UpstreamReport(
+        accounts=AccountsReport(connects=1, polls=2, pushes=3, readings=0, holes=0)
+    )
     await backplane.write_report(report, LEASE_S)
     assert await backplane.read_report() == report
 
