@@ -50,6 +50,15 @@ class LatestValues(ABC):
             self.publish(msgspec.structs.replace(record, stale=stale))
         return len(changed)
 
+    def mark_all_stale(self) -> None:
+        """Publish every record again that says whether it is stale and is not: also private ones.
+
+        For who has lost the publisher, and with it whatever would say so of a part.
+        """
+        for record in list(self.records()):
+            if getattr(record, "stale", True) is False:
+                self.publish(msgspec.structs.replace(record, stale=True))
+
     def statuses(self, grant: Grant = None) -> list[Status]:
         """Return the newest status of every upstream that a grant includes."""
         found = [record for record in self.records() if isinstance(record, Status)]
