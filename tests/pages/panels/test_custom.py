@@ -204,3 +204,14 @@ def test_the_status_of_a_login_makes_a_panel_private() -> None:
     known = [make_status("live"), make_status("closed", upstream="session")]
     assert render(placed, *known, accounts=frozenset({"111"})).words == "['live', None]"
     assert render(placed, *known).words == "['live', 'closed']"
+
+
+def test_a_stale_balance_says_so_beside_what_is_made_of_it() -> None:
+    @panel("{{ count }}", keys=lambda: [("balance_update", "*")])
+    def accounts(records: list[Any]) -> dict[str, Any]:
+        return {"count": len(records)}
+
+    (placed,) = place(accounts)
+    fresh, stale = make_balance("111", "5.00"), make_balance("222", "7.00", stale=True)
+    assert render(placed, fresh).words == "1"
+    assert {*render(placed, fresh, stale).words.split()} == {"stale", "2"}
