@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import msgspec
 
-from gateway.streams.account_records import AccountRecord, BalanceUpdate
+from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.records import MARKET_TYPES, MarketRecord, MetricsUpdate, Record, Status
 from gateway.streams.topics import Grant, Topic, covers, list_market_topics
 
@@ -55,11 +55,13 @@ class LatestValues(ABC):
             self.publish(msgspec.structs.replace(record, stale=stale))
         return len(changed)
 
-    def mark_accounts_stale(self) -> None:
-        """Publish the records of all accounts again as stale."""
-        fresh = [each for each in self.records() if isinstance(each, AccountRecord)]
-        for record in fresh:
-            if not record.stale:
+    def mark_all_stale(self) -> None:
+        """Publish every record again that says whether it is stale and is not: also private ones.
+
+        For who has lost the publisher, and with it whatever would say so of a part.
+        """
+        for record in list(self.records()):
+            if getattr(record, "stale", True) is False:
                 self.publish(msgspec.structs.replace(record, stale=True))
 
     def statuses(self, grant: Grant = None) -> list[Status]:

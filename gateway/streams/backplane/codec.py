@@ -12,6 +12,7 @@ from gateway.streams.account_records import Removed
 from gateway.streams.backplane.outbox import Change, EpochComplete, Tombstone
 from gateway.streams.hub.position import BEGINNING, StreamPosition
 from gateway.streams.records import DataRecord, Status, encode
+from gateway.streams.reports import UpstreamReport, read_report
 from gateway.streams.topics import NOBODY, Topic
 
 T = TypeVar("T")
@@ -97,9 +98,10 @@ def decode_demand(found: Iterable[bytes]) -> list[ProcessDemand]:
     return [each for data in found if (each := _decode(_DEMAND, data)) is not None]
 
 
-def decode_report(data: bytes | None) -> dict[str, Any] | None:
+def decode_report(data: bytes | None) -> UpstreamReport | None:
     """Return what the feed process says of itself."""
-    return None if data is None else _decode(_REPORT, data)
+    document = None if data is None else _decode(_REPORT, data)
+    return None if document is None else read_report(document)
 
 
 def decode_revoked(entries: Iterable[tuple[bytes, list[bytes]]]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from operator import attrgetter
 from gateway.clock import Clock
 from gateway.streams.account_records import Removed
 from gateway.streams.hub.position import CONTROL_TYPES, Entry, StreamPosition
-from gateway.streams.hub.subscription import Selection, Subscription
+from gateway.streams.hub.subscription import Subscription, TopicFilter
 from gateway.streams.records import Gap, Heartbeat, Record
 from gateway.streams.sse import encode_frame
 from gateway.streams.topics import NOBODY, Topic
@@ -147,7 +147,7 @@ class Log:
         return found
 
     def changed_after(
-        self, cursor: int, selection: Selection
+        self, cursor: int, topics: TopicFilter
     ) -> tuple[list[Entry], int | None, int]:
         """Return the newest entry of each matching topic behind the cursor, the number of entries
         skipped, and the new cursor. The number is None when it cannot be known."""
@@ -155,7 +155,7 @@ class Log:
         if entries is None:
             # Up to the head and not to the last flush: of a topic that was published again since,
             # the flushed record is gone, and whether there was one is not known.
-            newest = self.newest_after(cursor, selection.subscription)
+            newest = self.newest_after(cursor, topics.subscription)
             is_complete = self._forgotten <= cursor and all(
                 entry.previous <= cursor for entry in newest
             )
@@ -163,29 +163,29 @@ class Log:
         by_topic: dict[Topic, Entry] = {}
         skipped = 0
         for entry in entries:
-            if selection.matches(entry.topic):
+            if topics.matches(entry.topic):
                 if entry.topic in by_topic and not isinstance(entry.record, Heartbeat | Gap):
                     skipped += 1
                 by_topic[entry.topic] = entry
         return sorted(by_topic.values(), key=attrgetter("seq")), skipped, self.flushed
 
-    def read(self, selection: Selection, cursor: int) -> tuple[bytes, int]:
+    def read(self, topics: TopicFilter, cursor: int) -> tuple[bytes, int]:
         """Return the chunk of frames behind a cursor and the new cursor; equals share the bytes."""
-        cached = selection.chunks.get(cursor)
+        cached = topics.chunks.get(cursor)
         if cached is not None:
             return cached
         head = self.flushed
         frames: list[bytes] = []
         entries = self._entries_after(cursor)
         if entries is not None:
-            entries = [entry for entry in entries if selection.matches(entry.topic)]
+            entries = [entry for entry in entries if topics.matches(entry.topic)]
         if entries is None or (entries and self.now_s() - entries[0].at_s > self.max_lag_s):
-            entries, skipped, head = self.changed_after(cursor, selection)
+            entries, skipped, head = self.changed_after(cursor, topics)
             if skipped != 0:
                 self.conflated += skipped or 0
                 frames.append(encode_frame(Gap(skipped=skipped, reason="slow")))
         frames += [entry.frame for entry in entries]
-        chunk = selection.chunks[cursor] = (b"".join(frames), head)
+        chunk = topics.chunks[cursor] = (b"".join(frames), head)
         return chunk
 
     def _entries_after(self, cursor: int) -> list[Entry] | None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 import msgspec
@@ -20,6 +20,7 @@ from gateway.settings import BrokerSettings
 from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import State
+from gateway.streams.reports import AccountsReport
 from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.account_selection import select_accounts
 from gateway.streams.upstream.budget import RequestBudget
@@ -129,15 +130,15 @@ class Accounts:
         finally:
             self._session.listeners.remove(self._mark)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> AccountsReport:
         """Return what `/status` shows: counts, never a number of an account or an amount."""
-        return {
-            "connects": self.connects,
-            "polls": self.polls,
-            "pushes": self.pushes,
-            "readings": self.holdings.readings,
-            "holes": self.holdings.holes,
-        }
+        return AccountsReport(
+            connects=self.connects,
+            polls=self.polls,
+            pushes=self.pushes,
+            readings=self.holdings.readings,
+            holes=self.holdings.holes,
+        )
 
     async def _find_accounts(self) -> list[str]:
         """Return the account numbers to follow, as soon as there are any."""

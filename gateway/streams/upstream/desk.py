@@ -8,7 +8,6 @@ is weighed against. Nothing is kept here that cannot be found again.
 import asyncio
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -27,6 +26,7 @@ from gateway.streams.records import (
     MetricsUpdate,
     format_time,
 )
+from gateway.streams.reports import DeskReport
 from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.account_updates import (
     make_order_update,
@@ -104,14 +104,14 @@ class Desk:
             if self._symbols is not None:
                 self._symbols.close()
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> DeskReport:
         """Return what `/status` shows: counts and a fraction, never an amount."""
-        return {
-            "positions": len(self._held),
-            "orders": len(self._orders),
-            "not_followed": 0 if self._symbols is None else self._symbols.left_out,
-            "net_liq_drift": None if self.drift is None else float(self.drift),
-        }
+        return DeskReport(
+            positions=len(self._held),
+            orders=len(self._orders),
+            not_followed=0 if self._symbols is None else self._symbols.left_out,
+            net_liq_drift=None if self.drift is None else float(self.drift),
+        )
 
     def list_underlyings(self) -> dict[str, str]:
         """Return the underlyings of what is held that have metrics, by streamer symbol."""

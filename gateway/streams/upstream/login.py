@@ -1,12 +1,12 @@
 """A login as a value: its credentials, its session, its accounts and their statuses."""
 
 import asyncio
-from typing import Any
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.settings import BrokerSettings
 from gateway.streams.demand import Demand
 from gateway.streams.publisher import Publisher
+from gateway.streams.reports import UpstreamReport
 from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.accounts import Accounts
 from gateway.streams.upstream.budget import RequestBudget
@@ -78,10 +78,10 @@ class BrokerLogin:
         followed = () if self._demand is None or self.name != MAIN_LOGIN else self._demand.wanted
         return self.desk.list_underlyings() | list_plain(followed)
 
-    def report(self) -> dict[str, Any]:
-        """Return what `/status` shows: plain JSON values, no secrets."""
-        return {
-            "session": self.session.report(),
-            "accounts": self.accounts.report(),
-            "desk": self.desk.report(),
-        }
+    def report(self) -> UpstreamReport:
+        """Return what `/status` shows of this login; no secrets."""
+        return UpstreamReport(
+            session=self.session.report(),
+            accounts=self.accounts.report(),
+            desk=self.desk.report(),
+        )

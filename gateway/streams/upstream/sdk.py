@@ -38,9 +38,10 @@ from tastytrade.dxfeed import Event
 from tastytrade.streamer import MAP_EVENTS, SubscriptionType
 from tastytrade.utils import TastytradeError
 
+from gateway.addresses import is_loopback
 from gateway.clock import Clock
 from gateway.errors import ChannelUnavailable, ConfigurationError, UpstreamError
-from gateway.settings import BrokerSettings, is_loopback
+from gateway.settings import BrokerSettings
 from gateway.streams.upstream.candles import history_s, split_candle
 from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.frames import AccountFilter, FilteredSocket, MarketFilter

@@ -224,8 +224,8 @@ async def test_what_there_is_no_room_for_is_shown_and_not_followed() -> None:
 class Mixed(FragmentPanel):
     """Topics and patterns between each other."""
 
-    template: ClassVar[str] = "panels/own.html"
-    frame: ClassVar[str] = "panels/own_frame.html"
+    template: ClassVar[str] = "panels/custom.html"
+    frame: ClassVar[str] = "panels/custom_frame.html"
     is_private: bool = True
 
     def keys(self) -> tuple[Key, ...]:

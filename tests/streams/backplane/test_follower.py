@@ -16,6 +16,7 @@ from gateway.streams.hub.hub import opening
 from gateway.streams.hub.position import BEGINNING, Entry, StreamPosition
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.records import DATA_TYPES
+from gateway.streams.reports import BackplaneReport
 from gateway.streams.topics import market_topic
 from tests.streams.pulling import Puller
 from tests.streams.replicating import open_web, until
@@ -397,5 +398,6 @@ async def test_the_figures_tell_who_publishes_and_how_late(
         await feed.begin(2000)
         await feed.publish(make_quote("SPY", 4))
         await until(lambda: (web.follower.stats().lag_s or 9) < scaled(1))
-        told = web.follower.report()["backplane"]
-        assert (told["trouble"], told["reconnects"], told["holder"]) == (None, 1, "test")
+        told = web.follower.report().backplane
+        assert isinstance(told, BackplaneReport)
+        assert (told.trouble, told.reconnects, told.holder) == (None, 1, "test")

@@ -151,7 +151,7 @@ def test_held_symbols_their_underlyings_and_spy_are_followed_first() -> None:
     stage.now_s += 30
     stage.read(option, make_row("KO"), make_row("PEP"))
     assert demand.wanted == {".IWM261218P227.5", "KO", "PEP", "SPY"}
-    assert stage.desk.report()["not_followed"] == 1
+    assert stage.desk.report().not_followed == 1
     stage.now_s += 30
     stage.read(make_row("KO"))
     assert demand.count("KO") == 1

@@ -284,7 +284,7 @@ async def test_one_symbol_that_stops_is_stale_and_no_other(
         await simulator.control("freeze", symbols=["QQQ"])
         await eventually(lambda: (q := up.quote("QQQ")) and q.stale, 10)
         assert up.status().state == "live"
-        assert up.upstream.report()["feed"]["silent_symbols"] >= 1
+        assert up.upstream.feed.report().silent_symbols >= 1
         await simulator.control("freeze", symbols=["QQQ"], frozen=False)
         await eventually(lambda: (q := up.quote("QQQ")) and not q.stale, 10)
         assert up.upstream.feed.connects == 1
