@@ -20,7 +20,7 @@ from gateway.pages.authoring.loader import Mistake, find_mistake
 from gateway.pages.panel import FragmentPanel, Key
 from gateway.pages.rendering.formats import format_iso
 from gateway.pages.rendering.templates import create_fragment
-from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.account_records import BalanceUpdate, Removed
 from gateway.streams.records import DATA_TYPES, MARKET_TYPES, Gap, Heartbeat, Record, Status
 from gateway.streams.symbols import parse_symbol
 from gateway.streams.topics import (
@@ -179,7 +179,7 @@ class PrivateCustomPanel(CustomPanel):
 
 def _find_stale_since(record: Record | None) -> str | None:
     """Return when a stale record came, in ISO 8601; None for one that is not stale."""
-    if record is None or isinstance(record, Status | Heartbeat | Gap) or not record.stale:
+    if record is None or isinstance(record, Status | Heartbeat | Gap | Removed) or not record.stale:
         return None
     return format_iso(record.timestamp) if isinstance(record, BalanceUpdate) else record.updated_at
 
