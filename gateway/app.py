@@ -40,7 +40,7 @@ from gateway.web.auth.policies import RoutePolicies, RoutePolicy
 from gateway.web.middleware.require_start import NOT_STARTED, RequireStart
 from gateway.web.middleware.security_headers import SECURITY_HEADERS
 from gateway.web.middleware.stack import build_middleware
-from gateway.web.state import Context, has_values
+from gateway.web.state import AppState, has_values
 from gateway.web.static import Assets
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def create_library(pages: Pages | None) -> Library:
     return Library(factories=pages or ())
 
 
-def create_follower(url: str, context: Context) -> "Follower":
+def create_follower(url: str, context: AppState) -> "Follower":
     """Create the follower, which fills the hub with what a feed process publishes."""
     from gateway.streams.backplane.follower import Follower
     from gateway.streams.backplane.server import Backplane
@@ -149,7 +149,7 @@ def create_peers(url: str) -> "Peers":
     return Peers(Backplane(url))
 
 
-def create_context(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> Context:
+def create_context(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> AppState:
     """Create an empty hub of a new epoch and a demand for the default symbols only."""
     hub = _create_hub(settings)
     demand = Demand(
@@ -161,7 +161,7 @@ def create_context(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> Context:
         now_s=clock.monotonic_s,
     )
     demand.is_known = partial(has_values, hub)
-    return Context(settings=settings, hub=hub, demand=demand, clock=clock)
+    return AppState(settings=settings, hub=hub, demand=demand, clock=clock)
 
 
 def _create_hub(settings: Settings) -> Hub:
@@ -173,7 +173,7 @@ def _create_hub(settings: Settings) -> Hub:
 
 
 def build_app(
-    context: Context,
+    context: AppState,
     run_upstream: Run,
     library: Library | None = None,
     additions: Additions | None = None,
@@ -237,7 +237,7 @@ def _create_error_page(templates: Environment) -> problem.ErrorPage:
 
 
 def _build_routes(
-    context: Context,
+    context: AppState,
     authenticator: Authenticator,
     policies: RoutePolicies,
     assets: Assets,
@@ -276,7 +276,7 @@ def _build_lifespan(
     added: Lifespan | None,
 ) -> Lifespan:
     """Return the lifespan: what runs beside the routes, from the start to the shutdown."""
-    context: Context = app.state.context
+    context: AppState = app.state.context
     authenticator: Authenticator = app.state.authenticator
 
     @asynccontextmanager

@@ -30,6 +30,17 @@ class AccountsReport(msgspec.Struct, frozen=True, kw_only=True):
     """In the counter of the account stream: something was lost."""
 
 
+class DeskReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a login holds, as counts; never an amount."""
+
+    positions: int
+    orders: int
+    not_followed: int
+    """Held symbols for which there is no room among those that are followed."""
+    net_liq_drift: float | None
+    """How far the last net liquidating value was off from the broker's, as a fraction of it."""
+
+
 class FeedReport(msgspec.Struct, frozen=True, kw_only=True):
     """The market data connection; `received` counts events by their type."""
 
@@ -103,6 +114,7 @@ class UpstreamReport(msgspec.Struct, frozen=True, kw_only=True):
 
     session: SessionReport | UnsetType = UNSET
     accounts: AccountsReport | UnsetType = UNSET
+    desk: DeskReport | UnsetType = UNSET
     feed: FeedReport | UnsetType = UNSET
     market_hours: CalendarReport | UnsetType = UNSET
     left_out: DropsReport | UnsetType = UNSET

@@ -62,10 +62,6 @@ class AppState:
         return self.clock.monotonic_s() - self.started_s
 
 
-Context = AppState
-"""The name under which the streaming modules still import it."""
-
-
 def has_values(hub: Hub, symbol: str) -> bool:
     """Return whether any market record of this symbol has come: what `Demand.is_known` asks."""
     return any(hub.latest(market_topic(kind, symbol)) is not None for kind in MARKET_TYPES)

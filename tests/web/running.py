@@ -20,7 +20,7 @@ from gateway.settings import Settings, load_settings
 from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.records import QuoteUpdate, Record, Status, format_time
 from gateway.web.auth.revocations import Peers
-from gateway.web.state import Context
+from gateway.web.state import AppState
 from tests.waiting import eventually_sync, scaled
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ async def idle() -> None:
 class Running:
     """A gateway that serves in a thread of its own."""
 
-    context: Context
+    context: AppState
     app: Starlette
     server: Server
     port: int

@@ -128,8 +128,8 @@ class Call:
 class CustomPanel(FragmentPanel):
     """A panel that a person wrote; what it raises stands in its place."""
 
-    template: ClassVar[str] = "panels/own.html"
-    frame: ClassVar[str] = "panels/own_frame.html"
+    template: ClassVar[str] = "panels/custom.html"
+    frame: ClassVar[str] = "panels/custom_frame.html"
 
     def __init__(
         self,
@@ -179,7 +179,9 @@ class PrivateCustomPanel(CustomPanel):
 
 def _find_stale_since(record: Record | None) -> str | None:
     """Return when a stale record came, in ISO 8601; None for one that is not stale."""
-    if record is None or isinstance(record, Status | Heartbeat | Gap | Removed) or not record.stale:
+    if record is None or isinstance(record, Status | Heartbeat | Gap | Removed):
+        return None
+    if not record.stale:
         return None
     return format_iso(record.timestamp) if isinstance(record, BalanceUpdate) else record.updated_at
 

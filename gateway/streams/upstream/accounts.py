@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import anyio
 import msgspec
@@ -22,6 +22,7 @@ from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import State
 from gateway.streams.reports import AccountsReport
 from gateway.streams.topics import MAIN_LOGIN
+from gateway.streams.upstream.account_selection import select_accounts
 from gateway.streams.upstream.budget import RequestBudget
 from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.frames import HOLE
@@ -53,14 +54,6 @@ HEARTBEAT_S = 20.0
 """The account stream wants one every 2 to 60 s; its acknowledgement is the proof of life."""
 
 Connect = Callable[["Accounts", Session], AbstractAsyncContextManager[AccountStream]]
-
-
-class Selection(NamedTuple):
-    """Which accounts to follow."""
-
-    numbers: list[str]
-    missing: list[str]
-    """Configured numbers that this login has no open account of."""
 
 
 def open_account_stream(
@@ -110,10 +103,13 @@ class Accounts:
         self._is_probing = False
         self._probed: str | None = None
         self._are_balances_fresh = True
-        self.on_balance: Callable[[BalanceUpdate], None] = lambda record: None
         self.dropped: DropStats = DropStats()
         self.holdings = Holdings(self._budget, self.dropped, clock=clock)
         self.holdings.on_state = self._evaluate
+        self.on_balance: Callable[[BalanceUpdate], None] = lambda record: None
+        self.on_cash_moved: Callable[[str], None] = lambda account: None
+        self.follow: list[Callable[[Sequence[str]], Awaitable[None]]] = [self.holdings.run]
+        """What is run with the accounts' numbers as soon as they are known."""
         self.polls = 0
         self.pushes = 0
         self.connects = 0
@@ -128,8 +124,9 @@ class Accounts:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._poll, numbers, name="balance poll")
                 tasks.start_soon(self._stream, numbers, name="account stream")
-                follow = partial(self.holdings.run, numbers)
-                tasks.start_soon(supervise, "the positions", follow, restarts, name="positions")
+                for follow in self.follow:
+                    run = partial(follow, numbers)
+                    tasks.start_soon(supervise, "the positions", run, restarts, name="positions")
         finally:
             self._session.listeners.remove(self._mark)
 
@@ -274,6 +271,8 @@ class Accounts:
         if push.kind != "AccountBalance":
             if push.kind == HOLE:
                 self._poll_now.set()
+            if push.kind == "ExternalTransaction" and isinstance(push.data, dict):
+                self.on_cash_moved(str(push.data.get("account-number")))
             self.holdings.on_push(push)
             return
         balance = parse_balance(push.data)
@@ -319,7 +318,7 @@ class Accounts:
             source,
             self._clock.now_ms(),
             login=self._session.login,
-            stale=self._is_stale(),
+            stale=self.is_stale,
         )
         if record is None:
             self.dropped["AccountBalance", "no value"] += 1
@@ -365,12 +364,14 @@ class Accounts:
             found.append(remark)
         return "; ".join(found) or None
 
-    def _is_stale(self) -> bool:
+    @property
+    def is_stale(self) -> bool:
+        """Whether what is known of the accounts is known not to be live."""
         return not self._are_balances_fresh or self._session.state not in ("live", "connecting")
 
     def _mark(self) -> None:
         """Publish every balance again that has become stale, or is so no more."""
-        stale = self._is_stale()
+        stale = self.is_stale
         for account, record in self._records.items():
             if record.stale != stale:
                 self._records[account] = record = msgspec.structs.replace(record, stale=stale)
@@ -391,20 +392,3 @@ class Accounts:
         )
         self._are_balances_fresh = are_balances_fresh
         self._mark()
-
-
-def select_accounts(data: dict[str, Any], wanted: Sequence[str]) -> Selection:
-    """Return which accounts of the broker's list to follow, and which wanted ones it lacks.
-
-    Closed accounts never; others than the wanted ones only when none is wanted, and test-drive
-    accounts only when they are wanted.
-    """
-    found: list[str] = []
-    for item in data.get("items") or []:
-        account = (item.get("account") if isinstance(item, dict) else None) or {}
-        number = account.get("account-number")
-        if not number or account.get("is-closed"):
-            continue
-        if number in wanted if wanted else not account.get("is-test-drive"):
-            found.append(number)
-    return Selection(found, [each for each in wanted if each not in found])

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, TypeVar
 
+import msgspec
+
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.errors import Refused
 from gateway.streams.sessions import EXCHANGE_TIME
@@ -47,6 +49,7 @@ MAX_ORDER_PAGES = 25
 
 What = Literal["positions", "orders"]
 T = TypeVar("T")
+R = TypeVar("R", PositionRow, OrderRow)
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +94,7 @@ class Holdings:
         self._dropped = dropped
         self._clock = clock
         self._parts: list[_Part] = []
+        self._read_once: set[str] = set()
         self._changed = asyncio.Event()
 
     @property
@@ -102,6 +106,11 @@ class Holdings:
     def today(self) -> date:
         """The date in New York."""
         return self._clock.now().astimezone(EXCHANGE_TIME).date()
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The accounts whose positions were ever read."""
+        return frozenset(self._read_once)
 
     def find_trouble(self) -> str | None:
         """Return what cannot be read at all, for people; None when everything can."""
@@ -195,9 +204,7 @@ class Holdings:
         path = f"/accounts/{part.account}/positions"
         data = await self._budget.get("positions", path, query)
         rows = self._sort_out(part, list_items(data), read_position, "CurrentPosition")
-        today = self.today
-        held = [row for row in rows if not is_over(row, today)]
-        self.on_positions(self.positions.read(part.account, held, asked_s))
+        self.take_positions(part.account, rows, asked_s)
 
     async def _read_orders(self, part: _Part, asked_s: float) -> None:
         path = f"/accounts/{part.account}/orders/live"
@@ -222,6 +229,13 @@ class Holdings:
         part.unreadable = unreadable
         return rows
 
+    def take_positions(self, account: str, rows: Iterable[PositionRow], asked_s: float) -> None:
+        """Take all positions of an account, which were asked for at `asked_s`."""
+        today = self.today
+        held = [row for row in rows if not is_over(row, today)]
+        self._read_once.add(account)
+        self.on_positions(self.positions.read(account, held, asked_s))
+
     # --- Pushes ----------------------------------------------------------------------------------
 
     def on_push(self, push: Push) -> None:
@@ -238,11 +252,11 @@ class Holdings:
             for order in list_orders_of(push.data):
                 self._on_row(Push("Order", order), read_order, self._push_order)
 
-    def _on_row(self, push: Push, read: Callable[[Row], T], take: Callable[[T], None]) -> None:
+    def _on_row(self, push: Push, read: Callable[[Row], R], take: Callable[[R], None]) -> None:
         self.pushes += 1
         rows, unreadable = read_rows([push.data], read)
         for row in rows:
-            take(row)
+            take(msgspec.structs.replace(row, source="account_stream"))
         if unreadable:
             self._dropped[push.kind, "malformed"] += unreadable
             self.read_again(what="orders" if push.kind == "Order" else "positions")

@@ -87,5 +87,5 @@ def create_upstream(
     settings: Settings, publisher: Publisher, demand: Demand, *, clock: Clock = SYSTEM_CLOCK
 ) -> Upstream:
     """Return the upstream half of the one login that the settings describe."""
-    login = BrokerLogin(settings.broker, publisher, clock=clock)
+    login = BrokerLogin(settings.broker, publisher, demand, clock=clock)
     return Upstream(settings.feed, [login], publisher, demand, clock=clock)

@@ -81,7 +81,7 @@ async def test_one_sided_option_and_index_without_quotes(simulator: Simulator) -
 
 
 async def test_the_set_upstream_follows_the_wanted_set(simulator: Simulator) -> None:
-    async with running(simulator.settings(linger_s=0.2)) as up:
+    async with running(simulator.settings(linger_s=0.2), follows_held=False) as up:
         await eventually(up.is_live, 10)
         option = OPTIONS[0]
         with up.demand.acquire(["AAPL", option]):
@@ -201,7 +201,7 @@ async def test_a_quote_is_stale_until_all_its_parts_have_come_again(
 
 @pytest.mark.fault(6)
 async def test_a_closed_channel_is_opened_again(simulator: Simulator) -> None:
-    async with running(simulator.settings()) as up:
+    async with running(simulator.settings(), follows_held=False) as up:
         await eventually(up.is_live, 10)
         before = await held_upstream(simulator)
         await simulator.control("close_channel", type="Quote")

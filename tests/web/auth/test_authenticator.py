@@ -24,7 +24,15 @@ from gateway.web.auth.authenticator import (
 )
 from gateway.web.auth.sessions import LOGIN_IDLE_S
 from gateway.web.auth.throttle import TooManyTries
-from gateway.web.auth.viewers import HASHER, OWNER, Viewer, add_viewer, is_token_of, read_viewers
+from gateway.web.auth.viewers import (
+    HASHER,
+    OWNER,
+    Viewer,
+    add_viewer,
+    find_stamp,
+    is_token_of,
+    read_viewers,
+)
 from tests.waiting import eventually
 from tests.web.auth.people import (
     ALICE,
@@ -242,15 +250,15 @@ async def test_a_viewers_file_that_is_being_written_is_left_alone(
 ) -> None:
     """Between emptying and filling it nobody is thrown out."""
     looks: list[object] = []
-    stamp_of = access_module._stamp
+    stamp_of = find_stamp
 
     def look(path: Path) -> tuple[int, ...] | None:
         looks.append(path)
         return stamp_of(path)
 
     monkeypatch.setattr(access_module, "WATCH_S", 0.001)
-    monkeypatch.setattr(access_module, "SETTLE_S", 60.0)
-    monkeypatch.setattr(access_module, "_stamp", look)
+    monkeypatch.setattr("gateway.web.auth.viewers.SETTLE_S", 60.0)
+    monkeypatch.setattr(access_module, "find_stamp", look)
     path = tmp_path / "viewers.toml"
     await asyncio.to_thread(add_viewer, path, "alice", None)
     viewers = await asyncio.to_thread(read_viewers, path)
@@ -274,4 +282,3 @@ def test_what_ends_leaves_no_count_behind() -> None:
     authenticator.set_viewers({})
     release()
     assert authenticator.count_streams("alice") == 0
-    assert not authenticator._streams
