@@ -33,7 +33,7 @@ from gateway.streams.hub.hub import Hub
 from gateway.streams.symbols import split_symbols
 from gateway.streams.upstream.login_lock import hold_login
 from gateway.streams.upstream.upstream import create_upstream
-from gateway.web import api, health, heartbeat, metrics, page_stream, problem, snapshot
+from gateway.web import api, health, heartbeat, metrics, own_files, page_stream, problem, snapshot
 from gateway.web.auth import forms
 from gateway.web.auth.authenticator import Authenticator, create_authenticator
 from gateway.web.auth.policies import RoutePolicies, RoutePolicy
@@ -263,6 +263,7 @@ def _build_routes(
         *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, logout),
         *policies.declare(RoutePolicy.VIEWER, added),
+        *policies.declare(RoutePolicy.VIEWER, own_files.routes(library)),
         # Last, because a page may be at any address that is left.
         *policies.declare(RoutePolicy.VIEWER, page_stream.routes(context, templates, library)),
     ]

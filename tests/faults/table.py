@@ -174,6 +174,11 @@ FAULTS = (
         "no false stale, no missed silence, sparkline and chart of the right session",
     ),
     Fault(
+        52,
+        "a panel of one's own that blocks, raises, loops or returns a megabyte",
+        "the others' p99 within 20 ms; the panel is named on its page and stopped",
+    ),
+    Fault(
         53,
         "100,000 distinct subscriptions, pages, parameters and cookies",
         "memory bounded, the oldest forgotten, nothing slows",
