@@ -33,7 +33,17 @@ from gateway.streams.hub.hub import Hub
 from gateway.streams.symbols import split_symbols
 from gateway.streams.upstream.login_lock import hold_login
 from gateway.streams.upstream.upstream import create_upstream
-from gateway.web import api, health, heartbeat, metrics, own_files, page_stream, problem, snapshot
+from gateway.web import (
+    api,
+    health,
+    heartbeat,
+    metrics,
+    own_files,
+    page_stream,
+    problem,
+    snapshot,
+    unknown_symbols,
+)
 from gateway.web.auth import forms
 from gateway.web.auth.authenticator import Authenticator, create_authenticator
 from gateway.web.auth.policies import RoutePolicies, RoutePolicy
@@ -291,6 +301,9 @@ def _build_lifespan(
                 group.create_task(authenticator.watch(context.settings.viewers), name="access"),
                 group.create_task(authenticator.run_peers(), name="revocations"),
                 group.create_task(library.watch(), name="page files"),
+                group.create_task(
+                    unknown_symbols.log_unknown_defaults(context), name="unknown symbols"
+                ),
             ]
             await authenticator.sync_peers()
             app.state.has_started = True

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cli.tail import MAX_WAIT_S, Event, Parser, TailError, follow
-from gateway.clock import Clock
-from gateway.streams.records import Bye, Gap, Heartbeat
+from gateway.streams.records import Bye, Gap, Heartbeat, Notice
 from gateway.streams.sse import encode_frame
 from tests.waiting import scaled
 from tests.web.running import (
@@ -229,14 +228,10 @@ def test_a_row_has_room_in_eighty_columns() -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_a_symbol_of_which_nothing_comes_is_named_once() -> None:
-    seconds = iter(range(0, 1000, 3))
-    clock = Clock(monotonic_s=lambda: float(next(seconds)))
-    frames = encode_frame(make_quote("SPY")) + encode_frame(Heartbeat(timestamp=1)) * 9
-    with scripted(make_answer(frames)) as (url, _):
-        text, _ = follow_for(url, 1, ("spy", "/ESZ6"), clock=clock)
-    lines = [line for line in text.splitlines() if line.startswith("·")]
-    assert lines == ["· no data yet for /ESZ6; is it written right?"]
+def test_a_symbol_that_nobody_knows_is_told_with_the_right_one() -> None:
+    reason = "nothing is known under this name; did you mean /MGCG27:XCEC?"
+    notice = Notice(symbol="MGC", reason=reason, suggestion="/MGCG27:XCEC")
+    assert show(encode_frame(notice)) == [f"· MGC: {reason}"]
 
 
 def test_the_heading_comes_again() -> None:
