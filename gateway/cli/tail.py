@@ -251,6 +251,8 @@ class _Table:
             case "quote_update":
                 row = _align([_format_value(record.get(field)) for _, field, _ in COLUMNS])
                 row += " stale" if record.get("stale") else ""
+                if record.get("last_at") == "extended":
+                    row += f"\n{_describe_extended(record)}"
                 self._rows += 1
                 if self._rows % self.HEADING_EVERY == 1:
                     return _align([heading for heading, _, _ in COLUMNS]) + "\n" + row
@@ -263,7 +265,9 @@ class _Table:
                 )
             case "status":
                 reason = f": {record['reason']}" if record.get("reason") else ""
-                return f"· {record.get('upstream')} is {record.get('state')}{reason}"
+                quality = record.get("data_quality") or "real-time"
+                note = "" if quality == "real-time" else f", its quotes are {quality} data"
+                return f"· {record.get('upstream')} is {record.get('state')}{note}{reason}"
             case "gap":
                 return "· updates were left out; what follows is the newest"
             case "notice":
@@ -281,6 +285,12 @@ class _Table:
             if name not in {"type", "symbol", "updated_at", "source", "stale"}
         ]
         return f"{record.get('symbol', '')}  {event.name}  {'  '.join(fields)}"
+
+
+def _describe_extended(record: dict[str, Any]) -> str:
+    """The trade after hours, below the row whose price is the close."""
+    price, change = map(_format_value, map(record.get, ("extended_last", "extended_change")))
+    return f"{'  extended hours':<16} {price:>9} {change:>8}"
 
 
 def _align(cells: Sequence[str]) -> str:

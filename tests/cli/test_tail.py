@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -232,6 +233,17 @@ def test_a_symbol_that_nobody_knows_is_told_with_the_right_one() -> None:
     reason = "nothing is known under this name; did you mean /MGCG27:XCEC?"
     notice = Notice(symbol="MGC", reason=reason, suggestion="/MGCG27:XCEC")
     assert show(encode_frame(notice)) == [f"· MGC: {reason}"]
+
+
+def test_a_trade_after_hours_stands_below_the_close() -> None:
+    after = {"last_at": "extended", "extended_last": Decimal("300.10")}
+    quote = make_quote("AAPL", "229.48", **after, extended_change=Decimal("70.62"))
+    assert show(encode_frame(quote))[2].split() == ["extended", "hours", "300.10", "70.62"]
+
+
+def test_the_quality_of_the_data_is_told() -> None:
+    lines = show(encode_frame(make_status(data_quality="delayed")))
+    assert lines == ["· feed is live, its quotes are delayed data"]
 
 
 def test_the_heading_comes_again() -> None:

@@ -14,6 +14,7 @@ from gateway.pages.authoring.builder import open_builder
 from gateway.pages.layout import Static, list_panels
 from gateway.pages.panel import Panel, RowChange
 from gateway.pages.panels.sparkline import MOST_POINTS, draw
+from gateway.pages.panels.status import StatusPanel
 from gateway.pages.panels.table import write_change, write_price
 from gateway.pages.panels.watchlist import QuoteTable
 from gateway.pages.rendering.formats import format_change, format_number
@@ -318,3 +319,36 @@ def test_a_list_names_options_as_people_do_and_explains_unknown_names() -> None:
     note = table.row_cells(unknown, None, RowChange(is_overdue=True))[1]
     assert "nothing is known under this name; did you mean /MGC" in note
     assert "known" not in table.row_cells(unknown, None, RowChange())[1]
+
+
+def test_a_price_of_another_time_than_its_neighbours_says_so() -> None:
+    (table,) = place(lambda: watchlist("AAPL", columns=["last", "bid"]))
+    (figures, _) = place(lambda: metric("AAPL"))
+    known = {"bid": Decimal("299.90"), "market": "closed"}
+    closed = make_quote("AAPL", "229.48", **known)
+    after = make_quote(
+        "AAPL",
+        "229.48",
+        **known,
+        last_at="extended",
+        extended_last=Decimal("300.10"),
+        extended_change=Decimal("70.62"),
+    )
+    for panel in (table, figures):
+        assert "at the close" in render(panel, closed).words
+        words = render(panel, after).words
+        assert "extended 300.10 +70.62" in words
+        assert "229.48" in words
+        assert "at the close" not in words
+        assert "at the close" not in render(panel, make_quote("AAPL", "229.48")).words
+
+
+@pytest.mark.parametrize(
+    ("quality", "badge"),
+    [("delayed", "Delayed data"), ("demo", "Demo data"), ("real-time", None), (None, None)],
+)
+def test_what_is_no_data_of_this_moment_has_a_badge(quality: Any, badge: str | None) -> None:
+    found = render(StatusPanel("status"), make_status(data_quality=quality)).find(
+        "span", **{"class": "badge"}
+    )
+    assert [each.words for each in found] == ([badge] if badge else [])
