@@ -57,16 +57,21 @@ class BalancePanel(FragmentPanel):
         return {"tiles": [_tile(each) for each in known]}
 
 
-def _totals(records: Sequence[BalanceUpdate]) -> list[dict[str, str]]:
-    """A tile for each currency, which is one; the time is that of the oldest part."""
-    tiles = []
+def _totals(records: Sequence[BalanceUpdate]) -> list[dict[str, str | None]]:
+    """A tile for each currency, which is one; the time is that of the oldest part.
+
+    It is stale as soon as one of its parts is.
+    """
+    tiles: list[dict[str, str | None]] = []
     for currency in dict.fromkeys(each.currency for each in records):
         parts = [each for each in records if each.currency == currency]
         oldest = min(parts, key=lambda each: each.timestamp)
+        stale = min([each.timestamp for each in parts if each.stale], default=None)
         tiles.append(
             {
                 **_tile(oldest),
                 "account": f"{len(parts)} accounts",
+                "stale_since": format_iso(stale),
                 "balance": format_money(_sum([each.balance for each in parts]), currency),
                 "buying_power": format_money(_sum([each.buying_power for each in parts]), currency),
                 "cash": format_money(_sum([each.cash for each in parts]), currency),
@@ -85,8 +90,9 @@ def _sum(values: Sequence[Decimal | None]) -> Decimal | None:
     return total
 
 
-def _tile(record: BalanceUpdate) -> dict[str, str]:
+def _tile(record: BalanceUpdate) -> dict[str, str | None]:
     return {
+        "stale_since": format_iso(record.timestamp) if record.stale else None,
         "account": record.account,
         "balance": format_money(record.balance, record.currency),
         "buying_power": format_money(record.buying_power, record.currency),

@@ -352,3 +352,14 @@ def test_what_is_no_data_of_this_moment_has_a_badge(quality: Any, badge: str | N
         "span", **{"class": "badge"}
     )
     assert [each.words for each in found] == ([badge] if badge else [])
+
+
+@pytest.mark.parametrize("total", [False, True])
+def test_a_balance_that_is_not_of_now_says_since_when(total: bool) -> None:
+    (panel,) = place(lambda: balance(total=total))
+    fresh, old = make_balance("111"), make_balance("222", stale=True)
+    tiles = render(panel, fresh, old).find("article")
+    ages = [each.find("small", **{"class": "age"}) for each in tiles]
+    assert [len(each) for each in ages] == ([1] if total else [0, 1])
+    assert ages[-1][0].attributes["data-since"] == "2026-11-20T15:30:00Z"
+    assert not render(panel, fresh).find("small")
