@@ -132,10 +132,13 @@ def create_library(pages: Pages | None) -> Library:
 def create_follower(url: str, context: AppState) -> "Follower":
     """Create the follower, which fills the hub with what a feed process publishes."""
     from gateway.streams.backplane.follower import Follower
+    from gateway.streams.backplane.questions import RemoteDocuments
     from gateway.streams.backplane.server import Backplane
 
     assert isinstance(context.hub, FollowerHub)
-    follower = Follower(Backplane(url), context.hub, context.demand)
+    backplane = Backplane(url)
+    follower = Follower(backplane, context.hub, context.demand)
+    context.documents = RemoteDocuments(backplane, clock=context.clock)
     context.report = follower.report
     context.figures = follower.stats
     context.find_trouble = follower.find_trouble
