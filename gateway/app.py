@@ -35,6 +35,7 @@ from gateway.streams.upstream.login_lock import hold_login
 from gateway.streams.upstream.upstream import create_upstream
 from gateway.web import (
     api,
+    desk,
     health,
     heartbeat,
     metrics,
@@ -112,6 +113,7 @@ def create_app(
         return build_app(context, follower.run, library, additions, create_peers(url))
     upstream = create_upstream(settings, context.hub, context.demand)
     context.report = upstream.report
+    context.documents = upstream.documents
 
     async def run() -> None:
         with hold_login(settings.broker) as is_alone:
@@ -141,10 +143,13 @@ def create_library(pages: Pages | None) -> Library:
 def create_follower(url: str, context: AppState) -> "Follower":
     """Create the follower, which fills the hub with what a feed process publishes."""
     from gateway.streams.backplane.follower import Follower
+    from gateway.streams.backplane.questions import RemoteDocuments
     from gateway.streams.backplane.server import Backplane
 
     assert isinstance(context.hub, FollowerHub)
-    follower = Follower(Backplane(url), context.hub, context.demand)
+    backplane = Backplane(url)
+    follower = Follower(backplane, context.hub, context.demand)
+    context.documents = RemoteDocuments(backplane, clock=context.clock)
     context.report = follower.report
     context.figures = follower.stats
     context.find_trouble = follower.find_trouble
@@ -278,6 +283,7 @@ def _build_routes(
         *policies.declare(RoutePolicy.PUBLIC, [assets.route]),
         *policies.declare(RoutePolicy.VIEWER, api.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, snapshot.routes(context)),
+        *policies.declare(RoutePolicy.VIEWER, desk.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, health.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, logout),

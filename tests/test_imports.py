@@ -16,7 +16,7 @@ import gateway
 
 UPSTREAM = "gateway.streams.upstream"
 SDK_USERS = {f"{UPSTREAM}.{name}" for name in ("sdk", "normalize")}
-REDIS_USERS = {"gateway.streams.backplane.server"}
+REDIS_USERS = {f"gateway.streams.backplane.{name}" for name in ("server", "server_errors")}
 
 # Each may import its own stage and earlier ones. What all stages speak of comes first; what puts
 # a half together comes after its parts.
@@ -39,6 +39,7 @@ STAGES = [
                 "records",
                 "account_records",
                 "reports",
+                "documents",
                 "sse",
                 "latest",
                 "demand",
