@@ -28,6 +28,8 @@ from gateway.secret_files import read_private as read_private
 
 DEFAULT_SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
 
+DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
+
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
 ENV_FILE_VARIABLE = "GATEWAY_ENV_FILE"
@@ -43,6 +45,8 @@ FILES = {
     "tt_refresh": "tt_refresh_file",
     "token": "token_file",
     "redis_url": "redis_url_file",
+    "database_url": "database_url_file",
+    "keys": "keys_file",
 }
 """Secrets that may stand in a file of their own, and the setting that names it."""
 
@@ -76,6 +80,16 @@ class FeedSettings:
     stale_s: float = 4.0
     symbols: tuple[str, ...] = ()
     """What is always followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What the store needs: where it is, and the keys of its secrets."""
+
+    folder: Path | None = None
+    database_url: SecretStr | None = None
+    keys: SecretStr | None = None
+    file_name: str = "gateway.db"
 
 
 class Settings(BaseSettings):
@@ -131,6 +145,11 @@ class Settings(BaseSettings):
 
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     redis_url_file: Path | None = Field(None, validation_alias="REDIS_URL_FILE")
+    state_dir: Path | None = Field(None, validation_alias="GATEWAY_STATE_DIR")
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    database_url_file: Path | None = Field(None, validation_alias="DATABASE_URL_FILE")
+    keys: SecretStr | None = Field(None, validation_alias="GATEWAY_KEYS")
+    keys_file: Path | None = Field(None, validation_alias="GATEWAY_KEYS_FILE")
     lease_s: float = Field(6.0, validation_alias="GATEWAY_LEASE_S", ge=1, le=60)
 
     symbols: Names = Field(
@@ -268,6 +287,25 @@ class Settings(BaseSettings):
                 )
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            scheme, separator, rest = value.get_secret_value().partition("://")
+            if scheme not in DATABASE_SCHEMES or not separator or not rest.strip("/"):
+                raise ValueError(
+                    "must look like sqlite:////var/lib/gateway/gateway.db or "
+                    "postgresql://USER:PASSWORD@HOST/DATABASE"
+                )
+        return value
+
+    @field_validator("keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            split_keys(value.get_secret_value())
+        return value
+
     @model_validator(mode="after")
     def _simulator_is_whole(self) -> Self:
         if (self.simulator_rest is None) != (self.simulator_account_ws is None):
@@ -312,6 +350,13 @@ class Settings(BaseSettings):
         )
 
     @property
+    def store(self) -> StoreSettings:
+        """The section of what people keep; what a simulation keeps is in a file of its own."""
+        if self.is_simulation and self.database_url is None:
+            return StoreSettings(self.state_dir, None, self.keys, "demo.db")
+        return StoreSettings(self.state_dir, self.database_url, self.keys)
+
+    @property
     def uses_simulator(self) -> bool:
         """Whether the upstream is the simulator; nothing real can be reached then."""
         return self.simulator_rest is not None
@@ -329,8 +374,11 @@ class Settings(BaseSettings):
         """What no log may show: every secret, and the password within an address."""
         values = [getattr(self, name) for name in type(self).model_fields]
         found = {each.get_secret_value() for each in values if isinstance(each, SecretStr)}
-        if self.redis_url is not None:
-            found |= find_passwords(self.redis_url.get_secret_value())
+        for address in (self.redis_url, self.database_url):
+            if address is not None:
+                found |= find_passwords(address.get_secret_value())
+        if self.keys is not None:
+            found |= set(split_keys(self.keys.get_secret_value()))
         return frozenset(found)
 
     @property
@@ -420,6 +468,21 @@ def _check_host(host: str) -> str:
     ):
         raise ValueError("is no host")
     return host
+
+
+def split_keys(text: str) -> tuple[str, ...]:
+    """Return the keys in a text, with commas between them, newest first.
+
+    Raises:
+        ValueError: when there is none, or one is no key.
+    """
+    keys = tuple(each.strip() for each in text.split(","))
+    # 32 bytes as URL-safe Base64, as Fernet wants them.
+    if not all(re.fullmatch(r"[A-Za-z0-9_-]{43}=", each) for each in keys):
+        raise ValueError(
+            "must be keys of 44 characters, separated by commas; `gateway db new-key` makes one"
+        )
+    return keys
 
 
 def parse_network(text: str) -> IPv4Network | IPv6Network:

@@ -28,6 +28,10 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").chmod(0o600)
     (tmp_path / "address").write_text("redis://cache.example\n")
     (tmp_path / "address").chmod(0o600)
+    (tmp_path / "database").write_text("sqlite:///gateway.db\n")
+    (tmp_path / "database").chmod(0o600)
+    (tmp_path / "keys").write_text(f"{'k' * 43}=\n")
+    (tmp_path / "keys").chmod(0o600)
 
 
 def test_without_anything_set_there_are_defaults() -> None:
@@ -86,6 +90,11 @@ GOOD = {
     "GATEWAY_DRAIN_S": "0.1",
     "REDIS_URL": "rediss://user:word@cache.example:6380/1",
     "GATEWAY_LEASE_S": "1",
+    "GATEWAY_STATE_DIR": "state",
+    "DATABASE_URL": "postgresql://user:word@base.example/gateway",
+    "DATABASE_URL_FILE": "database",
+    "GATEWAY_KEYS": f"{'k' * 43}=,{'l' * 43}=",
+    "GATEWAY_KEYS_FILE": "keys",
 }
 
 BAD = {
@@ -136,6 +145,11 @@ BAD = {
     "GATEWAY_DRAIN_S": "26",
     "REDIS_URL": f"http://{CANARY}",
     "GATEWAY_LEASE_S": "0.5",
+    "GATEWAY_STATE_DIR": None,
+    "DATABASE_URL": f"mysql://{CANARY}",
+    "DATABASE_URL_FILE": f"/nowhere/{CANARY}",
+    "GATEWAY_KEYS": f"{'k' * 43}=,{CANARY}",
+    "GATEWAY_KEYS_FILE": f"/nowhere/{CANARY}",
 }
 
 
@@ -346,6 +360,20 @@ def test_a_wrong_redis_url_is_named_and_not_shown(url: str) -> None:
         load_settings(_env_file=None, redis_url=url)
     assert str(caught.value).startswith("REDIS_URL: must look like redis://")
     assert "hidden-word" not in str(caught.value)
+
+
+def test_what_a_simulation_keeps_is_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().store.file_name == "gateway.db"
+    for variable in TOGETHER:
+        monkeypatch.setenv(variable, GOOD[variable])
+    assert load_settings().store.file_name == "demo.db"
+
+
+def test_the_parts_of_keys_and_addresses_are_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:p%40ss-8c1f@base.example/gateway")
+    monkeypatch.setenv("GATEWAY_KEYS", GOOD["GATEWAY_KEYS"])
+    found = load_settings().secrets
+    assert {"p%40ss-8c1f", "p@ss-8c1f", f"{'k' * 43}=", f"{'l' * 43}="} <= found
 
 
 def test_with_a_backplane_nothing_is_known_to_be_simulated() -> None:
