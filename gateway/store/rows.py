@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store.kept import MappedSymbol, Watchlist
@@ -62,6 +62,12 @@ class Watchlists:
         for name, symbol in entries:
             found[name].append(symbol)
         return tuple(Watchlist(name, tuple(found[name]), ms) for name, ms in lists)
+
+    def count(self, owner: str) -> int:
+        """Return how many lists somebody has."""
+        return self._connection.execute(
+            select(func.count()).select_from(WATCHLIST).where(WATCHLIST.c.owner == owner)
+        ).scalar_one()
 
     def read(self, owner: str, name: str) -> Watchlist | None:
         """Return one list; None when there is none of this name."""

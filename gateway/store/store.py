@@ -55,6 +55,7 @@ class Store:
         self._workers = Workers("store")
         self._database: Database | None = None
         self._opening: asyncio.Task[Database] | None = None
+        self._closing: set[asyncio.Future[None]] = set()
         self._was_open = False
         self._retry_at_s = 0.0
         self.trouble: str | None = None
@@ -85,16 +86,15 @@ class Store:
 
     async def close(self) -> None:
         """Close the database; what hangs is left behind."""
-        self._workers.close()
         if self._opening is not None:
             self._opening.cancel()
-        if self._database is not None:
-            try:
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await asyncio.to_thread(self._database.close)
-            except TimeoutError:
-                logger.warning("the store could not be closed in time")
-            self._database = None
+        self._drop()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await asyncio.gather(*self._closing, return_exceptions=True)
+        except TimeoutError:
+            logger.warning("the store could not be closed in time")
+        self._workers.close()
 
     async def _call(self, work: Callable[["Transaction"], T], *, writes: bool) -> T:
         now_s = self._clock.monotonic_s()
@@ -123,10 +123,17 @@ class Store:
         self.trouble = trouble
         self._retry_at_s = self._clock.monotonic_s() + RETRY_S
         # The next call opens it afresh: the file may be another, the server another's place.
-        if self._database is not None and trouble != LATE:
-            self._database.close()
-            self._database = None
+        if trouble != LATE:
+            self._drop()
         return StoreUnavailable(trouble)
+
+    def _drop(self) -> None:
+        """Close the database in a thread: it may have to wait for the disk or a server."""
+        if self._database is not None:
+            closing = asyncio.ensure_future(self._workers.run(self._database.close))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            self._database = None
 
     def _begin_opening(self) -> "asyncio.Task[Database]":
         if self._opening is None:
@@ -147,9 +154,16 @@ class Store:
 
 
 def _open(settings: StoreSettings, clock: Clock, may_create: bool) -> "Database":
-    from gateway.store.database import open_database
+    try:
+        from gateway.store.database import open_database
 
-    return open_database(settings, may_create=may_create, clock=clock)
+        return open_database(settings, may_create=may_create, clock=clock)
+    except (ConfigurationError, StoreUnavailable):
+        raise
+    except Exception:
+        # Whatever it is, prices go on.
+        logger.exception("the database cannot be opened")
+        raise StoreUnavailable("the database cannot be opened") from None
 
 
 def _run(database: "Database", work: Callable[["Transaction"], T], writes: bool) -> T:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.settings import Settings
+from gateway.store.store import Store
 from gateway.streams.backplane.stats import BackplaneStats
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
@@ -25,6 +26,7 @@ class AppState:
     `report` returns what `/status` shows of the upstream half: plain JSON values, no secrets.
     `figures` returns the stats of the backplane, None without one.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
+    `store` keeps what viewers make; without one their lists are in cookies.
     `started_s` is of the clock's `monotonic_s`.
     `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.sse.response`.
     """
@@ -37,6 +39,7 @@ class AppState:
     find_trouble: Callable[[], str | None] = field(default=lambda: None)
     logins: LoginStats = field(default_factory=LoginStats)
     clock: Clock = SYSTEM_CLOCK
+    store: Store | None = None
     started_s: float = field(init=False)
     streams: int = 0
     streams_opened: int = 0
