@@ -19,7 +19,7 @@ def main() -> None:
     raise_file_limit()
     tape = read_symbols(sys.argv)
     settings = load_settings(symbols=tape.symbols)
-    set_up_logging(settings)
+    set_up_logging(settings.log_level, settings.secrets)
     context = create_context(settings)
     publish = context.hub.publish
 
@@ -31,7 +31,7 @@ def main() -> None:
     app = build_app(context, feed)
     listener = open_socket(settings.host, settings.port)
     port = listener.getsockname()[1]
-    Server(app, settings, on_ready=lambda: tell({"port": port})).run(sockets=[listener])
+    Server(app, settings.server, on_ready=lambda: tell({"port": port})).run(sockets=[listener])
 
 
 if __name__ == "__main__":

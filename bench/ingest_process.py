@@ -63,7 +63,7 @@ class Ingest(msgspec.Struct, frozen=True):
 async def measure(address: dict[str, Any], moves_per_s: float, seconds: float) -> Ingest:
     """Flood and count."""
     settings = create_settings(address, symbols=SYMBOLS, aggregation_s=0, log_level="WARNING")
-    set_up_logging(settings)
+    set_up_logging(settings.log_level, settings.secrets)
     context = create_context(settings)
     hub, url = context.hub, address["control"]
     seen: defaultdict[str, list[tuple[Values, int]]] = defaultdict(list)

@@ -208,7 +208,7 @@ def main() -> None:
         simulator_account_ws="ws://127.0.0.1:1",
         log_level="WARNING",
     )
-    set_up_logging(settings)
+    set_up_logging(settings.log_level, settings.secrets)
     context = create_context(settings)
 
     async def publish() -> None:
@@ -226,7 +226,7 @@ def main() -> None:
     listener = open_socket(settings.host, settings.port)
     port = listener.getsockname()[1]
     gateway.add_middleware(Split, floor=floor)
-    Server(gateway, settings, on_ready=lambda: tell({"port": port})).run(sockets=[listener])
+    Server(gateway, settings.server, on_ready=lambda: tell({"port": port})).run(sockets=[listener])
 
 
 if __name__ == "__main__":

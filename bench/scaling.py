@@ -35,6 +35,7 @@ from gateway.streams.backplane.server import Backplane
 from gateway.streams.demand import Demand
 from gateway.streams.publisher import Publisher
 from gateway.streams.records import Status
+from gateway.streams.reports import UpstreamReport
 from tests.valkey import Valkey, find_port, open_valkey
 
 WEBS = 2
@@ -94,14 +95,14 @@ class _Ordered:
         signal.raise_signal(signal.SIGTERM)
         await asyncio.Event().wait()
 
-    def report(self) -> dict[str, Any]:
-        return {}
+    def report(self) -> UpstreamReport:
+        return UpstreamReport()
 
 
 async def _feed(symbols: int) -> None:
     tape = Tape(symbols)
     settings = load_settings(symbols=tape.symbols)
-    set_up_logging(settings)
+    set_up_logging(settings.log_level, settings.secrets)
     assert settings.redis_url is not None
     demand = Demand(tape.symbols, now_s=time.monotonic)
     backplane = Backplane(settings.redis_url.get_secret_value())

@@ -1,7 +1,7 @@
 """Network addresses in one spelling, whoever wrote them; pure."""
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -24,6 +24,19 @@ def parse_address(text: str) -> IPv4Address | IPv6Address:
     if not isinstance(parsed, IPv6Address):
         return parsed
     return parsed.ipv4_mapped or IPv6Address(int(parsed))
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """Return a network in the spelling in which addresses are compared.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    network = ip_network(text.strip("[]"), strict=False)
+    mapped = network.network_address.ipv4_mapped if network.version == 6 else None
+    if mapped is not None and network.prefixlen >= 96:
+        return IPv4Network((mapped, network.prefixlen - 96))
+    return network
 
 
 def network_of(address: str) -> str:

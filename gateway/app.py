@@ -21,7 +21,6 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from gateway.clock import SYSTEM_CLOCK, Clock
-from gateway.login_lock import hold_login
 from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_files
@@ -33,6 +32,7 @@ from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.symbols import split_symbols
+from gateway.streams.upstream.login_lock import hold_login
 from gateway.streams.upstream.upstream import create_upstream
 from gateway.web import (
     api,
@@ -50,7 +50,7 @@ from gateway.web.auth.policies import RoutePolicies, RoutePolicy
 from gateway.web.middleware.require_start import NOT_STARTED, RequireStart
 from gateway.web.middleware.security_headers import SECURITY_HEADERS
 from gateway.web.middleware.stack import build_middleware
-from gateway.web.state import Context, has_values
+from gateway.web.state import AppState, has_values
 from gateway.web.static import Assets
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def create_app(
     context.report = upstream.report
 
     async def run() -> None:
-        with hold_login(settings) as is_alone:
+        with hold_login(settings.broker) as is_alone:
             if not is_alone:
                 logger.warning(
                     "another process of this machine follows the same login; "
@@ -139,7 +139,7 @@ def create_library(pages: Pages | None) -> Library:
     return Library(factories=pages or ())
 
 
-def create_follower(url: str, context: Context) -> "Follower":
+def create_follower(url: str, context: AppState) -> "Follower":
     """Create the follower, which fills the hub with what a feed process publishes."""
     from gateway.streams.backplane.follower import Follower
     from gateway.streams.backplane.server import Backplane
@@ -160,7 +160,7 @@ def create_peers(url: str) -> "Peers":
     return Peers(Backplane(url))
 
 
-def create_context(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> Context:
+def create_context(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> AppState:
     """Create an empty hub of a new epoch and a demand for the default symbols only."""
     hub = _create_hub(settings)
     demand = Demand(
@@ -172,7 +172,7 @@ def create_context(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> Context:
         now_s=clock.monotonic_s,
     )
     demand.is_known = partial(has_values, hub)
-    return Context(settings=settings, hub=hub, demand=demand, clock=clock)
+    return AppState(settings=settings, hub=hub, demand=demand, clock=clock)
 
 
 def _create_hub(settings: Settings) -> Hub:
@@ -184,7 +184,7 @@ def _create_hub(settings: Settings) -> Hub:
 
 
 def build_app(
-    context: Context,
+    context: AppState,
     run_upstream: Run,
     library: Library | None = None,
     additions: Additions | None = None,
@@ -198,7 +198,7 @@ def build_app(
     lifespan has run.
     """
     authenticator = create_authenticator(
-        context.settings, peers, clock=context.clock, stats=context.logins
+        context.settings.access, peers, clock=context.clock, stats=context.logins
     )
     policies = RoutePolicies()
     library = library or create_library(context.settings.pages)
@@ -214,7 +214,7 @@ def build_app(
             context, authenticator, policies, assets, templates, library, additions.routes
         ),
         middleware=[
-            *build_middleware(context.settings, authenticator, policies, error_page),
+            *build_middleware(context.settings.site, authenticator, policies, error_page),
             Middleware(
                 RequireStart, has_started=lambda: app.state.has_started, error_page=error_page
             ),
@@ -248,7 +248,7 @@ def _create_error_page(templates: Environment) -> problem.ErrorPage:
 
 
 def _build_routes(
-    context: Context,
+    context: AppState,
     authenticator: Authenticator,
     policies: RoutePolicies,
     assets: Assets,
@@ -288,7 +288,7 @@ def _build_lifespan(
     added: Lifespan | None,
 ) -> Lifespan:
     """Return the lifespan: what runs beside the routes, from the start to the shutdown."""
-    context: Context = app.state.context
+    context: AppState = app.state.context
     authenticator: Authenticator = app.state.authenticator
 
     @asynccontextmanager

@@ -8,8 +8,6 @@ from gateway.addresses import parse_address
 WILDCARD_HOSTS = frozenset({"0.0.0.0", "::", ""})
 """What HOST is when the gateway listens on every address of the machine."""
 
-_LABELS = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
-
 
 def normalize_host(name: str) -> str:
     """Return a host name or address in its one spelling: lower case, no dot at the end."""
@@ -31,27 +29,31 @@ def split_host(text: str) -> tuple[str, int | None]:
         return "", None
 
 
-def check_allowed_host(text: str) -> str:
-    """Return an entry of GATEWAY_ALLOWED_HOSTS in its one spelling.
+def parse_host(text: str) -> str:
+    """Return the name or address in a host as people write it: a scheme and a port are left out.
 
     Raises:
-        ValueError: with a sentence for people, when no Host header could ever match it.
+        ValueError: when no request can ever have it.
     """
+    if "*" in text or text.startswith("."):
+        raise ValueError("has a wildcard; write each name in full, separated by commas")
     name = text.strip()
-    if "://" in name or "/" in name:
-        raise ValueError("must be host names such as gw.example.com, without https:// and path")
-    if "*" in name or name.startswith("."):
-        raise ValueError("must be whole host names: wildcards are not supported")
+    name = name.partition("://")[2] if "://" in name else name
     try:
-        return str(parse_address(name))
+        return str(parse_address(name)).lower()
     except ValueError:
         pass
-    if ":" in name:
-        raise ValueError("must be host names without a port: every port is accepted")
     try:
-        host = name.removesuffix(".").encode("idna").decode().lower()
-    except UnicodeError:
-        host = ""
-    if not _LABELS.match(host):
-        raise ValueError("must be host names such as gw.example.com, separated by commas")
+        host = (urlsplit(f"//{name}").hostname or "").rstrip(".")
+        host = host.encode("idna").decode().lower() if not host.isascii() else host
+        return str(parse_address(host)) if ":" in host else _check_host(host)
+    except (ValueError, UnicodeError):
+        raise ValueError("must be host names such as gw.example.com, separated by commas") from None
+
+
+def _check_host(host: str) -> str:
+    if not re.fullmatch(
+        r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", host
+    ):
+        raise ValueError("is no host")
     return host

@@ -5,6 +5,7 @@ import logging
 import re
 import signal
 
+import msgspec
 import pytest
 from starlette.applications import Starlette
 
@@ -39,7 +40,7 @@ def test_settings_reach_the_parts() -> None:
 def test_the_whole_gateway_is_made_from_settings_alone() -> None:
     app = create_app(make_settings())
     assert isinstance(app, Starlette)
-    assert set(app.state.context.report()) == {
+    assert set(msgspec.to_builtins(app.state.context.report())) == {
         *("session", "feed", "accounts", "left_out", "market_hours")
     }
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.hostnames import check_allowed_host, normalize_host, split_host
+from gateway.hostnames import normalize_host, parse_host, split_host
 
 
 @pytest.mark.parametrize("text", ["localhost:", "a b", "a?b", "a#b", "a:b:c", ":80", "[x]:1"])
@@ -34,31 +34,22 @@ def test_a_host_has_one_spelling(text: str, expected: tuple[str, int | None]) ->
         ("my_host", "my_host"),
         ("bücher.example", "xn--bcher-kva.example"),
         ("b", "b"),
+        ("https://GW.example.com:8443/path", "gw.example.com"),
+        ("[fd00::1]:8506", "fd00::1"),
     ],
 )
 def test_an_entry_is_taken_as_it_is_meant(text: str, expected: str) -> None:
-    assert check_allowed_host(text) == expected
+    assert parse_host(text) == expected
     assert normalize_host(expected) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("gw.test:8506", "without a port"),
-        ("[fd00::1]:8506", "without a port"),
-        ("https://gw.test", "without https://"),
-        ("gw.test/path", "without https://"),
-        ("*", "wildcards"),
-        ("*.example.com", "wildcards"),
-        (".example.com", "wildcards"),
-        ('"gw.test"', "such as"),
-        ("gw test", "such as"),
-        ("-gw.test", "such as"),
-        ("", "such as"),
-        ("a..b", "such as"),
-        ("x" * 300, "such as"),
-    ],
-)
-def test_an_entry_that_can_never_match_is_refused(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        check_allowed_host(text)
+@pytest.mark.parametrize("text", ["*", "*.example.com", ".example.com"])
+def test_wildcards_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="wildcard"):
+        parse_host(text)
+
+
+@pytest.mark.parametrize("text", ['"gw.test"', "gw test", "-gw.test", "", "a..b", "https://"])
+def test_an_entry_that_can_never_match_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="such as"):
+        parse_host(text)

@@ -24,14 +24,28 @@ SQL = ("sqlalchemy", "alembic", "psycopg", "sqlite3")
 STAGES = [
     {
         *(f"gateway.{name}" for name in ("addresses", "clock", "errors", "redaction", "settings")),
-        *("gateway.environment", "gateway.hostnames", "gateway.secret_files", "gateway.login_lock"),
+        *(
+            "gateway.environment",
+            "gateway.hostnames",
+            "gateway.secret_files",
+            "gateway.streams.upstream.login_lock",
+        ),
         *("gateway.streams.symbols", "gateway.streams.topics", "gateway.streams.products"),
         *("gateway.streams.spelling", "gateway.streams.lists", "gateway.streams.unknown"),
     },
     {
         f"gateway.streams.{name}"
         for name in (
-            *("records", "account_records", "sse", "latest", "demand", "backoff", "publisher"),
+            *(
+                "records",
+                "account_records",
+                "reports",
+                "sse",
+                "latest",
+                "demand",
+                "backoff",
+                "publisher",
+            ),
             *("markets", "holidays", "sessions"),
         )
     },

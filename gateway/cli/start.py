@@ -35,7 +35,7 @@ def open_listener(settings: "Settings") -> "socket":
 
     # The address first: without one, the question whether it needs a token makes no sense.
     check_host(settings.host)
-    create_authenticator(settings)
+    create_authenticator(settings.access)
     return open_socket(settings.host, settings.port)
 
 

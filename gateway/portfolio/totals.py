@@ -39,22 +39,38 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def total(valuations: Iterable[Valuation]) -> Totals:
-    """Return the sums of these positions."""
-    return sum(map(_totals_of, valuations), Totals())
+    """Return the sums of these positions.
 
-
-def _totals_of(each: Valuation) -> Totals:
-    if each.is_unknown:
-        return Totals(unknown=1, missing_greeks=1, is_stale=each.is_stale)
-    missing = each.delta is None or each.theta is None or each.beta_delta is None
+    In one loop, because it is asked for once a second of every position of a desk.
+    """
+    value = pnl_open = pnl_day = realized_day = Decimal(0)
+    delta = theta = beta_delta = Decimal(0)
+    unknown = missing_greeks = 0
+    is_stale = False
+    for each in valuations:
+        is_stale = is_stale or each.is_stale
+        if each.value is None:
+            unknown += 1
+            missing_greeks += 1
+            continue
+        if each.delta is None or each.theta is None or each.beta_delta is None:
+            missing_greeks += 1
+        value += each.value
+        realized_day += each.realized_day
+        pnl_open += each.pnl_open or 0
+        pnl_day += each.pnl_day or 0
+        delta += each.delta or 0
+        theta += each.theta or 0
+        beta_delta += each.beta_delta or 0
     return Totals(
-        value=each.value or Decimal(0),
-        pnl_open=each.pnl_open or Decimal(0),
-        pnl_day=each.pnl_day or Decimal(0),
-        realized_day=each.realized_day,
-        delta=each.delta or Decimal(0),
-        theta=each.theta or Decimal(0),
-        beta_delta=each.beta_delta or Decimal(0),
-        missing_greeks=int(missing),
-        is_stale=each.is_stale,
+        value=value,
+        pnl_open=pnl_open,
+        pnl_day=pnl_day,
+        realized_day=realized_day,
+        delta=delta,
+        theta=theta,
+        beta_delta=beta_delta,
+        unknown=unknown,
+        missing_greeks=missing_greeks,
+        is_stale=is_stale,
     )

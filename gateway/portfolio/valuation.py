@@ -85,7 +85,8 @@ def value_holding(
     realized_day = holding.realized_of_day(today)
     realized_open = holding.realized_open(today)
     days = None if holding.expires_on is None else (holding.expires_on - today).days
-    if holding.is_closed:
+    quantity = holding.signed_quantity
+    if not quantity:
         zero = Decimal(0)
         return Valuation(
             mark=None,
@@ -104,7 +105,7 @@ def value_holding(
             is_stale=False,
         )
     mark = find_mark(holding.instrument_type, prices, holding.broker_mark)
-    units = holding.signed_quantity * holding.multiplier
+    units = quantity * holding.multiplier
     unrealized_open = _gain(mark.price, holding.average_open_price, units)
     unrealized_day = _gain(mark.price, holding.average_daily_price, units)
     if holding.instrument_type in CASH_SETTLED_DAILY:
@@ -113,12 +114,13 @@ def value_holding(
         value = None if mark.price is None else mark.price * units
     unit = greeks or Greeks() if holding.instrument_type in OPTIONS else ONE_UNIT
     delta = _times(unit.delta, units)
+    pnl_open = _plus(unrealized_open, realized_open)
     return Valuation(
         mark=mark.price,
         mark_source=mark.source,
         value=value,
-        pnl_open=_plus(unrealized_open, realized_open),
-        pnl_open_pct=_percent(_plus(unrealized_open, realized_open), holding, units),
+        pnl_open=pnl_open,
+        pnl_open_pct=_percent(pnl_open, holding, units),
         pnl_day=_plus(unrealized_day, realized_day),
         realized_day=realized_day,
         delta=delta,

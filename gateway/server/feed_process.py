@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 def run(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> int:
     """Follow Tastytrade, or stand by, until SIGTERM or SIGINT; return the exit status."""
-    set_up_logging(settings)
+    set_up_logging(settings.log_level, settings.secrets)
     with asyncio.Runner(loop_factory=_choose_loop()) as runner:
         return runner.run(_lead(settings, clock))
 

@@ -19,7 +19,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.addresses import network_of, parse_address
-from gateway.settings import Settings
+from gateway.settings import ServerSettings
 from gateway.web.middleware.security_headers import SECURITY_HEADERS
 from gateway.web.problem import MEDIA_TYPE
 
@@ -72,7 +72,7 @@ class Limits:
     refused: int = 0
 
     @classmethod
-    def of(cls, settings: Settings) -> "Limits":
+    def of(cls, settings: ServerSettings) -> "Limits":
         """Return the limits that the settings name."""
         return cls(
             settings.max_connections,

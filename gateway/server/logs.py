@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterable
 
 from gateway.redaction import Redactor
-from gateway.settings import Settings
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -41,11 +40,11 @@ class _WithoutNoise(logging.Filter):
         return record.msg != "ASGI callable returned without completing response."
 
 
-def set_up_logging(settings: Settings) -> None:
+def set_up_logging(level: str, secrets: Iterable[str]) -> None:
     """Log to stderr in one format; libraries that say too much are kept quiet at every level."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter(settings.secrets))
+    handler.setFormatter(RedactingFormatter(secrets))
     handler.addFilter(_WithoutNoise())
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for name, level in LOGGER_LEVELS.items():
-        logging.getLogger(name).setLevel(level)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name, least in LOGGER_LEVELS.items():
+        logging.getLogger(name).setLevel(least)

@@ -20,7 +20,7 @@ from gateway.errors import ConfigurationError
 from gateway.redaction import reveal
 from gateway.server.http_protocol import Connection, Limits
 from gateway.server.logs import set_up_logging as set_up_logging
-from gateway.settings import Settings
+from gateway.settings import ServerSettings, Settings
 from gateway.web.auth.authenticator import Authenticator
 from gateway.web.sse.direct import KeepRawSend
 
@@ -133,7 +133,11 @@ class Server(uvicorn.Server):
     """uvicorn whose streams hear of a shutdown first, and whose end is not killed by a signal."""
 
     def __init__(
-        self, app: Starlette, settings: Settings, *, on_ready: Callable[[], None] = lambda: None
+        self,
+        app: Starlette,
+        settings: ServerSettings,
+        *,
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.limits = Limits.of(settings)
         super().__init__(
@@ -255,7 +259,7 @@ def serve(
     `app` is from `gateway.app`, `listener` from `open_socket`, which fails faster than `app` is
     imported.
     """
-    set_up_logging(settings)
+    set_up_logging(settings.log_level, settings.secrets)
     url = format_url(settings.host, listener.getsockname()[1])
 
     authenticator: Authenticator = app.state.authenticator
@@ -266,7 +270,7 @@ def serve(
             announce(url, authenticator)
         on_ready(url)
 
-    server = Server(app, settings, on_ready=tell)
+    server = Server(app, settings.server, on_ready=tell)
     server.run(sockets=[listener])
     return 1 if server.has_failed or not server.started else 0
 

@@ -45,8 +45,8 @@ def supervise(settings: Settings, count: int) -> int:
     Raises:
         ConfigurationError: when the address cannot be had, or would be open to others.
     """
-    authenticator = create_authenticator(settings)
-    set_up_logging(settings)
+    authenticator = create_authenticator(settings.access)
+    set_up_logging(settings.log_level, settings.secrets)
     # First alone: an address that somebody else shares out is taken.
     with open_socket(settings.host, settings.port) as probe:
         port = probe.getsockname()[1]

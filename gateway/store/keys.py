@@ -9,8 +9,9 @@ from pathlib import Path
 
 from gateway.errors import ConfigurationError, StoreUnavailable
 from gateway.redaction import OUTPUT
-from gateway.secret_files import read_private
-from gateway.settings import StoreSettings, split_keys
+from gateway.settings import StoreSettings
+from gateway.settings.secret_files import read_private
+from gateway.settings.store_keys import split_keys
 from gateway.store.location import explain_os, find_folder, make_folder
 
 FILE_NAME = "keys"

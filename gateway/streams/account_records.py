@@ -192,6 +192,18 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="ty
         return Topic(self.of, Owner(self.login, self.account), subject)
 
 
+def removal_of(record: "AccountRecord") -> Removed:
+    """Return what says that a record is no more."""
+    return Removed(
+        of=record.__struct_config__.tag,  # type: ignore[arg-type]
+        account=record.account,
+        symbol=record.symbol if isinstance(record, PositionUpdate) else None,
+        broker_symbol=record.broker_symbol if isinstance(record, PositionUpdate) else None,
+        order_id=record.order_id if isinstance(record, OrderUpdate) else None,
+        login=record.login,
+    )
+
+
 AccountRecord = BalanceUpdate | PositionUpdate | PortfolioUpdate | OrderUpdate
 
 ACCOUNT_TYPES = frozenset({"balance_update", "position_update", "portfolio_update", "order_update"})

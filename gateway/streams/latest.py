@@ -7,7 +7,7 @@ from operator import attrgetter
 import msgspec
 
 from gateway.streams.account_records import BalanceUpdate
-from gateway.streams.records import MARKET_TYPES, MarketRecord, Record, Status
+from gateway.streams.records import MARKET_TYPES, MarketRecord, MetricsUpdate, Record, Status
 from gateway.streams.topics import Grant, Topic, covers, list_market_topics
 
 
@@ -16,7 +16,10 @@ class LatestValues(ABC):
 
     @abstractmethod
     def publish(self, record: Record) -> int:
-        """Make the record the newest of its topic and return how many were published."""
+        """Make the record the newest of its topic and return how many were published.
+
+        A removal makes an end of the topic's newest record.
+        """
 
     @abstractmethod
     def latest(self, topic: Topic) -> Record | None:
@@ -37,18 +40,29 @@ class LatestValues(ABC):
     def mark_stale(self, stale: bool = True, symbols: Collection[str] | None = None) -> int:
         """Publish market records again whose `stale` differs, and return how many.
 
-        Of all symbols, or only of these.
+        Of all symbols, or only of these. Metrics do not come from the feed, so they are as good
+        without it.
         """
         changed = [
             record
             for record in self.records()
             if isinstance(record, MarketRecord)
+            and not isinstance(record, MetricsUpdate)
             and record.stale is not stale
             and (symbols is None or record.symbol in symbols)
         ]
         for record in changed:
             self.publish(msgspec.structs.replace(record, stale=stale))
         return len(changed)
+
+    def mark_all_stale(self) -> None:
+        """Publish every record again that says whether it is stale and is not: also private ones.
+
+        For who has lost the publisher, and with it whatever would say so of a part.
+        """
+        for record in list(self.records()):
+            if getattr(record, "stale", True) is False:
+                self.publish(msgspec.structs.replace(record, stale=True))
 
     def statuses(self, grant: Grant = None) -> list[Status]:
         """Return the newest status of every upstream that a grant includes."""

@@ -77,4 +77,4 @@ def publish_stale(publisher: LatestValues, reason: str, *, now_ms: int) -> None:
             login=known.login,
             data_quality=known.data_quality,
         )
-    publisher.mark_stale()
+    publisher.mark_all_stale()

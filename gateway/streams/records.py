@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from gateway.streams.account_records import ACCOUNT_TYPES, AccountRecord
+from gateway.streams.account_records import ACCOUNT_TYPES, AccountRecord, Removed
 from gateway.streams.topics import MAIN_LOGIN, NOBODY, Topic, status_topic
 
 State = Literal["connecting", "live", "stale", "degraded", "closed"]
@@ -250,7 +250,7 @@ MarketUpdate = (
     | MetricsUpdate
 )
 DataRecord = MarketUpdate | AccountRecord
-Record = DataRecord | Status | Heartbeat | Gap
+Record = DataRecord | Removed | Status | Heartbeat | Gap
 Control = Hello | SnapshotEnd | Gap | Bye | Status | Heartbeat
 
 MARKET_TYPES = frozenset(

@@ -20,20 +20,20 @@ from gateway.web.query import Query, bad_parameter, parse_query
 from gateway.web.snapshot import wait_for_first_values
 from gateway.web.sse.response import EventStream, has_room
 from gateway.web.sse.retry import FULL_RETRY_MS, choose_retry_ms, encode_bye
-from gateway.web.state import Context
+from gateway.web.state import AppState
 
 
-def routes(context: Context) -> list[BaseRoute]:
+def routes(context: AppState) -> list[BaseRoute]:
     """The routes of this module."""
     return [
         Route("/events", partial(_events, context), methods=["GET"], name="events"),
     ]
 
 
-async def _events(context: Context, request: Request) -> Response:
+async def _events(context: AppState, request: Request) -> Response:
     query = parse_query(
         request.query_params.multi_items(),
-        max_symbols=context.settings.max_symbols_per_stream,
+        max_symbols=context.limits.max_symbols_per_stream,
         last_event_id=request.headers.get("last-event-id"),
         granted=grant_of(request),
         today=context.clock.now().date(),
@@ -56,7 +56,7 @@ async def _events(context: Context, request: Request) -> Response:
     return EventStream(context, partial(_begin, context, query), on_close=held.close)
 
 
-def _refuse(context: Context, grant: Grant, bye: bytes) -> Response:
+def _refuse(context: AppState, grant: Grant, bye: bytes) -> Response:
     """Return a stream that says why it ends: after an error status EventSource never comes back."""
     statuses = b"".join(map(encode_frame, context.hub.statuses(grant)))
     first = _encode_hello(context, "live") + statuses + bye
@@ -64,14 +64,14 @@ def _refuse(context: Context, grant: Grant, bye: bytes) -> Response:
 
 
 def _encode_hello(
-    context: Context, mode: Literal["snapshot", "resume", "live"], retry_ms: int | None = None
+    context: AppState, mode: Literal["snapshot", "resume", "live"], retry_ms: int | None = None
 ) -> bytes:
-    heartbeat_s = context.settings.heartbeat_s
+    heartbeat_s = context.limits.heartbeat_s
     hello = Hello(epoch=context.hub.epoch, mode=mode, heartbeat_s=heartbeat_s)
     return encode_frame(hello, retry_ms=retry_ms)
 
 
-def _begin(context: Context, query: Query) -> tuple[bytes, Attach | None]:
+def _begin(context: AppState, query: Query) -> tuple[bytes, Attach | None]:
     """Return what a stream begins with, and how it joins the hub if it goes on."""
     hub, retry_ms = context.hub, choose_retry_ms()
     mode, entries, cursor = opening(hub, query.subscription, query.last_event_id)

@@ -6,7 +6,6 @@ there is nothing to serve, not when what there is has grown old: `status` events
 
 from functools import partial
 from importlib.metadata import version
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
 from gateway.streams.records import Status
+from gateway.streams.reports import UpstreamReport
 from gateway.streams.topics import Grant
 from gateway.web.auth.authenticator import grant_of
 from gateway.web.state import OPERATOR, AppState
@@ -68,7 +68,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     statuses: dict[str, Status]
     drops: list[str]
     left_out: list[str]
-    upstream: dict[str, Any]
+    upstream: UpstreamReport
     streams: StreamsReport
     logins: LoginsReport
     symbols_wanted: int
@@ -121,7 +121,7 @@ def report_status(state: AppState, versions: dict[str, str], grant: Grant) -> St
         upstream=upstream,
         streams=StreamsReport(
             open=state.streams,
-            max=state.settings.max_streams,
+            max=state.limits.max_streams,
             opened=state.streams_opened,
             evicted=state.streams_evicted,
             refused=state.streams_refused,
@@ -148,13 +148,7 @@ def report_status(state: AppState, versions: dict[str, str], grant: Grant) -> St
     )
 
 
-def drops_of(upstream: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of the upstream's report about drops, under its name or the one before."""
-    found: dict[str, Any] = upstream.get("drops") or upstream.get("left_out") or {}
-    return found
-
-
-def describe_drops(state: AppState, upstream: dict[str, Any]) -> list[str]:
+def describe_drops(state: AppState, upstream: UpstreamReport) -> list[str]:
     """Return sentences about everything that did not reach a viewer; empty when all did."""
     own = [
         (state.hub.conflated, "updates were left out for slow readers, who got the newest"),
@@ -163,7 +157,7 @@ def describe_drops(state: AppState, upstream: dict[str, Any]) -> list[str]:
         (state.streams_refused, "streams were refused because there was no room"),
     ]
     said = [f"{count:,} {words}." for count, words in own if count]
-    return said + list(drops_of(upstream).get("in_words", ()))
+    return said + (upstream.left_out.in_words if upstream.left_out else [])
 
 
 def _respond(document: object, status: int = 200) -> Response:

@@ -17,7 +17,7 @@ async def publish_heartbeats(state: AppState) -> None:
     that closes idle connections (nginx and load balancers: 60 s, Heroku: 55 s).
     """
     while True:
-        await asyncio.sleep(state.settings.heartbeat_s)
+        await asyncio.sleep(state.limits.heartbeat_s)
         state.hub.publish(Heartbeat(timestamp=state.clock.now_ms()))
 
 

@@ -15,7 +15,6 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import __version__
 from gateway.web.backplane_metrics import BackplaneMetrics
-from gateway.web.health import drops_of
 from gateway.web.state import OPERATOR, AppState
 
 STATES = ("connecting", "live", "stale", "degraded", "closed")
@@ -96,7 +95,8 @@ def _drops(state: AppState) -> Iterator[Metric]:
 
     With REDIS_URL these are the counts of the feed process.
     """
-    counts = drops_of(state.report()).get("counts", ())
+    drops = state.report().left_out
+    counts = drops.counts if drops else []
     for fate, (name, text) in DROPS.items():
         family = CounterMetricFamily(name, text, labels=["type", "reason"])
         for found, kind, reason, count in counts:

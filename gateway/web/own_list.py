@@ -114,7 +114,7 @@ class OwnLists:
         """Return the list of this browser."""
         return watchlist.read_cookie(
             request.cookies.get(watchlist.COOKIE),
-            self._state.settings.symbols,
+            self._state.limits.symbols,
             self._limit,
             self._state.clock.now().date(),
         )

@@ -4,11 +4,9 @@ check, call, render."""
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from typing import Any
 
 from jinja2 import Environment
-from markupsafe import Markup, escape
+from markupsafe import escape
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -16,14 +14,13 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.pages.authoring.builder import PageError
 from gateway.pages.authoring.factory import (
-    MOST_DESCRIPTIONS,
     PageFactory,
     ParameterError,
     Symbols,
 )
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_mistake
-from gateway.pages.layout import Page, render_tree
+from gateway.pages.layout import Page
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.pages.rendering.cache import encode_message, render_partial
 from gateway.pages.rendering.live_page import LivePages
@@ -32,10 +29,11 @@ from gateway.streams.hub.sink import Attach, Sink, Source
 from gateway.web import watchlist
 from gateway.web.auth.authenticator import grant_of, viewer_of
 from gateway.web.own_list import OwnLists, drop_cookie, set_cookie
+from gateway.web.page_renderer import PRIVATE, PageRenderer
 from gateway.web.problem import Problem, local_raw_path, root_path_of
 from gateway.web.sse.response import EventStream, has_room
 from gateway.web.sse.retry import FULL_RETRY_MS, Spread, encode_bye
-from gateway.web.state import Context
+from gateway.web.state import AppState
 
 logger = logging.getLogger(__name__)
 
@@ -45,19 +43,12 @@ RETRY_MS = 250
 BYE_RETRY_MS: Spread = (250, 1500)
 """The same when the server says goodbye: spread, and still back within seconds."""
 
-PRIVATE = {"Cache-Control": "no-store"}
-
-VERSION = "~version"
-"""The query's name for which version of the page a window shows; no parameter of a page is so."""
-
-VERSION_DIGITS = 12
-
 MAX_FORM_FIELDS = 600
 MAX_PASTED_BYTES = 65_536
 """More than the symbols of the longest list, each by itself or all in one field."""
 
 
-def routes(context: Context, environment: Environment, library: Library) -> list[BaseRoute]:
+def routes(context: AppState, environment: Environment, library: Library) -> list[BaseRoute]:
     """The routes of this module; the last one takes every address that is left."""
     live = Live(context, environment, library)
     return [
@@ -72,14 +63,13 @@ def routes(context: Context, environment: Environment, library: Library) -> list
 class Live:
     """The endpoints and what they share."""
 
-    def __init__(self, context: Context, environment: Environment, library: Library) -> None:
+    def __init__(self, context: AppState, environment: Environment, library: Library) -> None:
         self.views = LivePages(context.hub, context.demand, environment, clock=context.clock)
         self._context = context
-        self._environment = environment
+        self._renderer = PageRenderer(self.views, environment, library)
         self._library = library
-        self._limit = context.settings.max_symbols_per_stream
+        self._limit = context.limits.max_symbols_per_stream
         self._lists = OwnLists(context, self._limit)
-        self._versions: dict[tuple[str, str, int], str] = {}
         library.listeners.append(self.views.retire)
 
     @property
@@ -96,11 +86,11 @@ class Live:
         name = factory.watchlist_parameter
         if name is None:
             page = await self._describe(factory, {**request.query_params, **in_path})
-            return self._respond_page(request, page)
+            return self._renderer.respond(request, page)
         own = await self._lists.read(request)
         given = {name: ",".join(own.symbols), **request.query_params, **in_path}
         page = await self._describe(factory, given)
-        response = self._respond_page(request, page, problem=own.problem)
+        response = self._renderer.respond(request, page, problem=own.problem)
         if own.is_moved:
             drop_cookie(request, response)
         return response
@@ -113,8 +103,10 @@ class Live:
         except TooManySymbols as error:
             return HTMLResponse(render_partial("notice", str(escape(_explain(error)))))
         html = render_partial("notice", "")
-        if self._is_another(request, page):
-            html += self._render_anew(request, page) + self._render_stream(request, page)
+        if self._renderer.shows_another(request, page):
+            html += self._renderer.render_again(request, page) + self._renderer.render_stream(
+                request, page
+            )
         html += viewer.show_everything()
         viewer.close()
         return HTMLResponse(html, headers=PRIVATE)
@@ -187,7 +179,9 @@ class Live:
             response = HTMLResponse(html, headers=PRIVATE)
         elif change.problem is not None:
             page = await self._describe(factory, {factory.watchlist_parameter: ",".join(before)})
-            response = self._respond_page(request, page, 422, typed=typed, problem=change.problem)
+            response = self._renderer.respond(
+                request, page, 422, typed=typed, problem=change.problem
+            )
         else:
             response = RedirectResponse(
                 f"{root_path_of(request.scope)}{factory.path}", 303, PRIVATE
@@ -226,41 +220,6 @@ class Live:
             raise Problem(400, f"{name}: {words}" if name else _sentence(words), parameter=name)
         return page
 
-    def _respond_page(
-        self,
-        request: Request,
-        page: Page,
-        status: int = 200,
-        *,
-        typed: str = "",
-        problem: str = "",
-    ) -> Response:
-        variables = self._variables(request, page, typed=typed, problem=problem)
-        panels = self.views.render(page, grant_of(request), variables)
-        html = self._environment.get_template("page.html").render(
-            panels=panels,
-            body=self._render_body(page, [each.html for each in panels]),
-            stream_url=self._stream_url(request, page),
-            **variables,
-        )
-        return HTMLResponse(html, status, PRIVATE)
-
-    def _variables(self, request: Request, page: Page, **more: Any) -> dict[str, Any]:
-        """What every template of a page knows."""
-        links = self._library.links
-        return {
-            "page": page,
-            "links": links if len(links) > 1 else [],
-            "root_path": root_path_of(request.scope),
-            "typed": "",
-            "problem": "",
-            **more,
-        }
-
-    def _render_body(self, page: Page, panels: Sequence[Markup]) -> Markup:
-        html = {panel.id: each for panel, each in zip(page.panels, panels, strict=True)}
-        return render_tree(page.body, html, self._environment)
-
     async def _render_change(
         self,
         request: Request,
@@ -281,60 +240,16 @@ class Live:
                 for panel in page.panels
                 if type(panel) is WatchlistPanel
             ]
-            partials.append(self._render_stream(request, page))
+            partials.append(self._renderer.render_stream(request, page))
         return "".join(partials)
-
-    def _render_stream(self, request: Request, page: Page) -> str:
-        """The partial that makes of a window's stream that of this page."""
-        # A new element in the old one's place: htmx closes one stream and opens the other.
-        stream = self._environment.get_template("stream.html")
-        html = stream.render(stream_url=self._stream_url(request, page))
-        return render_partial("live", html, "innerHTML")
-
-    def _render_anew(self, request: Request, page: Page) -> str:
-        """The partials that make of any version of a page this one."""
-        variables = self._variables(request, page)
-        panels = self.views.render(page, grant_of(request), variables)
-        nav = self._environment.get_template("nav.html").render(variables)
-        body = self._render_body(page, [each.html for each in panels])
-        title = str(escape(f"{page.title} · Gateway"))
-        return (
-            render_partial("title", title, "textContent")
-            + render_partial("nav", nav)
-            + render_partial("page", body)
-        )
-
-    def _is_another(self, request: Request, page: Page) -> bool:
-        """Whether a window that asks shows another version of the page than this one."""
-        shown = request.query_params.get(VERSION)
-        return shown is not None and shown != self._version_of(request, page)
-
-    def _version_of(self, request: Request, page: Page) -> str:
-        """The same for pages that differ in nothing but their values, in every process."""
-        version = self._versions.get(page.key)
-        if version is None:
-            variables = self._variables(request, page)
-            frames = self.views.render_frames(page, variables)
-            nav = self._environment.get_template("nav.html").render(variables)
-            html = f"{page.title}{nav}{self._render_body(page, frames)}"
-            version = sha256(html.encode()).hexdigest()[:VERSION_DIGITS]
-            if len(self._versions) >= MOST_DESCRIPTIONS:
-                self._versions.clear()
-            self._versions[page.key] = version
-        return version
-
-    def _stream_url(self, request: Request, page: Page) -> str:
-        version = f"{VERSION}={self._version_of(request, page)}"
-        query = f"{page.query}&{version}" if page.query else version
-        return f"{root_path_of(request.scope)}/live/{page.name}?{query}"
 
     def begin(self, request: Request, page: Page) -> bytes:
         """What a stream begins with, before the values."""
         # Whatever an earlier stream of this page had to say is over.
         notice = _encode_notice("", RETRY_MS)
-        if not self._is_another(request, page):
+        if not self._renderer.shows_another(request, page):
             return notice
-        return notice + encode_message(self._render_anew(request, page))
+        return notice + encode_message(self._renderer.render_again(request, page))
 
     async def follow(self, request: Request, page: Page) -> tuple[Page, bytes]:
         """What the page is after a change of its file, and the message that makes it so."""
@@ -347,7 +262,9 @@ class Live:
             return page, _encode_notice(problem.detail, RETRY_MS)
         if new is page:
             return page, _encode_notice("", RETRY_MS)
-        return new, _encode_notice("", RETRY_MS) + encode_message(self._render_anew(request, new))
+        return new, _encode_notice("", RETRY_MS) + encode_message(
+            self._renderer.render_again(request, new)
+        )
 
 
 class PageStream:

@@ -118,7 +118,7 @@ async def _snapshot(state: AppState, request: Request) -> Response:
     query = parse_query(
         request.query_params.multi_items(),
         known=FILTERS,
-        max_symbols=state.settings.max_symbols_per_stream,
+        max_symbols=state.limits.max_symbols_per_stream,
         granted=grant_of(request),
         today=state.clock.now().date(),
     )

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from gateway.clock import SYSTEM_CLOCK, Clock
-from gateway.settings import Settings
+from gateway.settings import Settings, StreamSettings
 from gateway.store.store import Store
 from gateway.streams.backplane.stats import BackplaneStats
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import MARKET_TYPES
+from gateway.streams.reports import UpstreamReport
 from gateway.streams.topics import MAIN_LOGIN, Owner, market_topic
 from gateway.web.auth.throttle import LoginStats
 
@@ -23,7 +23,8 @@ own login, and of no other."""
 class AppState:
     """The hub, the demand for symbols, the settings, and how to ask the upstream half for a report.
 
-    `report` returns what `/status` shows of the upstream half: plain JSON values, no secrets.
+    `settings` are for `app.py` to hand out; everything else reads `limits`, or its own section.
+    `report` returns what `/status` shows of the upstream half, no secrets.
     `figures` returns the stats of the backplane, None without one.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
     `store` keeps what viewers make; without one their lists are in cookies.
@@ -34,12 +35,13 @@ class AppState:
     settings: Settings
     hub: Hub
     demand: Demand
-    report: Callable[[], dict[str, Any]] = field(default=dict)
+    report: Callable[[], UpstreamReport] = field(default=UpstreamReport)
     figures: Callable[[], BackplaneStats | None] = field(default=lambda: None)
     find_trouble: Callable[[], str | None] = field(default=lambda: None)
     logins: LoginStats = field(default_factory=LoginStats)
     clock: Clock = SYSTEM_CLOCK
     store: Store | None = None
+    limits: StreamSettings = field(init=False)
     started_s: float = field(init=False)
     streams: int = 0
     streams_opened: int = 0
@@ -49,21 +51,18 @@ class AppState:
     loop_lag_s: float = 0.0
 
     def __post_init__(self) -> None:
+        self.limits = self.settings.streams
         self.started_s = self.clock.monotonic_s()
 
     @property
     def is_full(self) -> bool:
         """Whether no further stream may be opened."""
-        return self.streams >= self.settings.max_streams
+        return self.streams >= self.limits.max_streams
 
     @property
     def uptime_s(self) -> float:
         """Seconds since the start."""
         return self.clock.monotonic_s() - self.started_s
-
-
-Context = AppState
-"""The name under which the streaming modules still import it."""
 
 
 def has_values(hub: Hub, symbol: str) -> bool:

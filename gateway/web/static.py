@@ -24,6 +24,20 @@ VENDORED = (  # fetched by hatch_build.py
     "vendor/uplot.min.css",
 )
 
+STYLE_SHEET = "page.css"
+STYLE_SHEETS = (
+    "app.css",
+    *(
+        f"css/{name}.css"
+        for name in (
+            *("bar", "quotes", "layout", "cards", "lists", "panels", "chart"),
+            *("old", "narrow", "output"),
+        )
+    ),
+)
+"""What `page.css` is made of, in this order: one request instead of eleven before the first paint,
+and the later ones overrule the earlier."""
+
 PREFIX = "/static"
 HASH_DIGITS = 12  # of a sha256: 48 bits, enough to tell versions of one file apart
 MIN_GZIP_BYTES = 1024  # below that, the answer fits into one packet anyway
@@ -71,6 +85,9 @@ class Assets:
             name = path.relative_to(folder)
             if path.is_file() and not any(part.startswith(".") for part in name.parts):
                 self._add(name.as_posix(), path.read_bytes())
+        if all(name in self._files for name in STYLE_SHEETS):
+            sheets = [self._files[name].content for name in STYLE_SHEETS]
+            self._add(STYLE_SHEET, b"\n".join(sheets))
         if missing := [name for name in required if name not in self._files]:
             raise FileNotFoundError(
                 f"{', '.join(missing)} not found in {folder}: the build fetches the browser "

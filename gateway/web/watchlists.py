@@ -82,7 +82,7 @@ async def _put(state: AppState, request: Request) -> Response:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         words = 'send JSON such as {"symbols": ["SPY", "QQQ"]}'
         raise Problem(400, f"symbols: {words}", parameter="symbols") from None
-    limit = state.settings.max_symbols_per_stream
+    limit = state.limits.max_symbols_per_stream
     today = state.clock.now().date()
     try:
         symbols = tuple(dict.fromkeys(check_symbol(each, today) for each in body.symbols))

@@ -113,7 +113,7 @@ def test_a_stale_feed_marks_every_panel_of_its_symbols(
         screen.wait_for(f"() => {ages}.every((age) => /^\\d+ s old$/.test(age))")
         screen.wait_for("() => document.querySelector('.chart').classList.contains('is-old')")
         assert screen.page.locator("svg.stale").count() == 3, "the lines of the day"
-        prices = ".metric .figures *, .own .figures *, .list tbody *, .chart .now *"
+        prices = ".metric .figures *, .custom .figures *, .list tbody *, .chart .now *"
         assert faults(screen, prices, hues=True) == []
         assert "Feed stale since" in screen.text(".detail")
     finally:

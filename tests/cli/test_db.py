@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gateway.settings import StoreSettings, split_keys
+from gateway.settings import StoreSettings
+from gateway.settings.store_keys import split_keys
 from gateway.store.database import open_database
 from gateway.store.keys import read_keys
 from tests.processes import clean_environment

@@ -39,13 +39,13 @@ def test_nothing_real_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPa
     assert (settings.tt_test, settings.tt_accounts, settings.market) == (False, (), "open")
     assert settings.uses_simulator
     assert settings.port == 1
-    assert create_authenticator(settings).is_open
+    assert create_authenticator(settings.access).is_open
 
 
 def test_away_from_loopback_the_token_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOST", "0.0.0.0")
     monkeypatch.setenv("GATEWAY_TOKEN", "real-real-real-real")
-    assert not create_authenticator(demo.create_settings(SIMULATOR)).is_open
+    assert not create_authenticator(demo.create_settings(SIMULATOR).access).is_open
 
 
 @pytest.mark.parametrize(

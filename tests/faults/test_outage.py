@@ -73,7 +73,7 @@ class Broker:
             self._honoured_until_s = self.now_s() + TOKEN_S
             self.session_expiration = self.now_s() + self._told_s
 
-    async def _get(self, path: str) -> dict[str, Any]:
+    async def _get(self, path: str, **_: Any) -> dict[str, Any]:
         kind = path.split("/")[1]
         if self.is_down:
             self._ask(kind)
@@ -127,7 +127,7 @@ class Line:
     async def next_event(self, event_type: str) -> Any:
         await self._broker.stay()
 
-    async def next_balance(self) -> Any:
+    async def next_push(self) -> Any:
         await self._broker.stay()
 
 

@@ -121,7 +121,7 @@ def test_a_proxy_may_bring_all_the_world() -> None:
 
 
 def test_a_proxy_is_known_in_every_spelling_of_its_address() -> None:
-    limits = Limits.of(make_settings(trusted_proxies="127.0.0.0/8,fe80::/10"))
+    limits = Limits.of(make_settings(trusted_proxies="127.0.0.0/8,fe80::/10").server)
     for address in ("127.0.0.1", "::ffff:127.0.0.1", "fe80::1%eth0", ""):
         assert limits.is_proxy(address)
     for address in ("192.0.2.1", "::ffff:192.0.2.1", "::1"):
@@ -214,7 +214,7 @@ class CountingParser:
 def server() -> Server:
     """A server that never starts: a test makes connections for it."""
     settings = make_settings(max_header_bytes=8192, max_body_bytes=8192)
-    server = Server(build_app(create_context(settings), idle), settings)
+    server = Server(build_app(create_context(settings), idle), settings.server)
     server.config.load()
     return server
 

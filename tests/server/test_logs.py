@@ -28,7 +28,7 @@ def test_no_secret_reaches_the_log(root_logger: logging.Logger) -> None:
     secrets = {"tt_secret": "canary/1+a", "tt_refresh": "canary-2-refresh", "token": TOKEN}
     settings = make_protected(log_level="DEBUG", **secrets)
     assert settings.tt_secret == SecretStr("canary/1+a")
-    set_up_logging(settings)
+    set_up_logging(settings.log_level, settings.secrets)
     stream = io.StringIO()
     (handler,) = root_logger.handlers
     assert isinstance(handler, logging.StreamHandler)

@@ -22,6 +22,7 @@ from gateway.store.database import Database, open_database
 from gateway.store.keys import make_key, read_keys
 from gateway.store.location import find_file, find_folder
 from gateway.store.schema import HEAD, METADATA
+from tests.postgres import Postgres
 from tests.simulation import ROOT
 
 MIGRATIONS = Path(module.__file__).parent / "migrations"
@@ -131,9 +132,8 @@ def test_a_backup_is_whole_and_by_itself(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.glob("backup.db*")] == ["backup.db"]
 
 
-def test_a_server_is_backed_up_by_its_own_program(settings: StoreSettings, tmp_path: Path) -> None:
-    if find_file(settings) is not None:
-        pytest.skip("it is a file")
+def test_a_server_is_backed_up_by_its_own_program(postgres: Postgres, tmp_path: Path) -> None:
+    settings = StoreSettings(tmp_path, SecretStr(postgres.make_database()))
     opened = open_database(settings)
     with pytest.raises(ConfigurationError, match="pg_dump"):
         opened.back_up(tmp_path / "backup")

@@ -15,9 +15,14 @@ from gateway.streams.backplane.server import Backplane
 from gateway.streams.demand import Demand
 from gateway.streams.publisher import Publisher
 from gateway.streams.records import QuoteUpdate, Status
+from gateway.streams.reports import FeedReport, UpstreamReport
 from gateway.streams.topics import market_topic, status_topic
 from tests.streams.samples import make_status
 from tests.waiting import eventually
+
+FEED_REPORT = FeedReport(
+    connects=1, last_error=None, last_event_age_s=0.5, symbols=1, silent_symbols=0, received={}
+)
 
 LEASE_S = 1.0
 
@@ -43,8 +48,8 @@ class Market:
     def fail(self) -> None:
         self._failed.set()
 
-    def report(self) -> dict[str, Any]:
-        return {"market": {"connects": 1}}
+    def report(self) -> UpstreamReport:
+        return UpstreamReport(feed=FEED_REPORT)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import QuoteUpdate, Status
 from gateway.streams.topics import market_topic, status_topic
+from gateway.streams.upstream.login import BrokerLogin
 from gateway.streams.upstream.upstream import Upstream, create_upstream
 from tests.waiting import eventually
 
@@ -40,12 +41,18 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
-    """The upstream half at work; afterwards nothing of it is left."""
+async def running(settings: Settings, *, follows_held: bool = True) -> AsyncIterator[Running]:
+    """The upstream half at work; afterwards nothing of it is left.
+
+    Without `follows_held` nothing is followed but what a test wants.
+    """
     before = asyncio.all_tasks()
     hub = Hub(epoch="test")
     demand = Demand(settings.symbols, linger_s=settings.linger_s, now_s=time.monotonic)
     upstream = create_upstream(settings, hub, demand)
+    if not follows_held:
+        login = BrokerLogin(settings.broker, hub)
+        upstream = Upstream(settings.feed, [login], hub, demand)
     task = asyncio.create_task(upstream.run(), name="upstream under test")
     try:
         yield Running(upstream, hub, demand, task)

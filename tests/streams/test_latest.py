@@ -1,11 +1,13 @@
 """What the hub and the outbox do alike with the newest records."""
 
+import msgspec
 import pytest
 
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.backplane.outbox import Outbox
 from gateway.streams.hub.hub import Hub
 from gateway.streams.latest import LatestValues
+from gateway.streams.records import Record
 from gateway.streams.topics import market_topic
 from tests.streams.samples import make_balance, make_quote, make_status, make_trade
 
@@ -42,6 +44,24 @@ def test_only_what_differs_is_marked_again(values: LatestValues) -> None:
     assert values.latest(SPY) == make_quote("SPY", 1, stale=True)
     assert values.mark_stale(stale=False, symbols={"SPY"}) == 1
     assert values.latest(SPY) == make_quote("SPY", 1)
+
+
+def test_everything_can_be_stale_at_once_whoever_owns_it(values: LatestValues) -> None:
+    """Whoever sees an account, and not how its login is doing, has nothing else that says so."""
+    records: list[Record] = [
+        make_quote("SPY", 1),
+        make_balance("A"),
+        make_balance("A", login="ann"),
+    ]
+    status = make_status("accounts")
+    for record in (*records, make_quote("QQQ", 1, stale=True), status):
+        values.publish(record)
+    count = values.publish(status)
+    values.mark_all_stale()
+    for record in records:
+        assert values.latest(record.topic) == msgspec.structs.replace(record, stale=True)
+    assert values.latest(status.topic) is status
+    assert values.publish(status) == count + len(records) + 1
 
 
 def test_a_forgotten_symbol_is_gone_with_all_its_types(values: LatestValues) -> None:

@@ -138,6 +138,7 @@ def test_every_name_is_one_that_a_browser_can_listen_to() -> None:
         "snapshot_end",
         "gap",
         "bye",
+        "removed",
     }
 
 

@@ -21,7 +21,7 @@ from gateway.store.store import Store
 from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.records import QuoteUpdate, Record, Status, format_time
 from gateway.web.auth.revocations import Peers
-from gateway.web.state import Context
+from gateway.web.state import AppState
 from tests.waiting import eventually_sync, scaled
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ async def idle() -> None:
 class Running:
     """A gateway that serves in a thread of its own."""
 
-    context: Context
+    context: AppState
     app: Starlette
     server: Server
     port: int
@@ -149,7 +149,7 @@ def open_gateway(
     context.store = store
     app = build_app(context, run_upstream, peers=peers)
     listener = open_socket(settings.host, settings.port)
-    server = Server(app, settings)
+    server = Server(app, settings.server)
     found: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:

@@ -1,6 +1,7 @@
 """The part of `/metrics` about the backplane."""
 
-from gateway.streams.backplane.stats import BackplaneStats, LeaderStats
+from gateway.streams.backplane.stats import BackplaneStats
+from gateway.streams.reports import LeaderReport
 from tests.web.running import get, open_gateway
 from tests.web.test_health import read_samples
 
@@ -10,7 +11,7 @@ def test_the_backplane_has_figures_of_its_own() -> None:
     with open_gateway() as gateway:
         found = read_samples(get(f"{gateway.url}/metrics").text)
         assert not [each for each in found if each[0].startswith("gateway_backplane")]
-        leader = LeaderStats(appended=10, reconnects=1, waiting=2, conflated=3)
+        leader = LeaderReport(appended=10, reconnects=1, waiting=2, conflated=3)
         figures = BackplaneStats(
             is_reachable=True,
             lag_s=0.5,

@@ -3,10 +3,12 @@
 import json
 from decimal import Decimal
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import __version__
+from gateway.streams.reports import FeedReport, UpstreamReport
 from gateway.streams.upstream.drops import REASONS, DropStats, Fate, report_drops
 from tests.web.running import (
     Reader,
@@ -53,7 +55,15 @@ def test_readiness_follows_what_there_is_to_serve() -> None:
 def test_status_tells_an_operator_what_there_is() -> None:
     with open_gateway(make_settings(max_streams=7)) as gateway:
         context = gateway.context
-        upstream = {"feed": {"symbols": 2}, "left_out": report_drops(TALLIES)}
+        feed = FeedReport(
+            connects=1,
+            last_error=None,
+            last_event_age_s=None,
+            symbols=2,
+            silent_symbols=0,
+            received={},
+        )
+        upstream = UpstreamReport(feed=feed, left_out=report_drops(TALLIES))
         context.report = lambda: upstream
         context.streams_refused = 3
         assert get(f"{gateway.url}/status").json()["events"]["last_age_s"] is None
@@ -69,7 +79,9 @@ def test_status_tells_an_operator_what_there_is() -> None:
         assert status["ready"] is True
         assert status["statuses"]["feed"]["state"] == "live"
         assert status["statuses"]["feed"]["since"].endswith("Z")
-        assert status["upstream"]["feed"] == {"symbols": 2}
+        assert status["upstream"].keys() == {"feed", "left_out"}, "what nobody reports is not there"
+        assert status["upstream"]["feed"] == msgspec.to_builtins(feed)
+        assert ["dropped", "frame", "not JSON", 7] in status["upstream"]["left_out"]["counts"]
         assert status["left_out"] == [
             "3 streams were refused because there was no room.",
             f"1,200 values of type Quote {REASONS['unknown']} and are shown as unknown.",

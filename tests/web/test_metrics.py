@@ -1,6 +1,7 @@
 """`/metrics` as Prometheus reads it."""
 
 from gateway import __version__
+from gateway.streams.reports import UpstreamReport
 from gateway.streams.upstream.drops import report_drops
 from tests.web.running import Reader, get, make_quote, make_status, open_gateway
 from tests.web.test_health import TALLIES, read_samples
@@ -8,7 +9,7 @@ from tests.web.test_health import TALLIES, read_samples
 
 def test_metrics_are_prometheus_text() -> None:
     with open_gateway() as gateway:
-        gateway.context.report = lambda: {"left_out": report_drops(TALLIES)}
+        gateway.context.report = lambda: UpstreamReport(left_out=report_drops(TALLIES))
         gateway.publish(make_status("stale"), make_quote(), make_quote())
         with Reader(gateway.port) as reader:
             reader.read_until("snapshot_end")

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.routing import Mount
 
+import gateway.web.static as static_module
 from gateway.web.static import VENDORED, Assets, accepts_gzip, has_current
 
 SCRIPT = b"console.log('live');\n" * 100
@@ -226,3 +227,14 @@ def test_accepts_gzip_without_the_header() -> None:
 )
 def test_has_current(header: str, expected: bool) -> None:
     assert has_current(Headers({"if-none-match": header}), '"a"') is expected
+
+
+def test_one_style_sheet_has_all_of_them_in_order() -> None:
+    """Every sheet of the folder is in it once: a forgotten one would be seen by nobody."""
+    folder = Path(static_module.__file__).parents[1] / "static"
+    found = {each.relative_to(folder).as_posix() for each in folder.rglob("*.css")}
+    found = {each for each in found if not each.startswith("vendor/")}
+    assert found == set(static_module.STYLE_SHEETS)
+    bundle = Assets(folder, required=())._files[static_module.STYLE_SHEET].content.decode()
+    places = [bundle.index((folder / name).read_text()) for name in static_module.STYLE_SHEETS]
+    assert places == sorted(places)

@@ -57,8 +57,11 @@ class BalancePanel(FragmentPanel):
         return {"tiles": [_tile(each) for each in known]}
 
 
-def _totals(records: Sequence[BalanceUpdate]) -> list[dict[str, str]]:
-    """A tile for each currency, which is one; the time is that of the oldest part."""
+def _totals(records: Sequence[BalanceUpdate]) -> list[dict[str, str | None]]:
+    """A tile for each currency, which is one; the time is that of the oldest part.
+
+    It is stale as soon as a part is.
+    """
     tiles = []
     for currency in dict.fromkeys(each.currency for each in records):
         parts = [each for each in records if each.currency == currency]
@@ -67,6 +70,7 @@ def _totals(records: Sequence[BalanceUpdate]) -> list[dict[str, str]]:
             {
                 **_tile(oldest),
                 "account": f"{len(parts)} accounts",
+                "stale_since": min(filter(None, map(_stale_since, parts)), default=None),
                 "balance": format_money(_sum([each.balance for each in parts]), currency),
                 "buying_power": format_money(_sum([each.buying_power for each in parts]), currency),
                 "cash": format_money(_sum([each.cash for each in parts]), currency),
@@ -85,7 +89,11 @@ def _sum(values: Sequence[Decimal | None]) -> Decimal | None:
     return total
 
 
-def _tile(record: BalanceUpdate) -> dict[str, str]:
+def _stale_since(record: BalanceUpdate) -> str | None:
+    return format_iso(record.timestamp) if record.stale else None
+
+
+def _tile(record: BalanceUpdate) -> dict[str, str | None]:
     return {
         "account": record.account,
         "balance": format_money(record.balance, record.currency),
@@ -93,5 +101,6 @@ def _tile(record: BalanceUpdate) -> dict[str, str]:
         "cash": format_money(record.cash, record.currency),
         "time": format_clock(record.timestamp),
         "datetime": format_iso(record.timestamp),
+        "stale_since": _stale_since(record),
         "source": SOURCES.get(record.source, record.source),
     }

@@ -18,8 +18,10 @@ from markupsafe import Markup
 from gateway.pages.authoring.builder import PageError, current_builder
 from gateway.pages.authoring.loader import Mistake, find_mistake
 from gateway.pages.panel import FragmentPanel, Key
+from gateway.pages.rendering.formats import format_iso
 from gateway.pages.rendering.templates import create_fragment
-from gateway.streams.records import DATA_TYPES, MARKET_TYPES, MarketRecord, Record
+from gateway.streams.account_records import BalanceUpdate, Removed
+from gateway.streams.records import DATA_TYPES, MARKET_TYPES, Gap, Heartbeat, Record, Status
 from gateway.streams.symbols import parse_symbol
 from gateway.streams.topics import (
     NOBODY,
@@ -126,8 +128,8 @@ class Call:
 class CustomPanel(FragmentPanel):
     """A panel that a person wrote; what it raises stands in its place."""
 
-    template: ClassVar[str] = "panels/own.html"
-    frame: ClassVar[str] = "panels/own_frame.html"
+    template: ClassVar[str] = "panels/custom.html"
+    frame: ClassVar[str] = "panels/custom_frame.html"
 
     def __init__(
         self,
@@ -165,16 +167,23 @@ class CustomPanel(FragmentPanel):
             self._mistake = mistake
             return {"html": "", "mistake": mistake, "name": self.name}
         self._mistake = None
-        stale = [
-            each.updated_at for each in records if isinstance(each, MarketRecord) and each.stale
-        ]
-        return {"html": Markup(html), "mistake": None, "stale_since": min(stale, default=None)}
+        stale = min(filter(None, map(_find_stale_since, records)), default=None)
+        return {"html": Markup(html), "mistake": None, "stale_since": stale}
 
 
 class PrivateCustomPanel(CustomPanel):
     """One that listens to balances, or to the status of a login."""
 
     is_private = True
+
+
+def _find_stale_since(record: Record | None) -> str | None:
+    """Return when a stale record came, in ISO 8601; None for one that is not stale."""
+    if record is None or isinstance(record, Status | Heartbeat | Gap | Removed):
+        return None
+    if not record.stale:
+        return None
+    return format_iso(record.timestamp) if isinstance(record, BalanceUpdate) else record.updated_at
 
 
 def _describe(error: Exception, name: str) -> Mistake:

@@ -8,9 +8,11 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from gateway.streams.account_records import Removed
 from gateway.streams.backplane.outbox import Change, EpochComplete, Tombstone
 from gateway.streams.hub.position import BEGINNING, StreamPosition
 from gateway.streams.records import DataRecord, Status, encode
+from gateway.streams.reports import UpstreamReport, read_report
 from gateway.streams.topics import NOBODY, Topic
 
 T = TypeVar("T")
@@ -59,6 +61,7 @@ class Revoked(msgspec.Struct, frozen=True):
 
 
 _RECORD = msgspec.json.Decoder(DataRecord | Status)
+_REMOVED = msgspec.json.Decoder(Removed)
 _TOPICS = msgspec.json.Decoder(tuple[Topic, ...])
 _DEMAND = msgspec.json.Decoder(ProcessDemand)
 _REPORT = msgspec.json.Decoder(dict[str, Any])
@@ -70,13 +73,15 @@ def encode_change(change: Change) -> tuple[str | bytes, str | bytes, bytes]:
         return "f", "\n".join(map(_field, change.topics)), msgspec.json.encode(change.topics)
     if isinstance(change, EpochComplete):
         return "c", b"", b""
-    return "r", _field(change.topic), encode(change)
+    return "x" if isinstance(change, Removed) else "r", _field(change.topic), encode(change)
 
 
 def decode_change(kind: bytes, data: bytes) -> Change | None:
     """Return the change of an entry; None for a heartbeat, too."""
     if kind == b"r":
         return decode_record(data)
+    if kind == b"x":
+        return _decode(_REMOVED, data)
     if kind == b"f":
         topics = _decode(_TOPICS, data)
         return None if topics is None else Tombstone(topics)
@@ -93,9 +98,10 @@ def decode_demand(found: Iterable[bytes]) -> list[ProcessDemand]:
     return [each for data in found if (each := _decode(_DEMAND, data)) is not None]
 
 
-def decode_report(data: bytes | None) -> dict[str, Any] | None:
+def decode_report(data: bytes | None) -> UpstreamReport | None:
     """Return what the feed process says of itself."""
-    return None if data is None else _decode(_REPORT, data)
+    document = None if data is None else _decode(_REPORT, data)
+    return None if document is None else read_report(document)
 
 
 def decode_revoked(entries: Iterable[tuple[bytes, list[bytes]]]) -> dict[str, float]:

@@ -14,7 +14,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -24,11 +24,11 @@ from gateway.streams.backoff import Backoff
 from gateway.streams.backplane.codec import make_holder
 from gateway.streams.backplane.outbox import Outbox
 from gateway.streams.backplane.server import Backplane, Verdict
-from gateway.streams.backplane.stats import LeaderStats
 from gateway.streams.demand import Demand, TooManySymbols
 from gateway.streams.hub.position import StreamPosition
 from gateway.streams.publisher import Publisher, publish_stale
 from gateway.streams.records import MarketRecord, Status
+from gateway.streams.reports import LeaderReport, UpstreamReport
 from gateway.streams.topics import market_topic, status_topic
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Source(Protocol):
     async def run(self) -> None:
         """Publish until cancelled."""
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> UpstreamReport:
         """Return what `/status` shows of it."""
 
 
@@ -349,13 +349,13 @@ class Election:
     async def _report(self, source: Source, outbox: Outbox) -> None:
         """Publish what the web processes show of this process in `/status`."""
         while True:
-            stats = LeaderStats(
+            stats = LeaderReport(
                 appended=self._appended,
                 reconnects=self._reconnects,
                 waiting=outbox.pending,
                 conflated=outbox.conflated,
             )
-            report = {**source.report(), "leader": msgspec.to_builtins(stats)}
+            report = msgspec.structs.replace(source.report(), leader=stats)
             with suppress(BackplaneError):  # the task that sends logs it
                 await self._backplane.write_report(report, 3 * REPORT_S)
             await asyncio.sleep(REPORT_S)

@@ -9,23 +9,24 @@ import logging
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.errors import BackplaneError
+from gateway.streams.account_records import AccountRecord, removal_of
 from gateway.streams.backoff import Backoff
 from gateway.streams.backplane.codec import Lease, ProcessDemand
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.backplane.outbox import Change, EpochComplete, Tombstone
 from gateway.streams.backplane.server import Backplane
-from gateway.streams.backplane.stats import BackplaneStats, LeaderStats
+from gateway.streams.backplane.stats import BackplaneStats
 from gateway.streams.demand import Demand
 from gateway.streams.hub.position import StreamPosition
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.publisher import publish_stale, publish_status
 from gateway.streams.records import DATA_TYPES, MARKET_TYPES, Record
+from gateway.streams.reports import BackplaneReport, UpstreamReport
 from gateway.streams.topics import Topic
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Follower:
         self._stale: dict[Topic, tuple[Record, Record]] = {}
         self._stale_epoch = ""
         self._stale_reason: str | None = None
-        self._feed_report: dict[str, Any] | None = None
+        self._feed_report = UpstreamReport()
         self._position = hub.position
         self._lease: Lease | None = None
         self._lag_s: float | None = None
@@ -125,25 +126,23 @@ class Follower:
         """Return why there is nothing to serve yet; None once everything known has been read."""
         return None if self._is_loaded else self._trouble
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> UpstreamReport:
         """Return what `/status` shows: the feed process's own report, and how it is reached."""
         silent_s, lease, lag_s = self._now_s() - self._heard_s, self._lease, self._find_lag_s()
-        return {
-            **(self._feed_report or {}),
-            "backplane": {
-                "trouble": self._trouble,
-                "silent_s": round(silent_s, 3) if silent_s < float("inf") else None,
-                "lag_s": None if lag_s is None else round(lag_s, 4),
-                "entries": self.entries,
-                "loads": self.loads,
-                "gaps": self.gaps,
-                "reconnects": self._reconnects,
-                "unreadable": self._backplane.unreadable,
-                "fenced": lease.fenced if lease else None,
-                "holder": lease.holder if lease else None,
-                "lease_age_s": lease.age_s if lease else None,
-            },
-        }
+        backplane = BackplaneReport(
+            trouble=self._trouble,
+            silent_s=round(silent_s, 3) if silent_s < float("inf") else None,
+            lag_s=None if lag_s is None else round(lag_s, 4),
+            entries=self.entries,
+            loads=self.loads,
+            gaps=self.gaps,
+            reconnects=self._reconnects,
+            unreadable=self._backplane.unreadable,
+            fenced=lease.fenced if lease else None,
+            holder=lease.holder if lease else None,
+            lease_age_s=lease.age_s if lease else None,
+        )
+        return msgspec.structs.replace(self._feed_report, backplane=backplane)
 
     def stats(self) -> BackplaneStats:
         """Return what `/metrics` shows."""
@@ -160,7 +159,7 @@ class Follower:
             holder=lease.holder if lease else None,
             lease_age_s=lease.age_s if lease else None,
             fenced=lease.fenced if lease else None,
-            leader=_read_leader(self._feed_report),
+            leader=self._feed_report.leader or None,
         )
 
     async def _follow(self) -> None:
@@ -264,6 +263,10 @@ class Follower:
             self._hub.mark_stale(
                 symbols={topic.subject for topic in gone if topic.kind in MARKET_TYPES}
             )
+            for topic in gone:
+                # Nothing else would end a position or an order on the screens of those who see it.
+                if isinstance(record := self._hub.latest(topic), AccountRecord):
+                    self._hub.publish(removal_of(record))
             self._hub.forget_topics(gone)
             self._hub.recover_from((), position)
 
@@ -333,7 +336,7 @@ class Follower:
             try:
                 demand = ProcessDemand(int(self._hub.epoch), symbols)
                 await self._backplane.write_demand(self._name, demand, DEMAND_S)
-                self._feed_report = await self._backplane.read_report()
+                self._feed_report = await self._backplane.read_report() or UpstreamReport()
                 await self._probe_lag()
             except BackplaneError:
                 self._lease = None
@@ -378,11 +381,3 @@ class Follower:
             elif self._trouble != LOADING:
                 logger.info("the server answers again")
             self._trouble = trouble
-
-
-def _read_leader(report: dict[str, Any] | None) -> LeaderStats | None:
-    """Return the publisher's counters from the report of a feed process of any version."""
-    try:
-        return msgspec.convert((report or {}).get("leader"), LeaderStats | None)
-    except msgspec.ValidationError:
-        return None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
+from gateway.streams.account_records import Removed
 from gateway.streams.latest import LatestValues
 from gateway.streams.records import MarketRecord, Record, Status
 from gateway.streams.topics import Topic, status_topic
@@ -64,7 +65,10 @@ class Outbox(LatestValues):
     def publish(self, record: Record) -> int:
         """Make the record the newest of its topic and return how many were published."""
         self.published += 1
-        self._latest[record.topic] = record
+        if isinstance(record, Removed):
+            self._latest.pop(record.topic, None)
+        else:
+            self._latest[record.topic] = record
         self._add(record)
         if self._inherited and isinstance(record, Status) and record.upstream == "accounts":
             self._settle_accounts(record.login)
@@ -104,9 +108,9 @@ class Outbox(LatestValues):
 
     def restart(self) -> None:
         """Queue everything known again, as at the beginning of an epoch."""
-        tombstones = [each for each in self._pending if isinstance(each, Tombstone)]
+        tombstones = [each for each in self._pending if isinstance(each, Tombstone | Removed)]
         self.conflated += sum(
-            not isinstance(each, Tombstone | EpochComplete)
+            not isinstance(each, Tombstone | Removed | EpochComplete)
             and self._latest.get(each.topic) is not each
             for each in self._pending
         )

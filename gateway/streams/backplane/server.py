@@ -66,6 +66,7 @@ from gateway.streams.backplane.scripts import (
     WRITE_DEMAND,
 )
 from gateway.streams.hub.position import StreamPosition
+from gateway.streams.reports import UpstreamReport
 
 MIN_VERSION = (6, 2)
 
@@ -289,12 +290,12 @@ class Backplane:
         symbols = frozenset(symbol for each in found for symbol in each.symbols)
         return symbols, max((each.epoch for each in found), default=0)
 
-    async def write_report(self, report: dict[str, Any], for_s: float) -> None:
+    async def write_report(self, report: UpstreamReport, for_s: float) -> None:
         """Publish what the feed process says of itself, valid for so long."""
         data = msgspec.json.encode(report)
         await self._command("SET", REPORT, data, "PX", to_ms(for_s))
 
-    async def read_report(self) -> dict[str, Any] | None:
+    async def read_report(self) -> UpstreamReport | None:
         """Read what the feed process says of itself; None when it has not recently."""
         return decode_report(await self._command("GET", REPORT))
 

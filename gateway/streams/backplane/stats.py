@@ -2,18 +2,7 @@
 
 import msgspec
 
-
-class LeaderStats(msgspec.Struct, frozen=True, gc=False):
-    """Counters of the feed process that publishes, since it began."""
-
-    appended: int
-    """Entries that it appended to the stream."""
-    reconnects: int
-    """Times that it reached the server again."""
-    waiting: int
-    """Changes that have yet to be sent."""
-    conflated: int
-    """Updates that a newer one replaced before they were sent."""
+from gateway.streams.reports import LeaderReport
 
 
 class BackplaneStats(msgspec.Struct, frozen=True):
@@ -38,4 +27,4 @@ class BackplaneStats(msgspec.Struct, frozen=True):
     """Since its last renewal."""
     fenced: int | None = None
     """Entries refused because their publisher had lost the lease."""
-    leader: LeaderStats | None = None
+    leader: LeaderReport | None = None

@@ -35,6 +35,7 @@ class Hub(LatestValues):
     Ordered: ids rise strictly on every stream. Never doubled. May drop: intermediate updates of a
     topic for a subscriber that fell behind (it gets a `gap`) or asked for a rate; never the newest.
     Bounded by `history_events` and by the number of topics, not by subscribers or their speed.
+    A record that was removed is in no snapshot, and whoever may know it gets the removal.
     A restart begins a new epoch and loses everything; clients then get a full snapshot.
     """
 
@@ -53,7 +54,6 @@ class Hub(LatestValues):
         self._log = Log(history_events=history_events, max_lag_s=max_lag_s, clock=clock)
         self._flush_scheduled = False
         self._last_flush_s = float("-inf")
-        self._recoverable_from = 0
         self._groups: dict[Subscription, Group] = {}
 
     @property
@@ -108,7 +108,7 @@ class Hub(LatestValues):
         return self.position.event_id
 
     def publish(self, record: Record) -> int:
-        """Append a record, now the newest of its topic, and return its `seq`."""
+        """Append a record, now the newest of its topic or its end, and return its `seq`."""
         return self._append(record, make_position((self.epoch, self._log.seq + 1)))
 
     def latest(self, topic: Topic) -> Record | None:
@@ -132,16 +132,11 @@ class Hub(LatestValues):
 
     def forget_topics(self, topics: Iterable[Topic]) -> None:
         """Drop the records of these topics; those that have none are ignored."""
-        if self._log.forget(topics):
-            # A client whose id is not newer may hold one of these: no resume can be proved right.
-            self._recoverable_from = self.seq + 1
+        self._log.forget(topics)
 
     def snapshot(self, subscription: Subscription) -> list[Entry]:
         """Return the newest matching entries, statuses first, each part in order."""
-        found = self._log.newest_after(0, subscription)
-        return [each for each in found if isinstance(each.record, Status)] + [
-            each for each in found if not isinstance(each.record, Status)
-        ]
+        return sorted(self._log.newest_after(0, subscription), key=_place)
 
     def changed_since(self, last_event_id: str, subscription: Subscription) -> list[Entry] | None:
         """Return what of the snapshot is new to a client that has seen this id.
@@ -151,16 +146,17 @@ class Hub(LatestValues):
         position = parse_event_id(last_event_id)
         if position is None or not self.is_recoverable(position):
             return None
+        removed = [each for topic, each in self._log.removed.items() if subscription.matches(topic)]
         return [
             each
-            for each in self.snapshot(subscription)
+            for each in sorted([*self.snapshot(subscription), *removed], key=_place)
             if self.is_after(each, position) or isinstance(each.record, Status)
         ]
 
     def is_recoverable(self, position: StreamPosition) -> bool:
         """Say whether all that changed since this position is still known."""
         epoch, offset = position
-        return epoch == self.epoch and self._recoverable_from <= offset <= self.seq
+        return epoch == self.epoch and self._log.recoverable_from <= offset <= self.seq
 
     def is_after(self, entry: Entry, position: StreamPosition) -> bool:
         """Say whether an entry is newer than a recoverable position."""
@@ -253,6 +249,11 @@ class Hub(LatestValues):
         group.members -= 1
         if group.members == 0:
             del self._groups[group.subscription]
+
+
+def _place(entry: Entry) -> tuple[bool, int]:
+    """Where it stands in what a stream begins with: statuses first."""
+    return not isinstance(entry.record, Status), entry.seq
 
 
 Mode = Literal["snapshot", "resume"]

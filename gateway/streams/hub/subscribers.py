@@ -6,10 +6,10 @@ from collections.abc import Callable
 from gateway.streams.hub.log import Log
 from gateway.streams.hub.position import CONTROL_TYPES
 from gateway.streams.hub.sink import Sink
-from gateway.streams.hub.subscription import Selection, Subscription
+from gateway.streams.hub.subscription import Subscription, TopicFilter
 
 
-class Group(Selection):
+class Group(TopicFilter):
     """All subscribers of one subscription: they share the topics that match, and the chunks."""
 
     __slots__ = ("members", "paced", "ready")

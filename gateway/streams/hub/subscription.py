@@ -50,8 +50,8 @@ def subscription_for(
     )
 
 
-class Selection:
-    """What a subscription selects of a log, for all who have it, and the chunks made of it."""
+class TopicFilter:
+    """Which topics belong to a subscription, for all who have it, and the chunks made of them."""
 
     __slots__ = ("chunks", "kinds", "subscription", "topics")
 

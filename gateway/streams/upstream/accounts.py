@@ -1,4 +1,4 @@
-"""Balances of one login's accounts: the account stream first, REST polling behind it.
+"""One login's accounts and their balances: the account stream first, REST polling behind it.
 
 The stream has neither an initial state nor a replay, so REST is read at once, after every
 reconnect, after every "unauthorized", and every `balance_poll_s` in any case.
@@ -8,7 +8,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import Literal
 
 import anyio
 import msgspec
@@ -19,8 +20,13 @@ from gateway.settings import BrokerSettings
 from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import State
+from gateway.streams.reports import AccountsReport
 from gateway.streams.topics import MAIN_LOGIN
+from gateway.streams.upstream.account_selection import select_accounts
+from gateway.streams.upstream.budget import RequestBudget
 from gateway.streams.upstream.drops import DropStats
+from gateway.streams.upstream.frames import HOLE
+from gateway.streams.upstream.holdings import Holdings
 from gateway.streams.upstream.normalize import normalize_balance
 from gateway.streams.upstream.reconnect import Reconnect
 from gateway.streams.upstream.refusals import ACCOUNTS_PATH
@@ -34,12 +40,13 @@ from gateway.streams.upstream.retry import (
 from gateway.streams.upstream.sdk import (
     AccountBalance,
     AccountStream,
+    Push,
     Session,
-    get,
     open_stream,
     parse_balance,
 )
 from gateway.streams.upstream.session import BrokerSession
+from gateway.streams.upstream.supervisor import RestartLimiter, supervise
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +54,6 @@ HEARTBEAT_S = 20.0
 """The account stream wants one every 2 to 60 s; its acknowledgement is the proof of life."""
 
 Connect = Callable[["Accounts", Session], AbstractAsyncContextManager[AccountStream]]
-
-
-class Selection(NamedTuple):
-    """Which accounts to follow."""
-
-    numbers: list[str]
-    missing: list[str]
-    """Configured numbers that this login has no open account of."""
 
 
 def open_account_stream(
@@ -65,7 +64,7 @@ def open_account_stream(
 
 
 class Accounts:
-    """The balances of one login's accounts, given to the publisher.
+    """One login's accounts: their balances go to the publisher, what else is pushed to `holdings`.
 
     A missing value is null, never 0; without a net liquidating value nothing new is published. A
     balance is stale while the accounts or the session are known not to be live.
@@ -79,14 +78,15 @@ class Accounts:
         *,
         clock: Clock = SYSTEM_CLOCK,
         connect: Connect = open_account_stream,
+        budget: RequestBudget | None = None,
     ) -> None:
         self._session = session
         self._publisher = publisher
         self._settings = settings
         self._clock = clock
         self._connect = connect
+        self._budget = budget or RequestBudget(session, clock=clock)
         self._reconnect = Reconnect("account stream", session)
-        self._state: State = "connecting"
         self._poll_now = asyncio.Event()
         self._pushed_at_s: dict[str, float] = {}
         self._records: dict[str, BalanceUpdate] = {}
@@ -102,13 +102,21 @@ class Accounts:
         self._unstreamable: set[str] = set()
         self._is_probing = False
         self._probed: str | None = None
+        self._are_balances_fresh = True
         self.dropped: DropStats = DropStats()
+        self.holdings = Holdings(self._budget, self.dropped, clock=clock)
+        self.holdings.on_state = self._evaluate
+        self.on_balance: Callable[[BalanceUpdate], None] = lambda record: None
+        self.on_cash_moved: Callable[[str], None] = lambda account: None
+        self.follow: list[Callable[[Sequence[str]], Awaitable[None]]] = [self.holdings.run]
+        """What is run with the accounts' numbers as soon as they are known."""
         self.polls = 0
         self.pushes = 0
         self.connects = 0
 
     async def run(self) -> None:
-        """Keep the balances current until cancelled."""
+        """Keep balances, positions and orders current until cancelled."""
+        restarts = RestartLimiter(self._clock)
         self._session.listeners.append(self._mark)
         self._publish("connecting", None)
         try:
@@ -116,19 +124,28 @@ class Accounts:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._poll, numbers, name="balance poll")
                 tasks.start_soon(self._stream, numbers, name="account stream")
+                for follow in self.follow:
+                    run = partial(follow, numbers)
+                    tasks.start_soon(supervise, "the positions", run, restarts, name="positions")
         finally:
             self._session.listeners.remove(self._mark)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> AccountsReport:
         """Return what `/status` shows: counts, never a number of an account or an amount."""
-        return {"connects": self.connects, "polls": self.polls, "pushes": self.pushes}
+        return AccountsReport(
+            connects=self.connects,
+            polls=self.polls,
+            pushes=self.pushes,
+            readings=self.holdings.readings,
+            holes=self.holdings.holes,
+        )
 
     async def _find_accounts(self) -> list[str]:
         """Return the account numbers to follow, as soon as there are any."""
         policy, empty_s = RetryPolicy(), REFUSED_S
         while True:
             try:
-                data = await self._session.call(lambda session: get(session, ACCOUNTS_PATH))
+                data = await self._budget.get("accounts", ACCOUNTS_PATH)
             except TROUBLE as error:
                 words = describe_error(error)
                 logger.warning("reading the accounts failed: %s", words)
@@ -160,12 +177,14 @@ class Accounts:
         policy = RetryPolicy()
         while True:
             self._poll_now.clear()
+            begin_s = self._clock.monotonic_s()
             failure: Exception | None = None
             for number in numbers:
                 failure = await self._poll_one(number) or failure
             self._is_polled = failure is None and len(self._unreadable) < len(numbers)
             self._evaluate()
-            pause_s = self._settings.balance_poll_s
+            taken_s = self._clock.monotonic_s() - begin_s  # each balance waits for its turn
+            pause_s = max(0.0, self._settings.balance_poll_s - taken_s)
             if failure is None:
                 policy.reset()
             elif (delay_s := policy.next_delay_s(failure)) is not None:
@@ -184,9 +203,7 @@ class Accounts:
             return None
         try:
             # The raw object: `Account.get_balances` refuses one with a missing field (13.2.3).
-            data = await self._session.call(
-                lambda session: get(session, f"/accounts/{number}/balances/USD")
-            )
+            data = await self._budget.get("balances", f"/accounts/{number}/balances/USD")
         except Refused as error:
             # Of this account alone: the others are none the worse for it.
             delay_s = policy.next_delay_s(error) or REFUSED_S
@@ -238,16 +255,33 @@ class Accounts:
             self._is_streaming, self._has_stream_failed = True, False
             self._stream_reason = None
             logger.info("account stream connected")
-            self._poll_now.set()  # nothing is replayed: what was missed is in REST
+            self._read_again()  # nothing is replayed: what was missed is in REST
             self._evaluate()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._beat, stream.beat, name="account stream heartbeat")
                 while True:
-                    balance = await stream.next_balance()
-                    self.pushes += 1
-                    self._pushed_at_s[balance.account_number] = self._clock.monotonic_s()
-                    self._reconnect.on_flow()
-                    self._publish_balance(balance, "account_stream")
+                    self._on_push(await stream.next_push())
+
+    def _read_again(self) -> None:
+        self._poll_now.set()
+        self.holdings.read_again()
+
+    def _on_push(self, push: Push) -> None:
+        self._reconnect.on_flow()
+        if push.kind != "AccountBalance":
+            if push.kind == HOLE:
+                self._poll_now.set()
+            if push.kind == "ExternalTransaction" and isinstance(push.data, dict):
+                self.on_cash_moved(str(push.data.get("account-number")))
+            self.holdings.on_push(push)
+            return
+        balance = parse_balance(push.data)
+        if balance is None:
+            self.dropped["AccountBalance", "malformed"] += 1
+            return
+        self.pushes += 1
+        self._pushed_at_s[balance.account_number] = self._clock.monotonic_s()
+        self._publish_balance(balance, "account_stream")
 
     async def _beat(self, beat: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -261,7 +295,7 @@ class Accounts:
         if isinstance(cause, AccountRefused):
             self._on_account_refused(numbers)
         elif isinstance(cause, Unauthorized):
-            self._poll_now.set()
+            self._read_again()
         self._evaluate()
 
     def _on_account_refused(self, numbers: Sequence[str]) -> None:
@@ -284,18 +318,25 @@ class Accounts:
             source,
             self._clock.now_ms(),
             login=self._session.login,
-            stale=self._is_stale(),
+            stale=self.is_stale,
         )
         if record is None:
             self.dropped["AccountBalance", "no value"] += 1
             return
         self._records[record.account] = record
         self._publisher.publish(record)
+        self.on_balance(record)
 
     def _evaluate(self) -> None:
-        """Publish what a viewer should think of the balances."""
+        """Publish what a viewer should think of the accounts."""
         if self._is_streaming and self._is_polled:
-            self._publish("live", self._describe_parts())
+            trouble = self.holdings.find_trouble()
+            if not self.holdings.is_read:
+                self._publish("connecting", "positions and orders are being read")
+            elif trouble is not None:
+                self._publish("degraded", trouble, are_balances_fresh=True)
+            else:
+                self._publish("live", self._describe_parts())
         elif self._is_polled and self._has_stream_failed:
             reason = self._stream_reason or "the account stream is reconnecting"
             self._publish("degraded", f"balances are polled; {reason}")
@@ -319,21 +360,28 @@ class Accounts:
                 f"the account stream refuses {count} account{'s' * (count > 1)}, "
                 f"whose balance is polled"
             )
+        if (remark := self.holdings.find_remark()) is not None:
+            found.append(remark)
         return "; ".join(found) or None
 
-    def _is_stale(self) -> bool:
-        is_fresh = self._state in ("live", "connecting")
-        return not is_fresh or self._session.state not in ("live", "connecting")
+    @property
+    def is_stale(self) -> bool:
+        """Whether what is known of the accounts is known not to be live."""
+        return not self._are_balances_fresh or self._session.state not in ("live", "connecting")
 
     def _mark(self) -> None:
         """Publish every balance again that has become stale, or is so no more."""
-        stale = self._is_stale()
+        stale = self.is_stale
         for account, record in self._records.items():
             if record.stale != stale:
                 self._records[account] = record = msgspec.structs.replace(record, stale=stale)
                 self._publisher.publish(record)
 
-    def _publish(self, state: State, reason: str | None) -> None:
+    def _publish(
+        self, state: State, reason: str | None, *, are_balances_fresh: bool | None = None
+    ) -> None:
+        if are_balances_fresh is None:
+            are_balances_fresh = state in ("live", "connecting")
         publish_status(
             self._publisher,
             "accounts",
@@ -342,22 +390,5 @@ class Accounts:
             now_ms=self._clock.now_ms(),
             login=self._session.login,
         )
-        self._state = state
+        self._are_balances_fresh = are_balances_fresh
         self._mark()
-
-
-def select_accounts(data: dict[str, Any], wanted: Sequence[str]) -> Selection:
-    """Return which accounts of the broker's list to follow, and which wanted ones it lacks.
-
-    Closed accounts never; others than the wanted ones only when none is wanted, and test-drive
-    accounts only when they are wanted.
-    """
-    found: list[str] = []
-    for item in data.get("items") or []:
-        account = (item.get("account") if isinstance(item, dict) else None) or {}
-        number = account.get("account-number")
-        if not number or account.get("is-closed"):
-            continue
-        if number in wanted if wanted else not account.get("is-test-drive"):
-            found.append(number)
-    return Selection(found, [each for each in wanted if each not in found])

@@ -8,10 +8,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from gateway.clock import SYSTEM_CLOCK, Clock, SteadyWall
 from gateway.streams.markets import ALWAYS_OPEN, MARKETS, Market, SessionState, market_of
+from gateway.streams.reports import CalendarReport, MarketReport, NextChange
 from gateway.streams.sessions import Sessions, date_at, trading_day_by_rule
 from gateway.streams.upstream.market_time import MarketTime, describe, find_corrections
 
@@ -69,16 +70,16 @@ class MarketCalendar:
         """Return the market of a symbol today: an option's last day may end earlier."""
         return market_of(symbol, date_at(self._clock.now_ms()))
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> CalendarReport:
         """Return each market's state, and when it changes next; for the status report."""
         states, now_ms = self.read(), self._clock.now_ms()
-        return {
-            "disagreements_with_broker": self.disagreements,
-            "markets": {
-                market: {"state": state, "next": self._next_change(market, now_ms)}
+        return CalendarReport(
+            disagreements_with_broker=self.disagreements,
+            markets={
+                market: MarketReport(state=state, next=self._next_change(market, now_ms))
                 for market, state in states.items()
             },
-        }
+        )
 
     async def run(self) -> None:
         """Ask the broker at the start and once a day, until cancelled; at once for a fixed answer.
@@ -113,14 +114,14 @@ class MarketCalendar:
     def _states_at(self, at_ms: int) -> dict[Market, SessionState | None]:
         return {market: self.sessions.state_at(market, at_ms) for market in MARKETS}
 
-    def _next_change(self, market: Market, now_ms: int) -> dict[str, str | None] | None:
+    def _next_change(self, market: Market, now_ms: int) -> NextChange | None:
         if self.mode != "auto" or market == ALWAYS_OPEN:
             return None
         change = self.sessions.next_change(market, now_ms)
         if change is None:
             return None
         at = datetime.fromtimestamp(change.at_ms / 1000, UTC)
-        return {"state": change.state, "at": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
+        return NextChange(state=change.state, at=f"{at:%Y-%m-%dT%H:%M:%SZ}")
 
     async def _believe_the_clock(self) -> None:
         while True:

@@ -6,7 +6,9 @@ what is not known to be any; a reason is one of those below, so neither grows wi
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
+
+from gateway.streams.reports import DropsReport
 
 DropStats = Counter[tuple[str, str]]
 """How many, by type and reason."""
@@ -62,12 +64,12 @@ def describe(drop_stats: Mapping[Fate, DropStats]) -> list[str]:
     ]
 
 
-def report_drops(drop_stats: Mapping[Fate, DropStats]) -> dict[str, Any]:
-    """Return plain JSON values: fate, type, reason and count of each, and the same in sentences."""
-    counts = [
-        [fate, kind, reason, count]
+def report_drops(drop_stats: Mapping[Fate, DropStats]) -> DropsReport:
+    """Return fate, type, reason and count of each, and the same in sentences."""
+    counts: list[tuple[str, str, str, int]] = [
+        (fate, kind, reason, count)
         for fate, drops in drop_stats.items()
         for (kind, reason), count in sorted(drops.items())
         if count
     ]
-    return {"counts": counts, "in_words": describe(drop_stats)}
+    return DropsReport(counts=counts, in_words=describe(drop_stats))

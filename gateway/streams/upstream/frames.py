@@ -276,15 +276,22 @@ def _error(message: dict[str, Any]) -> UpstreamError:
     return UpstreamError(f"the market data feed reported {kind}: {words}")
 
 
-class AccountFilter:
-    """Filters account stream messages: lets acknowledgements through and hands out balances.
+HOLE = "hole"
+"""The kind of push that stands for those that were lost on the way."""
 
-    `on_balance` is called with the data of each balance, from the SDK's reader; the SDK sees none.
+
+class AccountFilter:
+    """Filters account stream messages: lets acknowledgements through and hands out pushes.
+
+    `on_push` is called with the type and the data of each, from the SDK's reader; the SDK sees
+    none. Pushes are counted by the server (`ws-sequence`); where that count does not go on by one,
+    a `HOLE` is handed out first.
     """
 
-    def __init__(self, dropped: DropStats, on_balance: Callable[[Any], None]) -> None:
+    def __init__(self, dropped: DropStats, on_push: Callable[[str, Any], None]) -> None:
         self._dropped = dropped
-        self._on_balance = on_balance
+        self._on_push = on_push
+        self._sequence: int | None = None
 
     def apply(self, message: dict[str, Any]) -> list[Any]:
         """Return the messages to hand to the SDK in place of this one; batches are taken apart.
@@ -307,9 +314,16 @@ class AccountFilter:
                 self._dropped[FRAME, "malformed"] += 1
                 return []
             return [message]
-        if message["type"] == "AccountBalance":
-            self._on_balance(message.get("data"))
+        self._count(message.get("ws-sequence"))
+        self._on_push(str(message["type"]), message.get("data"))
         return []
+
+    def _count(self, sequence: Any) -> None:
+        if not isinstance(sequence, int) or isinstance(sequence, bool):
+            return
+        before, self._sequence = self._sequence, sequence
+        if before is not None and sequence != before + 1:
+            self._on_push(HOLE, None)
 
 
 def _is_request_id(value: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from gateway.clock import SYSTEM_CLOCK
 from gateway.errors import GrantRevoked, Refused, Unauthorized
 from gateway.settings import BrokerSettings
-from gateway.streams.upstream.accounts import select_accounts
+from gateway.streams.upstream.account_selection import select_accounts
 from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.quality import QuoteToken, rate_quality
 from gateway.streams.upstream.refusals import ACCOUNTS_PATH, QUOTE_TOKEN_PATH

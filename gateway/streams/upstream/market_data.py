@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import anyio
 
@@ -22,6 +22,7 @@ from gateway.streams.demand import Demand
 from gateway.streams.markets import Market, SessionState, market_of
 from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import QuoteUpdate, State
+from gateway.streams.reports import FeedReport
 from gateway.streams.topics import market_topic
 from gateway.streams.upstream.drops import DropStats, Fate
 from gateway.streams.upstream.normalize import Normalizer
@@ -148,18 +149,18 @@ class MarketData:
         finally:
             self._demand.listeners.remove(self._on_demand)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> FeedReport:
         """Return what `/status` shows: counts, ages in seconds, the last error."""
         last_s = self.watchdog.last_event_s
         age_s = None if last_s is None else self.clock.monotonic_s() - last_s
-        return {
-            "connects": self.connects,
-            "last_error": self.last_error,
-            "last_event_age_s": None if age_s is None else round(age_s, 3),
-            "symbols": len(self._followed),
-            "silent_symbols": len(self.watchdog.staleness.silent),
-            "received": dict(self.received),
-        }
+        return FeedReport(
+            connects=self.connects,
+            last_error=self.last_error,
+            last_event_age_s=None if age_s is None else round(age_s, 3),
+            symbols=len(self._followed),
+            silent_symbols=len(self.watchdog.staleness.silent),
+            received=dict(self.received),
+        )
 
     def drop_stats(self) -> dict[Fate, DropStats]:
         """Return what was left out or looks wrong, by type and reason."""

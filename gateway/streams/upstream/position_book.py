@@ -63,7 +63,8 @@ class PositionBook:
     def read(self, account: str, rows: Iterable[PositionRow], asked_s: float) -> Changes:
         """Take all rows of an account, which was asked for at `asked_s`; return what changed.
 
-        A position that is not among them is no more; unless it was pushed since.
+        A position that is not among them is no more; unless it was pushed since, or was closed
+        today.
         """
         listed = {_key_of(row): row for row in rows if row.account == account}
         changed = []
@@ -79,6 +80,7 @@ class PositionBook:
             for key in self._rows
             if key.account == account
             and key not in listed
+            and not self._rows[key].holding.is_closed
             and self._pushed_s.get(key, float("-inf")) < asked_s
         ]
         self._drop(removed)
@@ -86,15 +88,15 @@ class PositionBook:
 
     def end_day(self, today: date) -> Changes:
         """Drop the closed positions whose gains are of an earlier day; return which."""
-        over = [
-            key
-            for key, row in self._rows.items()
-            if row.holding.is_closed
-            and row.holding.realized_day_date != today
-            and row.holding.realized_today_date != today
-        ]
+        over = [key for key, row in self._rows.items() if is_over(row, today)]
         self._drop(over)
         return Changes((), tuple(over))
+
+    def drop(self, key: PositionKey) -> Changes:
+        """Drop a position; return whether there was one."""
+        gone = (key,) if key in self._rows else ()
+        self._drop(gone)
+        return Changes((), gone)
 
     def forget_account(self, account: str) -> Changes:
         """Drop the positions of an account; return which."""
@@ -106,6 +108,12 @@ class PositionBook:
         for key in keys:
             del self._rows[key]
             self._pushed_s.pop(key, None)
+
+
+def is_over(row: PositionRow, today: date) -> bool:
+    """Whether it was closed, and what it realized is of an earlier day; `today` is New York's."""
+    held = row.holding
+    return held.is_closed and today not in (held.realized_day_date, held.realized_today_date)
 
 
 def _key_of(row: PositionRow) -> PositionKey:

@@ -29,7 +29,12 @@ _REMEDIES = (
     (QUOTE_TOKEN_PATH, "streaming quotes need an approved, funded account"),
     (ACCOUNTS_PATH, "the accounts cannot be read; the grant needs the scope `read`"),
     ("/customers/me", "the customer cannot be read; the grant needs the scope `read`"),
-    ("/accounts/", "an account's balance cannot be read; the grant needs the scope `read`"),
+    ("/positions", "positions cannot be read; the grant needs the scope `read`"),
+    ("/orders", "orders cannot be read; the grant needs the scope `read`"),
+    ("/balances", "an account's balance cannot be read; the grant needs the scope `read`"),
+    ("/accounts/", "an account cannot be read; the grant needs the scope `read`"),
+    ("-chains/", "Tastytrade does not list options on this"),
+    ("/market-data", "prices cannot be read; that needs an approved, funded account"),
     (TOKEN_PATH, "the login was refused; check TT_SECRET and TT_REFRESH"),
 )
 _ACCOUNT = re.compile(r"(?<=/accounts/)[^/]+")
@@ -48,10 +53,11 @@ async def check_response(response: httpx2.Response) -> None:
         Unauthorized: when the access token is.
         RateLimited: for 429, with the pause that was asked for.
         Refused: for any other 4xx that will not pass by itself.
+        UpstreamError: for a redirect, which is never followed.
         UpstreamError: for all else from 400 on.
     """
     status, url = response.status_code, response.request.url
-    if status == SWITCHING_PROTOCOLS or status < 400:
+    if status == SWITCHING_PROTOCOLS or status < 300:
         return
     path = "" if response.request.headers.get("Upgrade") else url.path
     place = f"on {name_path(path)}" if path else "on opening a stream"
@@ -65,8 +71,12 @@ async def check_response(response: httpx2.Response) -> None:
         _raise_for_token(response)
     if status == 401:
         raise Unauthorized(f"the access token was refused (status 401 {place})")
+    if status < 400:
+        raise UpstreamError(f"Tastytrade leads elsewhere (status {status} {place})")
     if status >= 500 or status in _PASSING:
         raise UpstreamError(f"Tastytrade cannot answer now (status {status} {place})")
+    if status == 406 and "order" in path:
+        raise Refused("Tastytrade serves orders in a newer form; update the gateway", status)
     raise Refused(f"{_remedy(path)} (status {status} {place})", status)
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gateway.portfolio.holding import SIGNS, Direction, Holding
+from gateway.streams.account_records import Source
 
 MAX_ITEMS = 20_000
 """Of one list; more than any account has, and it bounds what an answer can make us keep."""
@@ -36,6 +37,13 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
     streamer_symbol: str | None
     close_price: Decimal | None
     updated_at: datetime | None
+    expires_at: datetime | None = None
+    source: Source = "rest"
+
+    def with_mark(self, mark: Decimal | None) -> "PositionRow":
+        """Return the row with the broker's mark of another one."""
+        held = msgspec.structs.replace(self.holding, broker_mark=mark)
+        return msgspec.structs.replace(self, holding=held)
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +64,8 @@ class LegRow(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal | None
     remaining: Decimal | None
     fills: tuple[Fill, ...]
+    filled: Decimal | None = None
+    """How much was executed."""
 
 
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +85,14 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     replaces: str | None
     replaced_by: str | None
     reject_reason: str | None
+    is_terminal: bool = False
+    """Whether the broker says when it ended."""
+    source: Source = "rest"
+
+    @property
+    def fill_count(self) -> int:
+        """How many executions there were."""
+        return sum(len(leg.fills) for leg in self.legs)
 
 
 class MetricsRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,22 +135,32 @@ def read_rows(items: Iterable[Any], read: Callable[[Row], T]) -> tuple[list[T], 
     return found, unreadable
 
 
+def list_orders_of(data: Any) -> list[Any]:
+    """Return the orders that a complex order is made of, the one that triggers the others too."""
+    if not isinstance(data, Mapping):
+        return []
+    orders = data.get("orders")
+    found = list(orders) if isinstance(orders, list) else []
+    trigger = data.get("trigger-order")
+    return [*found, trigger] if isinstance(trigger, Mapping) else found
+
+
 def read_position(row: Row) -> PositionRow:
     """Return a position.
 
     Raises:
         UnreadableRow: when account, symbol, quantity or direction is missing or unknown.
     """
-    direction = _text(row, "quantity-direction")
+    direction = read_text(row, "quantity-direction")
     if direction not in SIGNS:
         raise UnreadableRow("quantity-direction")
     known: Direction = direction
     return PositionRow(
-        account=_text(row, "account-number"),
+        account=read_text(row, "account-number"),
         holding=Holding(
-            broker_symbol=_text(row, "symbol"),
-            instrument_type=_text(row, "instrument-type"),
-            underlying=_optional_text(row, "underlying-symbol") or _text(row, "symbol"),
+            broker_symbol=read_text(row, "symbol"),
+            instrument_type=read_text(row, "instrument-type"),
+            underlying=read_optional_text(row, "underlying-symbol") or read_text(row, "symbol"),
             quantity=_required(row, "quantity"),
             direction=known,
             multiplier=read_number(row, "multiplier") or Decimal(1),
@@ -145,9 +173,10 @@ def read_position(row: Row) -> PositionRow:
             expires_on=read_date(row, "expires-at"),
             broker_mark=read_number(row, "mark-price"),
         ),
-        streamer_symbol=_optional_text(row, "streamer-symbol"),
+        streamer_symbol=read_optional_text(row, "streamer-symbol"),
         close_price=read_number(row, "close-price") or None,  # 0.0 on the first day
         updated_at=read_time(row, "updated-at"),
+        expires_at=read_time(row, "expires-at"),
     )
 
 
@@ -159,12 +188,12 @@ def read_order(row: Row) -> OrderRow:
     """
     legs, _ = read_rows(row.get("legs") or (), _read_leg)
     return OrderRow(
-        account=_text(row, "account-number"),
+        account=read_text(row, "account-number"),
         order_id=_required_id(row, "id"),
-        status=_text(row, "status"),
-        underlying=_optional_text(row, "underlying-symbol"),
-        order_type=_optional_text(row, "order-type"),
-        time_in_force=_optional_text(row, "time-in-force"),
+        status=read_text(row, "status"),
+        underlying=read_optional_text(row, "underlying-symbol"),
+        order_type=read_optional_text(row, "order-type"),
+        time_in_force=read_optional_text(row, "time-in-force"),
         price=read_signed(row, "price"),
         size=read_number(row, "size"),
         legs=tuple(legs),
@@ -172,7 +201,8 @@ def read_order(row: Row) -> OrderRow:
         updated_at=read_time(row, "updated-at"),
         replaces=_optional_id(row, "replaces-order-id"),
         replaced_by=_optional_id(row, "replacing-order-id"),
-        reject_reason=_optional_text(row, "reject-reason"),
+        reject_reason=read_optional_text(row, "reject-reason"),
+        is_terminal=read_time(row, "terminal-at") is not None,
     )
 
 
@@ -186,14 +216,14 @@ def read_metrics(row: Row) -> MetricsRow:
     earnings = earnings if isinstance(earnings, Mapping) else {}
     rating = read_number(row, "liquidity-rating")
     return MetricsRow(
-        symbol=_text(row, "symbol"),
+        symbol=read_text(row, "symbol"),
         implied_volatility_index=read_number(row, "implied-volatility-index"),
         implied_volatility_rank=read_number(row, "implied-volatility-index-rank"),
         implied_volatility_percentile=read_number(row, "implied-volatility-percentile"),
         beta=read_number(row, "beta"),
         liquidity_rating=None if rating is None else int(rating),
         earnings_on=read_date(earnings, "expected-report-date"),
-        earnings_time=_optional_text(earnings, "time-of-day"),
+        earnings_time=read_optional_text(earnings, "time-of-day"),
         dividend_ex_on=read_date(row, "dividend-ex-date"),
         dividend_yield=read_number(row, "dividend-yield"),
         market_cap=read_number(row, "market-cap"),
@@ -202,13 +232,20 @@ def read_metrics(row: Row) -> MetricsRow:
 
 def _read_leg(row: Row) -> LegRow:
     fills, _ = read_rows(row.get("fills") or (), _read_fill)
+    quantity, remaining = read_number(row, "quantity"), read_number(row, "remaining-quantity")
+    filled: Decimal | None = None
+    if isinstance(row.get("fills"), list):
+        filled = sum((fill.quantity for fill in fills), Decimal(0))
+    elif quantity is not None and remaining is not None:
+        filled = quantity - remaining
     return LegRow(
-        action=_text(row, "action"),
-        instrument_type=_text(row, "instrument-type"),
-        broker_symbol=_text(row, "symbol"),
-        quantity=read_number(row, "quantity"),
-        remaining=read_number(row, "remaining-quantity"),
+        action=read_text(row, "action"),
+        instrument_type=read_text(row, "instrument-type"),
+        broker_symbol=read_text(row, "symbol"),
+        quantity=quantity,
+        remaining=remaining,
         fills=tuple(fills),
+        filled=filled,
     )
 
 
@@ -272,14 +309,20 @@ def read_date(row: Row, name: str) -> date | None:
         return None
 
 
-def _text(row: Row, name: str) -> str:
+def read_text(row: Row, name: str) -> str:
+    """Return a text that is not empty.
+
+    Raises:
+        UnreadableRow: when it is not there.
+    """
     value = row.get(name)
     if not isinstance(value, str) or not value:
         raise UnreadableRow(name)
     return value
 
 
-def _optional_text(row: Row, name: str) -> str | None:
+def read_optional_text(row: Row, name: str) -> str | None:
+    """Return a text that is not empty; None for anything else."""
     value = row.get(name)
     return value if isinstance(value, str) and value else None
 

@@ -19,12 +19,12 @@ import functools
 import logging
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import anyio
 import httpx2
@@ -38,14 +38,19 @@ from tastytrade.dxfeed import Event
 from tastytrade.streamer import MAP_EVENTS, SubscriptionType
 from tastytrade.utils import TastytradeError
 
+from gateway.addresses import is_loopback
 from gateway.clock import Clock
 from gateway.errors import ChannelUnavailable, ConfigurationError, UpstreamError
-from gateway.settings import BrokerSettings, is_loopback
+from gateway.settings import BrokerSettings
 from gateway.streams.upstream.candles import history_s, split_candle
 from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.frames import AccountFilter, FilteredSocket, MarketFilter
 from gateway.streams.upstream.quality import QuoteToken
-from gateway.streams.upstream.refusals import QUOTE_TOKEN_PATH, check_response
+from gateway.streams.upstream.refusals import (
+    QUOTE_TOKEN_PATH,
+    SWITCHING_PROTOCOLS,
+    check_response,
+)
 
 __all__ = ["AccountBalance", "Event", "Session"]
 
@@ -59,8 +64,10 @@ REST_HOST = "api.tastyworks.com"
 ACCOUNT_STREAM_HOST = "streamer.tastyworks.com"
 
 REQUEST_TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""Of one answer; the largest chain has a tenth of it."""
 CONNECT_TIMEOUT_S = 15.0
-MAX_PENDING_BALANCES = 1024
+MAX_PENDING_PUSHES = 1024
 """Pushes that nobody has read yet; a reader that is so far behind has stopped."""
 
 UNREADABLE = (LookupError, ValueError, TypeError, AttributeError)
@@ -186,7 +193,10 @@ def open_sdk_session(settings: BrokerSettings) -> Session:
         )
     options: dict[str, Any] = {
         "timeout": REQUEST_TIMEOUT_S,
-        "event_hooks": {"request": [_redirect(settings)], "response": [check_response]},
+        "event_hooks": {
+            "request": [_redirect(settings)],
+            "response": [check_response, _read_bounded],
+        },
     }
     if settings.uses_simulator:
         options["trust_env"] = False  # a proxy of the environment is not on loopback
@@ -231,6 +241,23 @@ def _redirect(settings: BrokerSettings) -> Callable[[httpx2.Request], Awaitable[
     return redirect
 
 
+async def _read_bounded(response: httpx2.Response) -> None:
+    """Read the answer here, a response hook of the HTTP client, so that none has no end.
+
+    Raises:
+        UpstreamError: when it is longer than any answer of the broker.
+    """
+    if response.status_code == SWITCHING_PROTOCOLS:
+        return
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            await response.aclose()
+            raise UpstreamError("Tastytrade's answer is longer than any that it gives")
+    response._content = bytes(body)  # where httpx2 2.16.2 looks for what was read before
+
+
 async def ask(request: Callable[[Session], Awaitable[T]], session: Session) -> T:
     """Return what a request returns.
 
@@ -255,9 +282,24 @@ async def refresh(session: Session) -> None:
         await ask(lambda session: session.refresh(force=True), session)
 
 
-async def get(session: Session, path: str) -> dict[str, Any]:
-    """Return the `data` of an answer; the SDK's models refuse one with a missing field (13.2.3)."""
-    return await session._get(path)
+Query = Sequence[tuple[str, str]]
+"""Names and values of a query; a name may come more than once."""
+
+
+async def get(
+    session: Session, path: str, query: Query = (), *, version: str | None = None
+) -> dict[str, Any]:
+    """Return the `data` of an answer; the SDK's models refuse one with a missing field (13.2.3).
+
+    `version` is what the endpoint is asked to speak, where that is not what the SDK says; the
+    sandbox takes none.
+    """
+    options: dict[str, Any] = {}
+    if query:
+        options["params"] = list(query)
+    if version is not None and not session.is_test:
+        options["headers"] = {"Accept-Version": version}
+    return await session._get(path, **options)
 
 
 # --- Streams -------------------------------------------------------------------------------------
@@ -393,20 +435,24 @@ class MarketStream(DXLinkStreamer):
         self._filtered = FilteredSocket(socket, market_filter, self._dropped, self._on_frame)
 
 
-class AccountStream(AlertStreamer):
-    """The pushed balances of one connection, in order; nothing is replayed.
+class Push(NamedTuple):
+    """What the account stream said: the broker's type, and the whole object as it came."""
 
-    Each is parsed once, here, and never reaches the SDK's own parser, which one incomplete object
-    ends (13.2.3).
+    kind: str
+    data: Any
+
+
+class AccountStream(AlertStreamer):
+    """The pushes of one connection, in order; nothing is replayed.
+
+    None reaches the SDK's own parser, which one incomplete object ends (13.2.3).
     """
 
     def __init__(self, session: Session, dropped: DropStats) -> None:
         super().__init__(session)
         self._dropped = dropped
         self._filtered: FilteredSocket | None = None
-        self._sender, self._receiver = anyio.create_memory_object_stream[AccountBalance](
-            MAX_PENDING_BALANCES
-        )
+        self._sender, self._receiver = anyio.create_memory_object_stream[Push](MAX_PENDING_PUSHES)
 
     async def connect(self, numbers: Iterable[str]) -> None:
         """Follow these accounts; TimeoutError without an acknowledgement within 10 s."""
@@ -419,8 +465,8 @@ class AccountStream(AlertStreamer):
         """
         await self._subscribe(SubscriptionType.HEARTBEAT)
 
-    async def next_balance(self) -> AccountBalance:
-        """Wait for the next pushed balance.
+    async def next_push(self) -> Push:
+        """Wait for the next push.
 
         Raises:
             UpstreamError: when there will be none.
@@ -431,7 +477,7 @@ class AccountStream(AlertStreamer):
             raise UpstreamError("the account stream ended") from None
 
     def close_queues(self) -> None:
-        """Close the queue of balances."""
+        """Close the queue of pushes."""
         self._sender.close()
         self._receiver.close()
 
@@ -444,13 +490,9 @@ class AccountStream(AlertStreamer):
         account_filter = AccountFilter(self._dropped, self._push)
         self._filtered = FilteredSocket(socket, account_filter, self._dropped, lambda: None)
 
-    def _push(self, data: Any) -> None:
-        balance = parse_balance(data)
-        if balance is None:
-            self._dropped["AccountBalance", "malformed"] += 1
-            return
+    def _push(self, kind: str, data: Any) -> None:
         try:
-            self._sender.send_nowait(balance)
+            self._sender.send_nowait(Push(kind, data))
         except anyio.WouldBlock:
             raise UpstreamError("the account stream is not read") from None
 

@@ -18,6 +18,7 @@ from gateway.settings import BrokerSettings
 from gateway.streams.backoff import Backoff
 from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import State
+from gateway.streams.reports import SessionReport
 from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.retry import LIMIT_PAUSE_S, TROUBLE, RetryPolicy, describe_error
 from gateway.streams.upstream.sdk import Session, ask, load_tls, open_sdk_session, refresh
@@ -176,12 +177,12 @@ class BrokerSession:
             self._renewal = asyncio.create_task(self._renew(), name="session renewal")
         await asyncio.shield(self._renewal)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SessionReport:
         """Return what `/status` shows: ages and counts, never a token."""
         expires_in_s = None
         if self._sdk is not None and self._sdk.session_expiration:
             expires_in_s = round(self._sdk.session_expiration - self._clock.wall_s(), 1)
-        return {"token_expires_in_s": expires_in_s, "refreshes": self.refreshes}
+        return SessionReport(token_expires_in_s=expires_in_s, refreshes=self.refreshes)
 
     def _count_refused_token(self) -> None:
         """Pause when token after token is refused, each time longer."""

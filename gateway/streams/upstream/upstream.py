@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+
+import msgspec
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.settings import FeedSettings, Settings
 from gateway.streams.demand import Demand
 from gateway.streams.publisher import Publisher
+from gateway.streams.reports import UpstreamReport
 from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.drops import DropStats, Fate, report_drops
 from gateway.streams.upstream.login import BrokerLogin
@@ -65,14 +67,14 @@ class Upstream:
                 tasks.create_task(login.run(), name=f"login {login.name}")
             tasks.create_task(self.feed.run(), name="feed")
 
-    def report(self) -> dict[str, Any]:
-        """Return what `/status` shows: plain JSON values, no secrets; of other logins nothing."""
-        return {
-            **self.logins[0].report(),
-            "feed": self.feed.report(),
-            "market_hours": self.calendar.report(),
-            "left_out": report_drops(self.drop_stats()),
-        }
+    def report(self) -> UpstreamReport:
+        """Return what `/status` shows; no secrets, and of other logins nothing."""
+        return msgspec.structs.replace(
+            self.logins[0].report(),
+            feed=self.feed.report(),
+            market_hours=self.calendar.report(),
+            left_out=report_drops(self.drop_stats()),
+        )
 
     def drop_stats(self) -> dict[Fate, DropStats]:
         """Return what was left out or looks wrong, of the feed and all accounts together."""
@@ -85,5 +87,5 @@ def create_upstream(
     settings: Settings, publisher: Publisher, demand: Demand, *, clock: Clock = SYSTEM_CLOCK
 ) -> Upstream:
     """Return the upstream half of the one login that the settings describe."""
-    login = BrokerLogin(settings.broker, publisher, clock=clock)
+    login = BrokerLogin(settings.broker, publisher, demand, clock=clock)
     return Upstream(settings.feed, [login], publisher, demand, clock=clock)

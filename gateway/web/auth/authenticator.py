@@ -12,7 +12,6 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,14 +23,23 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.types import Scope
 
-from gateway.addresses import network_of
+from gateway.addresses import is_loopback, network_of
 from gateway.clock import SYSTEM_CLOCK, Clock, SteadyWall
 from gateway.errors import ConfigurationError
-from gateway.settings import Settings, is_loopback
+from gateway.settings import AccessSettings
 from gateway.streams.topics import MAIN_LOGIN, Owner, grant_accounts
+from gateway.web.auth.registrations import Registrations
 from gateway.web.auth.sessions import LOGIN_IDLE_S, LOGIN_LIFE_S, Session, SessionStore
 from gateway.web.auth.throttle import MAX_ADDRESSES, LoginStats, Throttle, TooManyTries
-from gateway.web.auth.viewers import OWNER, Viewer, find_id, is_token_of, read_viewers
+from gateway.web.auth.viewers import (
+    OWNER,
+    Viewer,
+    find_id,
+    find_stamp,
+    is_settling,
+    is_token_of,
+    read_viewers,
+)
 
 if TYPE_CHECKING:
     # brings redis, which one process alone can spare
@@ -41,10 +49,6 @@ logger = logging.getLogger(__name__)
 
 WATCH_S = 0.25
 """Between two checks of the viewers file and of the sessions of open streams."""
-
-SETTLE_S = 0.05
-"""A viewers file that was changed so recently may still be being written: it is read at the next
-check. An editor empties a file before it fills it, and an empty one lets nobody in."""
 
 VERIFICATIONS = 2
 """How many argon2 runs may go on at once: 40 MiB, and never all cores of a small machine."""
@@ -78,9 +82,6 @@ class AuthContext:
         Return what the stream calls when it is over.
         """
         return self.authenticator.register(self, end)
-
-    hold = register
-    """The name under which the streaming modules still call it."""
 
 
 class Authenticator:
@@ -119,8 +120,9 @@ class Authenticator:
         self._verified: dict[str, tuple[Viewer, bytes]] = {}
         self._verifying: dict[str, asyncio.Lock] = {}
         self._limiter: CapacityLimiter | None = None
-        self._registered: dict[object, tuple[AuthContext, Callable[[str], None]]] = {}
-        self._streams: Counter[str] = Counter()
+        self._registrations = Registrations[AuthContext](
+            find_reason=self._why_over, find_name=lambda each: each.viewer.name
+        )
         self.set_viewers(viewers or {})
 
     @property
@@ -276,31 +278,15 @@ class Authenticator:
 
     def register(self, auth_context: AuthContext, end: Callable[[str], None]) -> Callable[[], None]:
         """As `AuthContext.register`; ends the stream at once when its access is over already."""
-        if (reason := self._why_over(auth_context)) is not None:
-            end(reason)
-            return lambda: None
-        ticket, name = object(), auth_context.viewer.name
-        self._registered[ticket] = auth_context, end
-        self._streams[name] += 1
-
-        def release() -> None:
-            self._registered.pop(ticket, None)
-            self._streams[name] -= 1
-            if self._streams[name] == 0:
-                del self._streams[name]
-
-        return release
+        return self._registrations.register(auth_context, end)
 
     def count_streams(self, name: str) -> int:
         """Return how many streams the viewer of this name has open."""
-        return self._streams[name]
+        return self._registrations.count(name)
 
     def sweep(self) -> None:
         """End every stream whose access is over."""
-        for ticket, (auth_context, end) in list(self._registered.items()):
-            reason = self._why_over(auth_context)
-            if reason is not None and self._registered.pop(ticket, None) is not None:
-                end(reason)
+        self._registrations.sweep()
 
     async def watch(self, path: Path | None) -> None:
         """Follow the viewers file and the end of sessions, until cancelled.
@@ -314,8 +300,8 @@ class Authenticator:
             self.sweep()
             if path is None:
                 continue
-            stamp = await to_thread.run_sync(_stamp, path)
-            if stamp == known or _is_settling(stamp, self._clock.wall_s()):
+            stamp = await to_thread.run_sync(find_stamp, path)
+            if stamp == known or is_settling(stamp, self._clock.wall_s()):
                 continue
             known = stamp
             try:
@@ -341,7 +327,7 @@ class Authenticator:
 
 
 def create_authenticator(
-    settings: Settings,
+    settings: AccessSettings,
     peers: "Peers | None" = None,
     *,
     clock: Clock = SYSTEM_CLOCK,
@@ -407,17 +393,3 @@ def viewer_of(request: Request) -> str | None:
 def _trim(remembered: dict[str, None]) -> None:
     while len(remembered) > MAX_ADDRESSES:
         del remembered[next(iter(remembered))]
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Return what changes with the file; None when there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
-
-
-def _is_settling(stamp: tuple[int, ...] | None, now_s: float) -> bool:
-    """Return whether the file was changed a moment ago; never by a clock ahead of ours."""
-    return stamp is not None and 0 <= now_s - stamp[0] / 1e9 < SETTLE_S

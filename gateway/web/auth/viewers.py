@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.errors import ConfigurationError
-from gateway.settings import read_private
+from gateway.settings.secret_files import read_private
 
 VARIABLE = "GATEWAY_VIEWERS"
 
@@ -31,6 +31,10 @@ HEADING = """\
 ALL = "all"
 OWNER_NAME = "owner"
 MAX_ACCOUNTS = 100
+
+SETTLE_S = 0.05
+"""A viewers file that was changed so recently may still be being written: it is read at the next
+check. An editor empties a file before it fills it, and an empty one lets nobody in."""
 
 # 19 MiB, twice over, one lane: the least that OWASP's cheat sheet on password storage asks for.
 # Our own secrets have 192 bits, so it is for those that a person should write in by hand.
@@ -196,3 +200,17 @@ def _format(viewer: Viewer) -> str:
         f'[{viewer.name}]\nid = "{viewer.id}"\n'
         f'token = "{viewer.token_hash}"\naccounts = {accounts}\n'
     )
+
+
+def find_stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what changes with the file; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
+
+
+def is_settling(stamp: tuple[int, ...] | None, now_s: float) -> bool:
+    """Return whether the file was changed a moment ago; never by a clock ahead of ours."""
+    return stamp is not None and 0 <= now_s - stamp[0] / 1e9 < SETTLE_S

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.addresses import parse_address
+from gateway.addresses import LOOPBACK_HOSTS, parse_address
 from gateway.hostnames import WILDCARD_HOSTS, normalize_host, split_host
-from gateway.settings import LOOPBACK_HOSTS, Settings
+from gateway.settings import SiteSettings
 from gateway.web.problem import HEALTH_PATHS, ErrorPage, local_path, refuse
 
 logger = logging.getLogger(__name__)
@@ -88,12 +88,12 @@ def _is_own_address(name: str, scope: Scope) -> bool:
     return address == own or (address.is_loopback and own.is_loopback)
 
 
-def is_wildcard(settings: Settings) -> bool:
+def is_wildcard(settings: SiteSettings) -> bool:
     """Return whether the gateway listens on all addresses of this machine."""
     return settings.host.strip("[]") in WILDCARD_HOSTS
 
 
-def own_hosts(settings: Settings) -> frozenset[str]:
+def own_hosts(settings: SiteSettings) -> frozenset[str]:
     """Return the host names that this gateway answers to."""
     named = {settings.host.strip("[]")} - WILDCARD_HOSTS
     if is_wildcard(settings):

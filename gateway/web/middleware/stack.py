@@ -2,7 +2,7 @@
 
 from starlette.middleware import Middleware
 
-from gateway.settings import Settings
+from gateway.settings import SiteSettings
 from gateway.web.auth.authenticator import Authenticator
 from gateway.web.auth.policies import RoutePolicies
 from gateway.web.middleware.hosts import OwnHosts, is_wildcard, own_hosts
@@ -18,7 +18,7 @@ from gateway.web.problem import ErrorPage
 
 
 def build_middleware(
-    settings: Settings,
+    settings: SiteSettings,
     authenticator: Authenticator,
     policies: RoutePolicies,
     error_page: ErrorPage,

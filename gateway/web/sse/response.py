@@ -20,7 +20,7 @@ from gateway.web.sse.direct import RAW_SEND, RawSend
 from gateway.web.sse.retry import BYE_RETRY_MS, Spread, encode_bye
 from gateway.web.sse.shutdown import close_on_signal
 from gateway.web.sse.step import begin
-from gateway.web.state import Context
+from gateway.web.state import AppState
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class EventStream(EventSourceResponse):
 
     def __init__(
         self,
-        context: Context,
+        context: AppState,
         begin: Begin,
         *,
         on_close: Callable[[], None] = lambda: None,
@@ -94,7 +94,9 @@ class EventStream(EventSourceResponse):
         self._task = asyncio.current_task()
         await self._send_head(scope, send)
         auth_context = auth_context_of(scope)
-        release = _release_nothing if auth_context is None else auth_context.hold(self._on_revoked)
+        release = (
+            _release_nothing if auth_context is None else auth_context.register(self._on_revoked)
+        )
         try:
             if self._reason is None:
                 first, self._attach = self._begin()
@@ -195,7 +197,7 @@ class EventStream(EventSourceResponse):
             context.streams_evicted += 1
             logger.info(
                 "closed a stream: its client took more than %g s to read what was sent",
-                context.settings.send_timeout_s,
+                context.limits.send_timeout_s,
             )
         if self._source is not None:
             self._source.close()
@@ -225,7 +227,7 @@ class EventStream(EventSourceResponse):
     def _start_timer(self) -> None:
         self._stop_timer()
         is_revoked = self._reason is not None and self._context.hub.closing is None
-        timeout_s = END_TIMEOUT_S if is_revoked else self._context.settings.send_timeout_s
+        timeout_s = END_TIMEOUT_S if is_revoked else self._context.limits.send_timeout_s
         self._timer = asyncio.get_running_loop().call_later(timeout_s, self._evict)
 
     def _stop_timer(self) -> None:
@@ -255,14 +257,14 @@ class _Sending:
         return self._send(self._message).__await__()
 
 
-def has_room(context: Context, scope: Scope) -> bool:
+def has_room(context: AppState, scope: Scope) -> bool:
     """Say whether this viewer may open another stream. The owner has all the room that there is."""
     auth_context = auth_context_of(scope)
     if context.is_full:
         return False
     if auth_context is None or auth_context.viewer == OWNER:
         return True
-    return auth_context.streams < context.settings.max_streams_per_viewer
+    return auth_context.streams < context.limits.max_streams_per_viewer
 
 
 def _make_body(body: bytes, *, is_last: bool) -> Message:

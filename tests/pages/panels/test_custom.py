@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -11,11 +12,19 @@ import pytest
 
 from gateway.pages import PageError, page, panel
 from gateway.pages.authoring.loader import load_pages
-from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.account_records import BalanceUpdate, PositionUpdate
 from gateway.streams.records import QuoteUpdate
 from gateway.streams.topics import market_topic
 from tests.pages.panels.test_panels import place, render
-from tests.pages.reading import make_balance, make_quote
+from tests.pages.reading import make_balance, make_quote, make_status
+
+
+def make_position(account: str, symbol: str) -> PositionUpdate:
+    """A position of which nothing is known but that it is there."""
+    unknown: dict[str, Any] = dict.fromkeys(PositionUpdate.__struct_fields__)
+    del unknown["login"], unknown["stale"]
+    given = {"account": account, "broker_symbol": symbol, "source": "rest"}
+    return PositionUpdate(**{**unknown, **given})
 
 
 def quotes(*symbols: str) -> list[tuple[str, str]]:
@@ -164,3 +173,45 @@ def test_a_wrong_call_is_told_where_it_stands(tmp_path: Path) -> None:
 
     with pytest.raises(TypeError, match="symbol"):
         wrong.describe()
+
+
+def test_positions_of_an_account_or_of_all_come_in_any_number() -> None:
+    @panel("{{ seen }}", keys=lambda account: [("position_update", account)])
+    def holdings(records: list[Any], account: str) -> dict[str, Any]:
+        return {"seen": " ".join(each.broker_symbol for each in records)}
+
+    known = [make_position("111", "SPY"), make_position("111", "IWM"), make_position("222", "QQQ")]
+    for granted, account, expected in (
+        (None, "*", "IWM SPY QQQ"),
+        (None, "111", "IWM SPY"),
+        ({"222"}, "*", "QQQ"),
+        ({"222"}, "111", ""),
+        (None, "333", ""),
+    ):
+        (placed,) = place(partial(holdings, account))
+        assert placed.is_private
+        accounts = None if granted is None else frozenset(granted)
+        assert render(placed, *known, accounts=accounts).words == expected
+
+
+def test_the_status_of_a_login_makes_a_panel_private() -> None:
+    @panel("{{ states }}", keys=lambda: [("status", "feed"), ("status", "session")])
+    def lights(records: list[Any]) -> dict[str, Any]:
+        return {"states": [each and each.state for each in records]}
+
+    (placed,) = place(lights)
+    assert placed.is_private
+    known = [make_status("live"), make_status("closed", upstream="session")]
+    assert render(placed, *known, accounts=frozenset({"111"})).words == "['live', None]"
+    assert render(placed, *known).words == "['live', 'closed']"
+
+
+def test_a_stale_balance_says_so_beside_what_is_made_of_it() -> None:
+    @panel("{{ count }}", keys=lambda: [("balance_update", "*")])
+    def accounts(records: list[Any]) -> dict[str, Any]:
+        return {"count": len(records)}
+
+    (placed,) = place(accounts)
+    fresh, stale = make_balance("111", "5.00"), make_balance("222", "7.00", stale=True)
+    assert render(placed, fresh).words == "1"
+    assert {*render(placed, fresh, stale).words.split()} == {"stale", "2"}

@@ -318,3 +318,17 @@ def test_a_list_names_options_as_people_do_and_explains_unknown_names() -> None:
     note = table.row_cells(unknown, None, RowChange(is_overdue=True))[1]
     assert "nothing is known under this name; did you mean /MGC" in note
     assert "known" not in table.row_cells(unknown, None, RowChange())[1]
+
+
+def test_a_balance_that_is_not_live_says_so() -> None:
+    """Who sees an account does not see how its login is doing."""
+    fresh, stale = make_balance("111", "5.00"), make_balance("222", "7.00", stale=True)
+    (every,) = place(balance)
+    shown = render(every, fresh, stale)
+    assert shown.words.count("stale") == 1
+    assert [each.attributes["class"] for each in shown.find("span") if each.words == "$7.00"] == [
+        "value stale"
+    ]
+    (total,) = place(lambda: balance(total=True))
+    assert render(total, fresh, stale).words.count("stale") == 1
+    assert "stale" not in render(total, fresh).words

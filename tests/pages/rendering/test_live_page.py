@@ -19,10 +19,10 @@ from gateway.pages.panel import Panel
 from gateway.pages.panels.balance import BalancePanel
 from gateway.pages.panels.status import StatusPanel
 from gateway.pages.panels.watchlist import WatchlistPanel, watchlist
-from gateway.pages.rendering import live_page as view
-from gateway.pages.rendering import ticker
+from gateway.pages.rendering import channel, ticker
 from gateway.pages.rendering.cache import create_element, encode_message, render_partial
-from gateway.pages.rendering.live_page import OVERDUE_S, Channel, LivePages, PageSubscriber
+from gateway.pages.rendering.channel import Channel
+from gateway.pages.rendering.live_page import OVERDUE_S, LivePages, PageSubscriber
 from gateway.pages.rendering.templates import create_environment
 from gateway.pages.rendering.ticker import TICK_S
 from gateway.streams.demand import Demand, TooManySymbols
@@ -566,7 +566,7 @@ async def test_views_with_the_same_rows_render_them_once(
 
 async def test_a_long_tick_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ticker, "SLICE_S", 0.0)
-    monkeypatch.setattr(view, "ROWS_AT_A_TIME", 1)
+    monkeypatch.setattr(channel, "ROWS_AT_A_TIME", 1)
     world = make_world()
     symbols = [f"A{number}" for number in range(50)]
     viewer = world.open(*symbols)

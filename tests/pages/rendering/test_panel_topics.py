@@ -14,7 +14,7 @@ from gateway.pages.panel import Cells, FragmentPanel, Key, RowChange, TablePanel
 from gateway.pages.rendering.live_page import LivePages, PageSubscriber
 from gateway.pages.rendering.panel_topics import PanelTopics
 from gateway.pages.rendering.templates import create_environment
-from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.account_records import BalanceUpdate, Removed
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Record
@@ -154,6 +154,24 @@ async def test_rows_come_and_go_while_the_page_is_open(world: World) -> None:
     one.close()
 
 
+async def test_a_record_that_is_removed_leaves_the_page_and_its_symbol(world: World) -> None:
+    for account in "12":
+        world.hub.publish(make_balance(account, 5))
+    one, sink = world.open(None)
+    assert world.wanted() == {"SPY", "S1", "S2"}
+    sink.take()
+    world.hub.publish(Removed(of="balance_update", account="1"))
+    world.tick()
+    chunk = sink.take()
+    assert "row-main-2" in chunk
+    assert "row-main-1" not in chunk + one.show_everything()
+    assert world.wanted() == {"SPY", "S2"}
+    world.hub.publish(make_balance("1", 7))
+    world.tick()
+    assert "row-main-1" in sink.take()
+    one.close()
+
+
 async def test_each_grant_has_its_own_rows(world: World) -> None:
     viewers = {
         "1": world.open(grant_accounts(["1"])),
@@ -224,8 +242,8 @@ async def test_what_there_is_no_room_for_is_shown_and_not_followed() -> None:
 class Mixed(FragmentPanel):
     """Topics and patterns between each other."""
 
-    template: ClassVar[str] = "panels/own.html"
-    frame: ClassVar[str] = "panels/own_frame.html"
+    template: ClassVar[str] = "panels/custom.html"
+    frame: ClassVar[str] = "panels/custom_frame.html"
     is_private: bool = True
 
     def keys(self) -> tuple[Key, ...]:

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.streams.backplane.stats import LeaderStats
 from gateway.streams.hub.position import StreamPosition
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.records import DATA_TYPES
-from tests.streams.replicating import LEASE_S, open_feed, open_web, until
+from gateway.streams.reports import BackplaneReport, LeaderReport
+from tests.streams.replicating import FEED_REPORT, LEASE_S, open_feed, open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, open_valkey
 from tests.waiting import scaled
 
-IDLE = LeaderStats(appended=0, reconnects=0, waiting=0, conflated=0)
+IDLE = LeaderReport(appended=0, reconnects=0, waiting=0, conflated=0)
 
 
 @pytest.fixture(scope="module")
@@ -233,13 +233,14 @@ async def test_a_flood_is_carried_in_order_and_not_lost(valkey: Valkey) -> None:
 async def test_the_report_travels(valkey: Valkey) -> None:
     async with open_web(valkey.url, symbols=("SPY",)) as web, open_feed(valkey.url) as feed:
         await until(lambda: feed.is_leading)
-        await until(lambda: web.follower.report().get("market") == {"connects": 1})
-        about = web.follower.report()["backplane"]
-        assert (about["trouble"], about["loads"], about["unreadable"]) == (None, 1, 0)
+        await until(lambda: web.follower.report().feed == FEED_REPORT)
+        about = web.follower.report().backplane
+        assert isinstance(about, BackplaneReport)
+        assert (about.trouble, about.loads, about.unreadable) == (None, 1, 0)
         feed.publish(make_quote("SPY", 1))
         await until(lambda: (web.follower.stats().leader or IDLE).appended > 4)
-        assert web.follower.stats().leader == LeaderStats(
-            appended=web.follower.report()["leader"]["appended"],
+        assert web.follower.stats().leader == LeaderReport(
+            appended=(web.follower.report().leader or IDLE).appended,
             reconnects=0,
             waiting=0,
             conflated=0,

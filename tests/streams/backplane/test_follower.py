@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from gateway.errors import LeaseLost
+from gateway.streams.account_records import removal_of
 from gateway.streams.backplane.codec import make_holder
 from gateway.streams.backplane.outbox import Change, EpochComplete, Tombstone
 from gateway.streams.backplane.server import Backplane
@@ -15,6 +16,7 @@ from gateway.streams.hub.hub import opening
 from gateway.streams.hub.position import BEGINNING, Entry, StreamPosition
 from gateway.streams.hub.subscription import Subscription
 from gateway.streams.records import DATA_TYPES
+from gateway.streams.reports import BackplaneReport
 from gateway.streams.topics import market_topic
 from tests.streams.pulling import Puller
 from tests.streams.replicating import open_web, until
@@ -136,6 +138,42 @@ async def test_what_was_forgotten_cannot_be_proved(valkey: Valkey, feed: Publish
                 assert web.quote("QQQ") is None
                 assert opening(web.hub, ALL, "1000-2")[0] == "snapshot"
                 assert opening(web.hub, ALL, "1000-3")[0] == "resume"
+
+
+async def test_what_was_removed_is_told_to_whoever_knew_it(
+    valkey: Valkey, feed: Publishing
+) -> None:
+    await feed.begin()
+    await feed.publish(make_status(), make_balance("A"), make_balance("B"))
+    async with open_web(valkey.url) as live:
+        await until(lambda: len(live.hub.balances()) == 2)
+        await feed.publish(removal_of(make_balance("A")), make_balance("B", 3))
+        await until(lambda: live.hub.last_event_id == "1000-5")
+        assert [each.account for each in live.hub.balances()] == ["B"]
+        mode, entries, _ = opening(live.hub, ALL, "1000-3")
+        assert mode == "resume"
+        assert ids(entries) == ["1000-4", "1000-5"]
+        async with open_web(valkey.url) as late:
+            await until(lambda: late.hub.last_event_id == "1000-5")
+            assert [each.account for each in late.hub.balances()] == ["B"]
+            # It never saw the removal, so it cannot tell what the client knows.
+            assert opening(late.hub, ALL, "1000-3")[0] == "snapshot"
+            assert opening(late.hub, ALL, "1000-4")[0] == "resume"
+
+
+async def test_accounts_that_nobody_follows_any_more_end_on_the_screens(
+    valkey: Valkey, feed: Publishing
+) -> None:
+    await feed.begin()
+    await feed.publish(make_status(), make_balance("A"))
+    async with open_web(valkey.url) as web:
+        await until(lambda: len(web.hub.balances()) == 1)
+        puller = Puller(web.hub, ALL)
+        await feed.publish(Tombstone((make_balance("A").topic,)))
+        await until(lambda: not web.hub.balances())
+        web.hub.flush()
+        assert b"event: removed" in (await puller.read() or b"")
+        puller.close()
 
 
 async def test_silence_is_told_without_ids_and_taken_back(valkey: Valkey, feed: Publishing) -> None:
@@ -360,5 +398,6 @@ async def test_the_figures_tell_who_publishes_and_how_late(
         await feed.begin(2000)
         await feed.publish(make_quote("SPY", 4))
         await until(lambda: (web.follower.stats().lag_s or 9) < scaled(1))
-        told = web.follower.report()["backplane"]
-        assert (told["trouble"], told["reconnects"], told["holder"]) == (None, 1, "test")
+        told = web.follower.report().backplane
+        assert isinstance(told, BackplaneReport)
+        assert (told.trouble, told.reconnects, told.holder) == (None, 1, "test")

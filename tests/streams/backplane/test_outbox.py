@@ -3,6 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.streams.account_records import removal_of
+from gateway.streams.backplane.codec import decode_change, encode_change
 from gateway.streams.backplane.outbox import EpochComplete, Outbox, Tombstone
 from gateway.streams.publisher import publish_stale
 from gateway.streams.records import QuoteUpdate, Record, Status
@@ -24,6 +26,27 @@ def test_what_is_published_waits_in_order() -> None:
     assert take_all(outbox) == records[1:]
     assert outbox.latest(market_topic("quote_update", "SPY")) is records[2]
     assert outbox.latest(market_topic("quote_update", "QQQ")) is None
+
+
+def test_a_removal_is_sent_and_leaves_nothing_behind() -> None:
+    outbox = Outbox()
+    balance = make_balance()
+    removal = removal_of(balance)
+    outbox.publish(balance)
+    outbox.publish(removal)
+    assert outbox.latest(balance.topic) is None
+    assert take_all(outbox) == [balance, removal]
+    outbox.publish(removal)
+    outbox.restart()
+    assert take_all(outbox) == [removal, EpochComplete()]
+
+
+def test_a_removal_goes_over_the_wire() -> None:
+    removal = removal_of(make_balance(login="other"))
+    kind, fields, data = encode_change(removal)
+    assert (kind, fields) == ("x", "balance_update other/5WX00001 5WX00001")
+    assert decode_change(b"x", data) == removal
+    assert decode_change(b"x", b"{}") is None
 
 
 def test_forgetting_stands_where_it_happened() -> None:

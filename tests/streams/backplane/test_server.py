@@ -13,6 +13,7 @@ from gateway.streams.backplane.scripts import MAX_ENTRIES, MAX_FAILING
 from gateway.streams.backplane.server import Backplane
 from gateway.streams.hub.position import BEGINNING, StreamPosition
 from gateway.streams.records import Record
+from gateway.streams.reports import AccountsReport, UpstreamReport
 from gateway.streams.topics import market_topic
 from tests.streams.samples import make_balance, make_quote, make_status
 from tests.valkey import Valkey, find_port, open_valkey
@@ -266,8 +267,11 @@ async def test_the_publisher_is_told_that_demand_has_changed(backplane: Backplan
 
 async def test_reports(backplane: Backplane) -> None:
     assert await backplane.read_report() is None
-    await backplane.write_report({"feed": {"connects": 1}}, LEASE_S)
-    assert await backplane.read_report() == {"feed": {"connects": 1}}
+    report = UpstreamReport(
+        accounts=AccountsReport(connects=1, polls=2, pushes=3, readings=0, holes=0)
+    )
+    await backplane.write_report(report, LEASE_S)
+    assert await backplane.read_report() == report
 
 
 async def test_failures_are_counted_for_each_client_until_their_time_is_over(

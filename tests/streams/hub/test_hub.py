@@ -37,6 +37,7 @@ from gateway.streams.records import (
 from gateway.streams.topics import (
     ANY_ACCOUNT,
     MAIN_LOGIN,
+    NOBODY,
     Owner,
     Topic,
     TopicPattern,
@@ -187,6 +188,16 @@ class HubMachine(RuleBasedStateMachine):
                 self.forgotten[key] = seq
                 self.forgotten_at = len(self.records)
         self.hub.forget(symbols)
+
+    @rule(account=st.sampled_from(ACCOUNTS), login=st.sampled_from(LOGINS))
+    def forget_balance(self, account: str, login: str) -> None:
+        """What an account had is gone, and nothing of another account or login."""
+        topic = balance_topic(account, login)
+        known = self.newest().get(topic)
+        if known is not None:
+            self.forgotten[topic] = known[0]
+            self.forgotten_at = len(self.records)
+        self.hub.forget_topics([topic])
 
     @rule(stale=st.booleans())
     def mark_stale(self, stale: bool) -> None:
@@ -361,7 +372,15 @@ class HubMachine(RuleBasedStateMachine):
         assert hub.subscribers == len(self.readers)
         assert len(hub._groups) == len({each.subscription for each in self.readers})
         assert len(hub._log._ring) < 2 * 4
-        assert hub._log.latest.keys() == self.newest().keys()
+        newest = self.newest().keys()
+        assert hub._log.latest.keys() == newest
+        for kind in ("balance_update", "status"):
+            owned = sorted(each for each in newest if each.kind == kind and each.owner != NOBODY)
+            assert hub.find_topics(TopicPattern(kind), None) == owned
+            for grant in ([], [Owner("ann")], [Owner("ann", ANY_ACCOUNT)], [OWNERS[2], OWNERS[4]]):
+                mine = subscription_for(types=DATA_TYPES, owners=grant)
+                found = hub.find_topics(TopicPattern(kind), frozenset(grant))
+                assert found == [each for each in owned if mine.matches(each)]
         assert hub.published == hub.seq == len(self.records)
 
     def check_chunk(self, reader: Reader, chunk: bytes) -> None:

@@ -10,7 +10,7 @@ import pytest
 from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.records import Status
 from gateway.streams.topics import balance_topic, status_topic
-from gateway.streams.upstream.accounts import select_accounts
+from gateway.streams.upstream.account_selection import select_accounts
 from gateway.streams.upstream.sdk import AccountStream
 from tests.simulation import Simulator
 from tests.streams.running import Running, running

@@ -5,12 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.clock import Clock
 from gateway.streams.markets import MARKETS, Market
+from gateway.streams.reports import MarketReport
 from gateway.streams.sessions import EXCHANGE_TIME
 from gateway.streams.upstream.calendar import RELOAD_S, RETRY_S, STEP_S, MarketCalendar
 from gateway.streams.upstream.market_time import Holidays, MarketTime
@@ -145,7 +147,8 @@ def test_a_clock_that_was_set_is_believed_after_a_day() -> None:
 
 
 def test_the_status_tells_what_changes_next() -> None:
-    report = MarketCalendar(clock=SetClock(at("2026-11-27T12:00"))).report()
+    clock = SetClock(at("2026-11-27T12:00"))
+    report = msgspec.to_builtins(MarketCalendar(clock=clock).report())
     assert report["markets"]["stocks"] == {
         "state": "open",
         "next": {"state": "closed", "at": "2026-11-27T18:00:00Z"},
@@ -156,7 +159,8 @@ def test_the_status_tells_what_changes_next() -> None:
         "at": "2026-11-27T18:15:00Z",
     }
     assert report["markets"]["crypto"] == {"state": "open", "next": None}
-    assert MarketCalendar("open").report()["markets"]["stocks"] == {"state": "open", "next": None}
+    markets = MarketCalendar("open").report().markets
+    assert markets["stocks"] == MarketReport(state="open", next=None)
 
 
 def test_what_the_broker_knows_better_counts_and_is_logged_once(

@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,9 +22,9 @@ drop_stats = st.dictionaries(
 
 @given(drop_stats)
 def test_every_count_is_reported_once_and_has_its_sentence(counted: dict[Fate, DropStats]) -> None:
-    report: dict[str, Any] = report_drops(counted)
-    told = {(fate, kind, reason): count for fate, kind, reason, count in report["counts"]}
-    assert len(told) == len(report["counts"]) == len(report["in_words"])
+    report = report_drops(counted)
+    told = {(fate, kind, reason): count for fate, kind, reason, count in report.counts}
+    assert len(told) == len(report.counts) == len(report.in_words)
     assert told == {
         (fate, *key): count
         for fate, drops in counted.items()

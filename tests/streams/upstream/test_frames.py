@@ -24,7 +24,7 @@ from gateway.errors import (
 )
 from gateway.streams.records import encode
 from gateway.streams.upstream.drops import DropStats
-from gateway.streams.upstream.frames import AccountFilter, FilteredSocket, MarketFilter
+from gateway.streams.upstream.frames import HOLE, AccountFilter, FilteredSocket, MarketFilter
 from gateway.streams.upstream.normalize import Normalizer
 from gateway.streams.upstream.sdk import EVENT_CLASSES, EVENT_TYPES, wire_fields
 from tests.streams.virtual_time import run
@@ -394,14 +394,14 @@ def test_no_frame_raises_but_on_purpose_and_the_sdk_reads_what_passes(frames: li
 
 def account_wire(*frames: Any) -> tuple[Wire, list[Any]]:
     wire = Wire(*frames)
-    balances: list[Any] = []
+    pushes: list[Any] = []
     socket: Any = wire.socket
-    account_filter = AccountFilter(wire.dropped, balances.append)
+    account_filter = AccountFilter(wire.dropped, lambda kind, data: pushes.append((kind, data)))
     wire.guard = FilteredSocket(socket, account_filter, wire.dropped, wire.count)
-    return wire, balances
+    return wire, pushes
 
 
-def test_acknowledgements_pass_and_balances_are_handed_out() -> None:
+def test_acknowledgements_pass_and_pushes_are_handed_out() -> None:
     frames = [
         {"status": "ok", "action": "connect", "request-id": 1},
         {"status": "ok", "action": "heartbeat", "request-id": "2"},
@@ -409,19 +409,40 @@ def test_acknowledgements_pass_and_balances_are_handed_out() -> None:
         {"type": "AccountBalance", "data": {"n": 1}, "timestamp": 1},
         {"type": "CurrentPosition", "data": {"n": 2}, "timestamp": 1},
     ]
-    wire, balances = account_wire(*frames)
+    wire, pushes = account_wire(*frames)
     assert run(wire.receive_all()) == frames[:3]
-    assert balances == [{"n": 1}]
+    assert pushes == [("AccountBalance", {"n": 1}), ("CurrentPosition", {"n": 2})]
 
 
 def test_batches_are_taken_apart() -> None:
     one, two, three = ({"type": "AccountBalance", "data": {"n": n}} for n in range(3))
-    wire, balances = account_wire(
+    wire, pushes = account_wire(
         {"results": [one, "x", None, {"results": [two]}, three, {"results": []}]}
     )
     assert run(wire.receive_all()) == []
-    assert balances == [{"n": n} for n in range(3)]
+    assert pushes == [("AccountBalance", {"n": n}) for n in range(3)]
     assert wire.dropped == {("frame", "malformed"): 2}
+
+
+@pytest.mark.parametrize(
+    ("counts", "holes"),
+    [
+        ([1, 2, 3], 0),
+        ([7, 8], 0),  # whether it begins at 1 is not known
+        ([1, 3, 4], 1),
+        ([5, 1, 2], 1),
+        ([1, None, "2", True, 2], 0),
+        ([None, None], 0),
+    ],
+)
+def test_a_hole_in_the_count_is_handed_out_before_what_follows(
+    counts: list[Any], holes: int
+) -> None:
+    frames = [{"type": "Order", "data": n, "ws-sequence": n} for n in counts]
+    wire, pushes = account_wire(*frames)
+    assert run(wire.receive_all()) == []
+    assert [kind for kind, _ in pushes].count(HOLE) == holes
+    assert [data for kind, data in pushes if kind != HOLE] == counts
 
 
 @pytest.mark.parametrize("value", ["abc", "", "1.5", "²", "9" * 5_000, [], [1], {}, 1.5])

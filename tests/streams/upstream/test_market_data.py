@@ -16,7 +16,14 @@ from gateway.errors import FeedSilent
 from gateway.simulator.market.universe import list_universe
 from gateway.streams.hub.subscription import Subscription, subscription_for
 from gateway.streams.markets import MARKETS, Market, SessionState
-from gateway.streams.records import MARKET_TYPES, MarketRecord, MarketUpdate, Record, Status
+from gateway.streams.records import (
+    MARKET_TYPES,
+    MarketRecord,
+    MarketUpdate,
+    MetricsUpdate,
+    Record,
+    Status,
+)
 from gateway.streams.symbols import is_option
 from gateway.streams.topics import market_topic
 from gateway.streams.upstream import sdk, staleness, subscriptions, watchdog
@@ -94,7 +101,7 @@ async def test_one_sided_option_and_index_without_quotes(simulator: Simulator) -
 
 
 async def test_the_set_upstream_follows_the_wanted_set(simulator: Simulator) -> None:
-    async with running(simulator.settings(linger_s=0.2)) as up:
+    async with running(simulator.settings(linger_s=0.2), follows_held=False) as up:
         await eventually(up.is_live, 10)
         option = OPTIONS[0]
         with up.demand.acquire(["AAPL", option]):
@@ -245,14 +252,14 @@ async def test_a_stuck_feed_is_not_taken_for_live_when_it_answers(
     monkeypatch.setattr(watchdog, "NO_DATA_S", 1.0)
     symbols = ["SPY", "QQQ", "SPX"]
     seen: list[bool] = []
-    async with running(simulator.settings(stale_s=0.5)) as up:
+    async with running(simulator.settings(stale_s=0.5), follows_held=False) as up:
         await eventually(up.is_live, 10)
         await simulator.control("freeze", symbols=symbols)
         await eventually(lambda: up.status().state == "stale", 5)
         publish = up.hub.publish
 
         def watch(record: Record) -> int:
-            if isinstance(record, MarketRecord):
+            if isinstance(record, MarketRecord) and not isinstance(record, MetricsUpdate):
                 seen.append(record.stale)
             return publish(record)
 
@@ -277,7 +284,7 @@ async def test_one_symbol_that_stops_is_stale_and_no_other(
         await simulator.control("freeze", symbols=["QQQ"])
         await eventually(lambda: (q := up.quote("QQQ")) and q.stale, 10)
         assert up.status().state == "live"
-        assert up.upstream.report()["feed"]["silent_symbols"] >= 1
+        assert up.upstream.feed.report().silent_symbols >= 1
         await simulator.control("freeze", symbols=["QQQ"], frozen=False)
         await eventually(lambda: (q := up.quote("QQQ")) and not q.stale, 10)
         assert up.upstream.feed.connects == 1
@@ -353,7 +360,7 @@ async def test_a_quote_is_stale_until_all_its_parts_have_come_again(
 
 @pytest.mark.fault(6)
 async def test_a_closed_channel_is_opened_again(simulator: Simulator) -> None:
-    async with running(simulator.settings()) as up:
+    async with running(simulator.settings(), follows_held=False) as up:
         await eventually(up.is_live, 10)
         before = await held_upstream(simulator)
         await simulator.control("close_channel", type="Quote")

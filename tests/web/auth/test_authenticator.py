@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.addresses import LOOPBACK_HOSTS
 from gateway.errors import ConfigurationError
-from gateway.settings import LOOPBACK_HOSTS, Settings
+from gateway.settings import Settings
 from gateway.web.auth import authenticator as access_module
 from gateway.web.auth.authenticator import (
     ACCESS_CHANGED,
@@ -23,7 +24,15 @@ from gateway.web.auth.authenticator import (
 )
 from gateway.web.auth.sessions import LOGIN_IDLE_S
 from gateway.web.auth.throttle import TooManyTries
-from gateway.web.auth.viewers import HASHER, OWNER, Viewer, add_viewer, is_token_of, read_viewers
+from gateway.web.auth.viewers import (
+    HASHER,
+    OWNER,
+    Viewer,
+    add_viewer,
+    find_stamp,
+    is_token_of,
+    read_viewers,
+)
 from tests.waiting import eventually
 from tests.web.auth.people import (
     ALICE,
@@ -52,8 +61,8 @@ def count_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def test_a_token_is_made_when_real_accounts_have_none() -> None:
     authenticator, other = (
-        create_authenticator(make_protected()),
-        create_authenticator(make_protected()),
+        create_authenticator(make_protected().access),
+        create_authenticator(make_protected().access),
     )
     assert authenticator.is_generated
     assert not authenticator.is_open
@@ -64,14 +73,14 @@ async def test_a_token_is_made_when_real_accounts_have_none() -> None:
 
 
 async def test_a_token_is_honoured_even_with_a_simulator() -> None:
-    authenticator = create_authenticator(make_settings(token=TOKEN, host="0.0.0.0"))
+    authenticator = create_authenticator(make_settings(token=TOKEN, host="0.0.0.0").access)
     assert not authenticator.is_open
     assert not authenticator.is_generated
     assert await authenticator.authenticate(TOKEN, "") == OWNER
 
 
 def test_with_viewers_even_a_simulation_is_not_open(tmp_path: Path) -> None:
-    authenticator = create_authenticator(make_settings(viewers=tmp_path / "viewers.toml"))
+    authenticator = create_authenticator(make_settings(viewers=tmp_path / "viewers.toml").access)
     assert not authenticator.is_open
     assert authenticator.is_generated
 
@@ -80,12 +89,12 @@ def test_with_viewers_even_a_simulation_is_not_open(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [make_settings, make_protected])
 def test_other_machines_need_a_token(host: str, make: Callable[..., Settings]) -> None:
     with pytest.raises(ConfigurationError, match=r"^GATEWAY_TOKEN: .*HOST"):
-        create_authenticator(make(host=host))
+        create_authenticator(make(host=host).access)
 
 
 @pytest.mark.parametrize("host", sorted(LOOPBACK_HOSTS))
 def test_loopback_needs_none(host: str) -> None:
-    assert create_authenticator(make_settings(host=host)).is_open
+    assert create_authenticator(make_settings(host=host).access).is_open
 
 
 def test_a_token_with_odd_letters_survives_the_link() -> None:
@@ -241,15 +250,15 @@ async def test_a_viewers_file_that_is_being_written_is_left_alone(
 ) -> None:
     """Between emptying and filling it nobody is thrown out."""
     looks: list[object] = []
-    stamp_of = access_module._stamp
+    stamp_of = find_stamp
 
     def look(path: Path) -> tuple[int, ...] | None:
         looks.append(path)
         return stamp_of(path)
 
     monkeypatch.setattr(access_module, "WATCH_S", 0.001)
-    monkeypatch.setattr(access_module, "SETTLE_S", 60.0)
-    monkeypatch.setattr(access_module, "_stamp", look)
+    monkeypatch.setattr("gateway.web.auth.viewers.SETTLE_S", 60.0)
+    monkeypatch.setattr(access_module, "find_stamp", look)
     path = tmp_path / "viewers.toml"
     await asyncio.to_thread(add_viewer, path, "alice", None)
     viewers = await asyncio.to_thread(read_viewers, path)
@@ -273,4 +282,3 @@ def test_what_ends_leaves_no_count_behind() -> None:
     authenticator.set_viewers({})
     release()
     assert authenticator.count_streams("alice") == 0
-    assert not authenticator._streams

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.app import build_app, create_context
 from gateway.web.sse.direct import KeepRawSend
 from gateway.web.sse.response import EventStream
-from gateway.web.state import Context
+from gateway.web.state import AppState
 from tests.web.running import idle, make_quote, make_settings, parse_frames
 
 
@@ -63,7 +63,7 @@ def is_direct(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @pytest.fixture
-def gateway() -> tuple[Context, Starlette]:
+def gateway() -> tuple[AppState, Starlette]:
     """Not within the test, whose event loop may not read files."""
     context = create_context(make_settings())
     app = build_app(context, idle)
@@ -113,7 +113,7 @@ async def read(app: ASGIApp, path: str = "/events", query: bytes = b"snapshot=on
 
 @pytest.mark.parametrize("name", WRAPPERS)
 async def test_whoever_stands_between_sees_all_of_a_stream(
-    name: str, is_direct: list[bool], gateway: tuple[Context, Starlette]
+    name: str, is_direct: list[bool], gateway: tuple[AppState, Starlette]
 ) -> None:
     context, app = gateway
     context.hub.publish(make_quote("SPY", "1.25"))
@@ -128,7 +128,7 @@ async def test_whoever_stands_between_sees_all_of_a_stream(
 
 
 async def test_under_any_other_server_a_stream_is_not_direct(
-    is_direct: list[bool], gateway: tuple[Context, Starlette]
+    is_direct: list[bool], gateway: tuple[AppState, Starlette]
 ) -> None:
     asgi = await read(gateway[1])
     assert is_direct == [False]

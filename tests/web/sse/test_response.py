@@ -16,7 +16,7 @@ from gateway.streams.records import Hello
 from gateway.streams.sse import encode_frame
 from gateway.web.sse.direct import RAW_SEND, RawSend
 from gateway.web.sse.response import EventStream
-from gateway.web.state import Context
+from gateway.web.state import AppState
 from tests.waiting import eventually, eventually_sync
 from tests.web.running import Frame, make_quote, make_settings, open_gateway, parse_frames
 
@@ -78,21 +78,21 @@ def server(request: pytest.FixtureRequest) -> Server:
 
 
 @pytest.fixture
-def context() -> Context:
+def context() -> AppState:
     return create_context(make_settings())
 
 
-def begin(context: Context) -> tuple[bytes, Attach]:
+def begin(context: AppState) -> tuple[bytes, Attach]:
     return BEGINNING, partial(context.hub.subscribe, SPY, after=context.hub.seq)
 
 
-def publish(context: Context, *prices: str) -> None:
+def publish(context: AppState, *prices: str) -> None:
     for price in prices:
         context.hub.publish(make_quote("SPY", price))
     context.hub.flush()
 
 
-def start(context: Context, server: Server, **options: Any) -> "asyncio.Task[None]":
+def start(context: AppState, server: Server, **options: Any) -> "asyncio.Task[None]":
     stream = EventStream(context, partial(begin, context), **options)
     return asyncio.create_task(server.call(stream))
 
@@ -102,7 +102,7 @@ def count_tasks() -> int:
 
 
 async def test_what_is_published_is_sent_before_flush_returns_and_without_a_task(
-    context: Context,
+    context: AppState,
 ) -> None:
     server = Server()
     task = start(context, server)
@@ -118,7 +118,7 @@ async def test_what_is_published_is_sent_before_flush_returns_and_without_a_task
 
 
 async def test_a_full_socket_costs_one_task_and_catches_up(
-    context: Context, server: Server
+    context: AppState, server: Server
 ) -> None:
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
@@ -137,7 +137,7 @@ async def test_a_full_socket_costs_one_task_and_catches_up(
     assert context.hub.subscribers == 0
 
 
-async def test_a_socket_full_from_the_start(context: Context, server: Server) -> None:
+async def test_a_socket_full_from_the_start(context: AppState, server: Server) -> None:
     stream = EventStream(context, partial(begin, context))
     server.fills_after_head = True
     task = asyncio.create_task(server.call(stream))
@@ -151,7 +151,7 @@ async def test_a_socket_full_from_the_start(context: Context, server: Server) ->
     await task
 
 
-async def test_closing_says_bye_and_ends(context: Context, server: Server) -> None:
+async def test_closing_says_bye_and_ends(context: AppState, server: Server) -> None:
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
     context.hub.close("shutdown")
@@ -163,7 +163,7 @@ async def test_closing_says_bye_and_ends(context: Context, server: Server) -> No
     assert context.hub.subscribers == 0
 
 
-async def test_closing_while_a_chunk_is_being_written(context: Context, server: Server) -> None:
+async def test_closing_while_a_chunk_is_being_written(context: AppState, server: Server) -> None:
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
     server.gate.clear()
@@ -176,7 +176,7 @@ async def test_closing_while_a_chunk_is_being_written(context: Context, server: 
 
 
 async def test_the_end_is_said_once_however_slowly_it_is_read(
-    context: Context, server: Server
+    context: AppState, server: Server
 ) -> None:
     """Every send suspends: the chunk and the end of the response."""
     shut = server.send
@@ -197,14 +197,14 @@ async def test_the_end_is_said_once_however_slowly_it_is_read(
     await eventually(lambda: not [t for t in asyncio.all_tasks() if "write" in t.get_name()])
 
 
-async def test_a_stream_that_ends_with_its_beginning(context: Context, server: Server) -> None:
+async def test_a_stream_that_ends_with_its_beginning(context: AppState, server: Server) -> None:
     await server.call(EventStream(context, lambda: (BEGINNING, None), is_counted=False))
     assert server.body == BEGINNING
     assert server.sent[-1]["more_body"] is False
     assert (context.streams, context.streams_opened) == (0, 0)
 
 
-async def test_a_server_that_cancels_still_gets_the_bye(context: Context, server: Server) -> None:
+async def test_a_server_that_cancels_still_gets_the_bye(context: AppState, server: Server) -> None:
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
     task.cancel()
@@ -215,7 +215,7 @@ async def test_a_server_that_cancels_still_gets_the_bye(context: Context, server
 
 
 async def test_who_is_cut_off_before_its_bye_is_counted(
-    context: Context, server: Server, caplog: pytest.LogCaptureFixture
+    context: AppState, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
@@ -230,7 +230,7 @@ async def test_who_is_cut_off_before_its_bye_is_counted(
 
 
 async def test_a_client_that_is_gone_ends_its_stream_quietly(
-    context: Context, caplog: pytest.LogCaptureFixture
+    context: AppState, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = Server(is_direct=False)
     task = start(context, server)
@@ -262,7 +262,7 @@ async def test_a_window_that_stays_shut_is_evicted(
     await eventually(lambda: count_tasks() == before)
 
 
-async def test_cancelled_from_outside_it_leaves_nothing(context: Context, server: Server) -> None:
+async def test_cancelled_from_outside_it_leaves_nothing(context: AppState, server: Server) -> None:
     before = count_tasks()
     task = start(context, server)
     await eventually(lambda: context.hub.subscribers == 1)
@@ -277,7 +277,7 @@ async def test_cancelled_from_outside_it_leaves_nothing(context: Context, server
 
 @pytest.mark.parametrize("is_direct", [True, False])
 async def test_one_broken_connection_does_not_end_the_round(
-    context: Context, caplog: pytest.LogCaptureFixture, is_direct: bool
+    context: AppState, caplog: pytest.LogCaptureFixture, is_direct: bool
 ) -> None:
     broken, sound = Server(is_direct=is_direct), Server(is_direct=is_direct)
     tasks = [start(context, broken), start(context, sound)]
@@ -293,7 +293,7 @@ async def test_one_broken_connection_does_not_end_the_round(
     await tasks[1]
 
 
-async def test_head_opens_nothing(context: Context, server: Server) -> None:
+async def test_head_opens_nothing(context: AppState, server: Server) -> None:
     closed: list[int] = []
     stream = EventStream(context, partial(begin, context), on_close=lambda: closed.append(1))
     await server.call(stream, method="HEAD")

@@ -18,7 +18,7 @@ for i = 5, #ARGV, 3 do
   redis.call('XADD', EVENTS, position, kind, data)
   if kind == 'r' then
     redis.call('HSET', NEWEST, fields, position .. ' ' .. data)
-  elseif kind == 'f' then
+  elseif kind == 'f' or kind == 'x' then
     for each in string.gmatch(fields, '[^\n]+') do redis.call('HDEL', NEWEST, each) end
     redis.call('SET', RECOVERABLE, position)
   elseif kind == 'c' then

@@ -11,20 +11,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.settings import Settings
+from gateway.settings import BrokerSettings
 
 
 @contextmanager
-def hold_login(settings: Settings) -> Iterator[bool]:
+def hold_login(settings: BrokerSettings) -> Iterator[bool]:
     """Hold the login for the block; yield False when another process of this user holds it.
 
     The lock is a name in the kernel (unix(7), abstract sockets), which is gone with the process.
     Where there are none, on other systems than Linux, nothing is found out.
     """
-    if sys.platform != "linux" or settings.tt_refresh is None:
+    if sys.platform != "linux" or settings.refresh is None:
         yield True
         return
-    parts = [settings.tt_refresh.get_secret_value(), settings.simulator_rest or "", os.geteuid()]
+    parts = [settings.refresh.get_secret_value(), settings.simulator_rest or "", os.geteuid()]
     name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as lock:
         try:

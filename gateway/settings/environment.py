@@ -17,7 +17,7 @@ from dotenv.parser import parse_stream
 
 from gateway.errors import ConfigurationError
 from gateway.redaction import INVISIBLE, OUTPUT, QUOTATION_MARKS, SECRET_VARIABLES, find_passwords
-from gateway.secret_files import decode, is_open_to_others
+from gateway.settings.secret_files import decode, is_open_to_others
 
 PREFIXES = ("GATEWAY_", "TT_")
 """Names that begin so are ours; one that is no setting is misspelt."""

@@ -1,15 +1,14 @@
-"""Settings from the environment and `.env`, checked once at the start; secrets mask themselves."""
+"""Every setting: its variable, its default, its limits. Secrets mask themselves."""
 
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -18,13 +17,24 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from gateway.addresses import LOOPBACK_HOSTS as LOOPBACK_HOSTS
-from gateway.addresses import is_loopback as is_loopback
-from gateway.addresses import parse_address
-from gateway.environment import clean, find_notices, read_env_file, read_environment
+from gateway.addresses import is_loopback, parse_network
 from gateway.errors import ConfigurationError
-from gateway.redaction import OUTPUT, find_passwords
-from gateway.secret_files import read_private as read_private
+from gateway.hostnames import parse_host
+from gateway.redaction import find_passwords
+from gateway.settings.environment import clean
+from gateway.settings.sections import (
+    AccessSettings,
+    BrokerSettings,
+    FeedSettings,
+    ServerSettings,
+    SiteSettings,
+    StoreSettings,
+    StreamSettings,
+)
+from gateway.settings.sources import DocumentedNames, find_env_file
+from gateway.settings.store_keys import split_keys
+
+S = TypeVar("S", FeedSettings, StreamSettings, AccessSettings, SiteSettings, ServerSettings)
 
 DEFAULT_SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
 
@@ -32,73 +42,20 @@ DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
-ENV_FILE_VARIABLE = "GATEWAY_ENV_FILE"
-
 MIN_TOKEN_LENGTH, MAX_TOKEN_LENGTH = 16, 1024
 """Shorter ones can be guessed; longer ones fit into no header of some proxies."""
 
 Names = Annotated[tuple[str, ...], NoDecode]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
-FILES = {
-    "tt_secret": "tt_secret_file",
-    "tt_refresh": "tt_refresh_file",
-    "token": "token_file",
-    "redis_url": "redis_url_file",
-    "database_url": "database_url_file",
-    "keys": "keys_file",
-}
-"""Secrets that may stand in a file of their own, and the setting that names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerSettings:
-    """What one login to the broker needs."""
-
-    secret: SecretStr | None = None
-    refresh: SecretStr | None = None
-    is_test: bool = False
-    accounts: tuple[str, ...] = ()
-    """The numbers of the accounts to follow; all of them when empty."""
-    simulator_rest: str | None = None
-    simulator_account_ws: str | None = None
-    refresh_s: float = 600.0
-    balance_poll_s: float = 30.0
-
-    @property
-    def uses_simulator(self) -> bool:
-        """Whether the broker is the simulator; nothing real can be reached then."""
-        return self.simulator_rest is not None
-
-
-@dataclass(frozen=True, slots=True)
-class FeedSettings:
-    """What the market data feed needs."""
-
-    market: Literal["auto", "open", "closed"] = "auto"
-    aggregation_s: float = 0.1
-    stale_s: float = 4.0
-    symbols: tuple[str, ...] = ()
-    """What is always followed."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
-    """What the store needs: where it is, and the keys of its secrets."""
-
-    folder: Path | None = None
-    database_url: SecretStr | None = None
-    keys: SecretStr | None = None
-    file_name: str = "gateway.db"
-
 
 class Settings(BaseSettings):
     """Everything that can be set; the README lists each with its meaning."""
 
     model_config = SettingsConfigDict(
-        env_file=".",  # a folder, so that pydantic itself reads nothing; see `find_env_file`
+        env_file=".",  # a folder: pydantic itself reads nothing; see `DocumentedNames`
         extra="ignore",
-        populate_by_name=True,  # for callers; the environment is read by `_Sources`
+        populate_by_name=True,  # for callers
         hide_input_in_errors=True,
         frozen=True,
     )
@@ -114,7 +71,9 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read documented names only: pydantic's own sources read field names too."""
         given = cast(DotEnvSettingsSource, dotenv_settings).env_file
-        return init_settings, _Sources(cls, None if given is None else find_env_file())
+        return init_settings, DocumentedNames(
+            cls, variables(), None if given is None else find_env_file()
+        )
 
     tt_secret: SecretStr | None = Field(None, validation_alias="TT_SECRET")
     tt_refresh: SecretStr | None = Field(None, validation_alias="TT_REFRESH")
@@ -342,12 +301,30 @@ class Settings(BaseSettings):
     @property
     def feed(self) -> FeedSettings:
         """The section of the market data feed."""
-        return FeedSettings(
-            market=self.market,
-            aggregation_s=self.aggregation_s,
-            stale_s=self.stale_s,
-            symbols=self.symbols,
-        )
+        return self._section(FeedSettings)
+
+    @property
+    def streams(self) -> StreamSettings:
+        """The section of the streams to clients."""
+        return self._section(StreamSettings)
+
+    @property
+    def access(self) -> AccessSettings:
+        """The section of who may come in."""
+        return self._section(AccessSettings)
+
+    @property
+    def site(self) -> SiteSettings:
+        """The section of the addresses under which the gateway answers."""
+        return self._section(SiteSettings)
+
+    @property
+    def server(self) -> ServerSettings:
+        """The section of the HTTP server."""
+        return self._section(ServerSettings)
+
+    def _section(self, section: type[S]) -> S:
+        return section(**{each.name: getattr(self, each.name) for each in fields(section)})
 
     @property
     def store(self) -> StoreSettings:
@@ -385,145 +362,6 @@ class Settings(BaseSettings):
     def has_credentials(self) -> bool:
         """Whether there is something to log in with."""
         return self.tt_secret is not None and self.tt_refresh is not None
-
-
-class _Sources(PydanticBaseSettingsSource):
-    """The environment, then the file: documented names, each value as it is meant."""
-
-    def __init__(self, settings_cls: type[BaseSettings], env_file: Path | None) -> None:
-        super().__init__(settings_cls)
-        self._env_file = env_file
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """Not asked by this source."""
-        raise NotImplementedError
-
-    def __call__(self) -> dict[str, Any]:
-        names = list(variables())
-        in_file = {} if self._env_file is None else read_env_file(self._env_file, names)
-        return {**in_file, **read_environment(names)}
-
-
-def find_env_file() -> Path:
-    """Return the file of settings: `.env` here, or the one that GATEWAY_ENV_FILE names.
-
-    Raises:
-        ConfigurationError: when one is named and is not there.
-    """
-    named = clean(ENV_FILE_VARIABLE, os.environ.get(ENV_FILE_VARIABLE, ""))
-    if named and not Path(named).is_file():
-        raise ConfigurationError(f"{ENV_FILE_VARIABLE}: there is no such file")
-    return Path(named or ".env")
-
-
-def load_settings(**overrides: Any) -> Settings:
-    """Return the settings: from `overrides`, then the environment, then `.env`.
-
-    Raises:
-        ConfigurationError: one line that names the variable, never its value.
-    """
-    try:
-        settings = Settings(**overrides)
-        found = _read_files(settings)
-        settings = Settings(**{**overrides, **found}) if found else settings
-    except ValidationError as error:
-        raise ConfigurationError(_first_line(error)) from None
-    OUTPUT.hide(*settings.secrets)
-    return settings
-
-
-def describe_suspicions() -> list[str]:
-    """Return a sentence for each thing in the environment and `.env` that is surely not meant.
-
-    Raises:
-        ConfigurationError: as `load_settings`.
-    """
-    return find_notices([*variables(), ENV_FILE_VARIABLE], find_env_file())
-
-
-def parse_host(text: str) -> str:
-    """Return the name or address in a host as people write it: a scheme and a port are left out.
-
-    Raises:
-        ValueError: when no request can ever have it.
-    """
-    if "*" in text or text.startswith("."):
-        raise ValueError("has a wildcard; write each name in full, separated by commas")
-    name = text.partition("://")[2] if "://" in text else text
-    try:
-        return str(parse_address(name)).lower()
-    except ValueError:
-        pass
-    try:
-        host = (urlsplit(f"//{name}").hostname or "").rstrip(".")
-        host = host.encode("idna").decode().lower() if not host.isascii() else host
-        return str(parse_address(host)) if ":" in host else _check_host(host)
-    except (ValueError, UnicodeError):
-        raise ValueError("must be host names such as gw.example.com, separated by commas") from None
-
-
-def _check_host(host: str) -> str:
-    if not re.fullmatch(
-        r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", host
-    ):
-        raise ValueError("is no host")
-    return host
-
-
-def split_keys(text: str) -> tuple[str, ...]:
-    """Return the keys in a text, with commas between them, newest first.
-
-    Raises:
-        ValueError: when there is none, or one is no key.
-    """
-    keys = tuple(each.strip() for each in text.split(","))
-    # 32 bytes as URL-safe Base64, as Fernet wants them.
-    if not all(re.fullmatch(r"[A-Za-z0-9_-]{43}=", each) for each in keys):
-        raise ValueError(
-            "must be keys of 44 characters, separated by commas; `gateway db new-key` makes one"
-        )
-    return keys
-
-
-def parse_network(text: str) -> IPv4Network | IPv6Network:
-    """Return a network in the spelling in which addresses are compared.
-
-    Raises:
-        ValueError: when it is none.
-    """
-    network = ip_network(text.strip("[]"), strict=False)
-    mapped = network.network_address.ipv4_mapped if network.version == 6 else None
-    if mapped is not None and network.prefixlen >= 96:
-        return IPv4Network((mapped, network.prefixlen - 96))
-    return network
-
-
-def _read_files(settings: Settings) -> dict[str, str]:
-    """Return the secrets that stand in files; one that is set itself is not looked for."""
-    found = {}
-    for name, file_name in FILES.items():
-        path: Path | None = getattr(settings, file_name)
-        if path is None or getattr(settings, name) is not None:
-            continue
-        variable = str(Settings.model_fields[file_name].validation_alias)
-        text = read_private(path, variable)
-        OUTPUT.hide(text)
-        found[name] = clean(str(Settings.model_fields[name].validation_alias), text)
-        if not found[name]:
-            raise ConfigurationError(f"{variable}: the file is empty")
-    return found
-
-
-def _first_line(error: ValidationError) -> str:
-    first: Mapping[str, Any] = error.errors(include_input=False, include_url=False)[0]
-    if not first["loc"]:
-        return str(first["msg"]).removeprefix("Value error, ")
-    name = str(first["loc"][0])
-    field = Settings.model_fields.get(name)
-    if field is not None and isinstance(field.validation_alias, str):
-        name = field.validation_alias
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return f"{name}: {message[:1].lower()}{message[1:]}"
 
 
 def variables() -> dict[str, str]:
