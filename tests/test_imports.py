@@ -49,7 +49,7 @@ STAGES = [
             *("markets", "holidays", "sessions"),
         )
     },
-    {"gateway.portfolio", "gateway.store"},
+    {"gateway.portfolio", "gateway.store", "gateway.alerts"},
     {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},
     {"gateway.web", "gateway.pages"},
