@@ -31,7 +31,7 @@ DRAWN = (
     "() => [...document.querySelectorAll('.chart')].every((each) => each.querySelector('canvas'))"
 )
 
-PICTURES = {"example-desk-light": "desk", "panels-desk-dark": "panels"}
+PICTURES = {"home-desk-light": "home", "example-desk-light": "desk", "panels-desk-dark": "panels"}
 """Those of the README and the tutorial."""
 
 PANELS = {
@@ -40,6 +40,8 @@ PANELS = {
     "chart": ".chart:has-text('Bitcoin')",
     "greeks": ".list-card:has(.greeks)",
     "balance": ".accounts .tile",
+    "positions": ".list-card:has(.positions)",
+    "orders": ".list-card:has(.orders)",
     "status": ".upstreams",
     "text": "#page > .text",
 }
@@ -47,7 +49,8 @@ PANELS = {
 
 PAGES = '''
 from gateway.pages import (
-    balance, chart, columns, greeks, metric, page, section, status, tabs, text, watchlist,
+    balance, chart, columns, greeks, metric, orders, page, positions, section, status, tabs, text,
+    watchlist,
 )
 
 @page("/example", title="My desk")
@@ -69,6 +72,8 @@ def panels():
         chart("AAPL", interval="1d", kind="line")
         chart("BTC/USD:CXTALP", interval="1m", title="Bitcoin")
     greeks(*OPTIONS, title="Calls")
+    positions()
+    orders()
     with columns(2):
         balance(total=True)
         status()

@@ -11,6 +11,8 @@ from gateway.pages.panels.chart import chart
 from gateway.pages.panels.custom import panel
 from gateway.pages.panels.greeks import greeks
 from gateway.pages.panels.metric import metric
+from gateway.pages.panels.orders import orders
+from gateway.pages.panels.positions import positions
 from gateway.pages.panels.status import status
 from gateway.pages.panels.text import text
 from gateway.pages.panels.watchlist import watchlist
@@ -23,8 +25,10 @@ __all__ = [
     "columns",
     "greeks",
     "metric",
+    "orders",
     "page",
     "panel",
+    "positions",
     "section",
     "status",
     "tabs",

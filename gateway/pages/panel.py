@@ -108,17 +108,30 @@ class TablePanel(Panel):
         """The row's element id; it must be plain in a CSS selector."""
         ...
 
-    def order(self, records: Sequence[Record | None]) -> Sequence[int] | None:
-        """The rows from the top as places in `records`, the newest of each row; None: as is."""
+    def order(self, records: Sequence[Any]) -> Sequence[int] | None:
+        """The rows from the top as places in `records`, the newest of each row; None: as is.
+
+        A row that is left out is not shown. Those of `summaries` come last in `records`.
+        """
+        return None
+
+    def summaries(
+        self, topics: Sequence[Topic], records: Sequence[Record | None]
+    ) -> Mapping[Topic, Any]:
+        """Return the records of further rows, made of the others, by topics of their own: sums."""
+        return {}
+
+    def summary_of(self, record: Any) -> Topic | None:
+        """Return the topic of the sum that a row stands under, if there is that sum."""
         return None
 
     @abstractmethod
-    def row_cells(self, key: Topic, record: Record | None, move: "RowChange") -> Cells:
+    def row_cells(self, key: Topic, record: Any, move: "RowChange") -> Cells:
         """The cells, as many as `cell_tags`."""
         ...
 
     @abstractmethod
-    def row_value(self, record: Record | None) -> Any:
+    def row_value(self, record: Any) -> Any:
         """The number whose change makes the row flash; None when unknown."""
         ...
 
@@ -130,6 +143,8 @@ class RowChange:
     flash: Literal["", "up", "down"] = ""
     is_overdue: bool = False
     """Wanted for some seconds, and no record came."""
+    is_part: bool = False
+    """Stands under a row that sums it up."""
 
 
 RESTING = RowChange()

@@ -94,7 +94,7 @@ def get_page(running: Running, path: str = "/", **options: Any) -> Node:
 
 
 def symbols_of(page: Node) -> list[str]:
-    return [each.children[0].words for each in page.find("tbody")[0].find("tr")]
+    return [each.children[0].words for each in page.find("tbody", id="watchlist")[0].find("tr")]
 
 
 def without_version(stream: Node) -> str:
@@ -155,7 +155,10 @@ def test_a_stream_is_what_htmx_wants(running: Running) -> None:
         first = stream.messages[0]
         assert first.retry == 250
         assert parse_partials(first.data)["notice"].words == ""
-        assert stream.partials.keys() == {"notice", "status", "watchlist", "balance"}
+        assert stream.partials.keys() == {
+            "notice",
+            *("status", "watchlist", "balance", "positions", "orders"),
+        }
         assert stream.partials["watchlist"].find("tr")[0].children[1].words == "450.25"
 
 
@@ -222,7 +225,10 @@ def test_both_ways_to_the_server_say_the_same(
         gateway.publish(make_quote("SPY", "451.00"))
         stream.read_until("451.00")
         assert stream.messages[0].retry == 250
-        assert stream.partials.keys() >= {"notice", "status", "watchlist", "balance"}
+        assert stream.partials.keys() >= {
+            "notice",
+            *("status", "watchlist", "balance", "positions", "orders"),
+        }
         assert gateway.context.streams == 1
         gateway.server.should_exit = True
         assert stream.read_all()[-1].event == "bye"
@@ -336,7 +342,7 @@ def test_a_plain_form_adds_and_removes(running: Running) -> None:
         for symbol in ("SPY", "QQQ", "TSLA", "AMD", "AMD"):
             client.post("/watchlist", data={"remove": symbol})
         page = get_page(running, cookies=dict(client.cookies))
-        assert "This list is empty" in page.find("tbody")[0].words
+        assert "This list is empty" in page.find("tbody", id="watchlist")[0].words
 
 
 def test_the_cookie_is_safe(running: Running) -> None:

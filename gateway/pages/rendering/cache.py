@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain, compress
 from operator import is_, ne
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -109,15 +109,23 @@ class Fragment:
 class Row:
     """A row of a table, rendered at most once a tick for all views that show it."""
 
-    def __init__(self, panel: TablePanel, key: Topic, sources: Sources) -> None:
+    def __init__(
+        self,
+        panel: TablePanel,
+        key: Topic,
+        sources: Sources,
+        summaries: Mapping[Topic, Any] | None = None,
+    ) -> None:
         self.version = 0
         self.tick = -1
-        self.record: Record | None = None
+        self.record: Any = None
         self.changes = b""
         """What is new since the version before: the rest of a list that begins with an id."""
         self._panel = panel
         self._key = key
-        self._latest = sources.hub.latest
+        self._summaries = summaries
+        is_sum = summaries is not None and key in summaries
+        self._latest = summaries.get if summaries is not None and is_sum else sources.hub.latest
         self._is_missing = sources.is_overdue
         self._tags = [(f"<{tag}", f"</{tag.partition(' ')[0]}>") for tag in panel.cell_tags]
         self._codes = [code for place in range(1, len(self._tags) + 1) for code in (-place, place)]
@@ -132,13 +140,17 @@ class Row:
         self.tick = tick
         record, move = self._latest(self._key), self._move
         is_overdue = record is None and self._is_missing(self._key)
-        is_same = record is self.record and is_overdue == move.is_overdue
+        is_part = self._summaries is not None and self._panel.summary_of(record) in self._summaries
+        is_same = (
+            record is self.record and is_overdue == move.is_overdue and is_part == move.is_part
+        )
         if is_same and not move.flash and self._cells:
             return
         value = self._panel.row_value(record)
         # A row that flashed in the last tick rests in this one: at most two flashes a second.
         flash = "" if move.flash else _flash_of(self._value, value)
-        self._move = RowChange(flash, is_overdue) if flash or is_overdue else RESTING
+        is_resting = not (flash or is_overdue or is_part)
+        self._move = RESTING if is_resting else RowChange(flash, is_overdue, is_part)
         self.record, self._value = record, value
         cells, before = self._panel.row_cells(self._key, record, self._move), self._cells
         if cells == before:
@@ -227,24 +239,49 @@ class TableElement:
         self._topics = PanelTopics(panel, sources.hub, grant)
         self._followed: tuple[Topic | None, ...] = ()
         self._is_sorted = type(panel).order is not TablePanel.order
+        self._has_summaries = type(panel).summaries is not TablePanel.summaries
+        self._summaries: dict[Topic, Any] = {}
+        self._summed: list[Record | None] = []
         self._is_told = False
         self._place_rows(self._topics.read())
 
     def follow(self) -> bool:
         """Make rows of the topics that came, drop those that went; say whether there were any."""
-        if not self._topics.has_patterns:
-            return False
-        topics = self._topics.read()
-        if topics is self._followed:
+        topics = self._topics.read() if self._topics.has_patterns else self._followed
+        if topics is self._followed and not self._summarize():
             return False
         self._place_rows(topics)
         return True
+
+    def _summarize(self) -> bool:
+        """Sum up what changed; say whether there are other sums than before."""
+        if not self._has_summaries:
+            return False
+        latest = self._sources.hub.latest
+        topics = self._keys[: len(self._keys) - len(self._summaries)]
+        records = [latest(topic) for topic in topics]
+        if len(records) == len(self._summed) and all(map(is_, records, self._summed)):
+            return False
+        before = set(self._summaries)
+        self._sum_up(topics, records)
+        return self._summaries.keys() != before
+
+    def _sum_up(self, topics: Sequence[Topic], records: list[Record | None]) -> None:
+        self._summed = records
+        found = self.panel.summaries(topics, records)
+        self._summaries.clear()  # the rows of the sums read from this very dict
+        self._summaries.update(found)
 
     def _place_rows(self, topics: tuple[Topic | None, ...]) -> None:
         self._followed = topics
         self._keys = keys = [topic for topic in topics if topic is not None]
         panel, sources = self.panel, self._sources
-        self.rows = [sources.parts.row(panel, key, self._grant, sources) for key in keys]
+        if self._has_summaries:
+            self._sum_up(keys, [sources.hub.latest(topic) for topic in keys])
+            self._keys = keys = [*keys, *self._summaries]
+            self.rows = [Row(panel, key, sources, self._summaries) for key in keys]
+        else:
+            self.rows = [sources.parts.row(panel, key, self._grant, sources) for key in keys]
         self._ids = [panel.row_id(key) for key in keys]
         self._begins = [_encode([id])[:-1] + b"," for id in self._ids]
         self._seen = [0] * len(keys)
@@ -253,8 +290,8 @@ class TableElement:
 
     @property
     def records(self) -> Sequence[Record | None]:
-        """What it shows."""
-        return [row.record for row in self.rows]
+        """What it shows, without the sums."""
+        return [row.record for row in self.rows[: len(self.rows) - len(self._summaries)]]
 
     @property
     def html(self) -> str:
@@ -263,7 +300,7 @@ class TableElement:
 
     def render(self, inlays: Mapping[Topic, str]) -> str:
         """The same with `inlays` in the rows of these keys."""
-        if not self.rows:
+        if not self._order:
             return self._environment.get_template(self.panel.empty).render()
         tag, keys = self.panel.row_tag, self._keys
         return "".join(

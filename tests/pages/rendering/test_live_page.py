@@ -180,7 +180,7 @@ async def test_the_first_message_is_everything(world: World) -> None:
     world.hub.publish(make_status())
     viewer = world.open("SPY", "/ESZ26:XCME")
     partials = partials_of(await read(viewer))
-    assert partials.keys() == {"status", "watchlist", "balance"}
+    assert partials.keys() == {"status", "watchlist", "balance", "positions", "orders"}
     rows = partials["watchlist"].find("tr")
     assert [each.attributes["id"] for each in rows] == [
         "watchlist-SPY",
@@ -591,7 +591,7 @@ async def test_an_error_in_a_panel_does_not_stop_the_ticks(
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     viewer = world.open("SPY")
     await read(viewer)
-    panel = viewer._view.page.panels[-1]
+    (panel,) = [each for each in viewer._view.page.panels if each.id == "watchlist"]
     with monkeypatch.context() as patch:
         patch.setattr(panel, "row_cells", lambda *given: 1 / 0)
         world.hub.publish(make_quote("SPY", "7.00"))
