@@ -2,7 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ from tests.web.running import (
     HTML,
     TLS,
     TOKEN,
+    Reader,
     Running,
     make_protected,
+    make_quote,
     make_settings,
     open_gateway,
 )
@@ -148,6 +152,28 @@ def test_a_database_that_is_locked_is_said_on_the_page(gateway: Running, tmp_pat
 
     eventually_sync(is_back, 5 * RETRY_S)
     assert show(gateway) == ["SPY", "QQQ", "IWM", "DIA"]
+
+
+def test_streams_go_on_while_the_database_is_locked(gateway: Running, tmp_path: Path) -> None:
+    change(gateway, add="IWM")
+    headers = f"Authorization: Bearer {TOKEN}\r\n"
+    with (
+        Reader(gateway.port, "/events?symbols=SPY", headers=headers) as reader,
+        closing(sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        reader.read_until("snapshot_end")
+        other.execute("BEGIN IMMEDIATE")
+        asked = pool.submit(change, gateway, add="DIA")
+        count = 0
+        while not asked.done():
+            count += 1
+            gateway.publish(make_quote("SPY", f"{count}.25"))
+            frames = reader.read_until("quote_update", count)
+            assert frames[-1].data["last"] == Decimal(f"{count}.25")
+        assert asked.result().status_code == 422
+        assert count > 20
+        other.execute("ROLLBACK")
 
 
 def test_a_folder_that_cannot_be_made_stops_nothing(tmp_path: Path) -> None:
