@@ -176,7 +176,7 @@ class Load:
         return self.tally
 
     def begin_tally(self) -> None:
-        """Count anew from here."""
+        """Reset the counters."""
         self.tally = Tally()
         for connection in self.connections:
             connection.stream.tally = self.tally

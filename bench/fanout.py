@@ -14,7 +14,8 @@ import msgspec
 from bench.client import Refused
 from bench.process import choose_cores, raise_file_limit
 from bench.servers import Missing
-from bench.workloads import WORKLOADS, Result, Setup, measure, note
+from bench.setup import WORKLOADS, Result, Setup
+from bench.workloads import measure, note
 
 SERVERS = ("gateway", "nchan", "naive")
 

@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,7 @@ import msgspec
 from playwright.sync_api import Browser, CDPSession, sync_playwright
 
 from bench.page_server import METRICS, symbols_of
+from bench.page_table import Result, print_table
 from bench.process import family
 from tests.browser.driving import CHROMIUM_OPTIONS, find_chromium
 
@@ -59,27 +60,6 @@ CHANGES = """
   setTimeout(() => resolve(count), 2000);
 })
 """
-
-
-class Result(msgspec.Struct, frozen=True):
-    """One line of the table; None is what this row has no figure for."""
-
-    row: str
-    target: str = ""
-    main_thread_pct: float | None = None
-    main_cpu_pct: float | None = None
-    """The main thread's CPU time: what is left when others make it wait for a core."""
-    script_pct: float | None = None
-    layout_pct: float | None = None
-    paint_ms: float | None = None
-    heap_mb: tuple[float, ...] | None = None
-    server_ms: float | None = None
-    """Server CPU per viewer and second, the feed's own included."""
-    viewers_ms: float | None = None
-    """The same without what the server needs when nobody looks."""
-    kb_per_s: float | None = None
-    """What one viewer is sent."""
-    updates_per_s: float | None = None
 
 
 @contextmanager
@@ -370,24 +350,6 @@ def run(browser: Browser, options: argparse.Namespace) -> Iterator[Result]:
             yield measure_reference(browser, name, seconds)
 
 
-COLUMNS: tuple[tuple[str, Callable[[Result], str]], ...] = (
-    ("main thread %", lambda each: _number(each.main_thread_pct)),
-    ("its CPU %", lambda each: _number(each.main_cpu_pct)),
-    ("script %", lambda each: _number(each.script_pct)),
-    ("style+layout %", lambda each: _number(each.layout_pct)),
-    ("paint ms", lambda each: _number(each.paint_ms)),
-    ("server ms/viewer·s", lambda each: _number(each.server_ms, 3)),
-    ("for viewers", lambda each: _number(each.viewers_ms, 3)),
-    ("kB/s", lambda each: _number(each.kb_per_s)),
-    ("updates/s", lambda each: _number(each.updates_per_s)),
-    ("heap MB", lambda each: " ".join(_number(mb, 2) for mb in each.heap_mb or ())),
-)
-
-
-def _number(value: float | None, decimals: int = 1) -> str:
-    return "" if value is None else f"{value:.{decimals}f}"
-
-
 def main() -> int:
     """The exit status; the table is on the standard output."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -419,16 +381,6 @@ def main() -> int:
         if find_spec(name) is None:
             print(f"{name} is not installed here: left out", file=sys.stderr)
     return 0
-
-
-def print_table(results: Sequence[Result]) -> None:
-    """The results with only those columns that say something."""
-    columns = [each for each in COLUMNS if any(map(each[1], results))]
-    head = ["row", *(name for name, _ in columns), "target"]
-    lines = [[each.row, *(show(each) for _, show in columns), each.target] for each in results]
-    widths = [max(len(line[index]) for line in [head, *lines]) for index in range(len(head))]
-    for line in [head, ["-" * width for width in widths], *lines]:
-        print(" | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)))
 
 
 if __name__ == "__main__":

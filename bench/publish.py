@@ -1,4 +1,4 @@
-"""How the servers in Python and nchan's publisher are told to publish, and when each record is due.
+"""Orders to publish, for the servers in Python and nchan's publisher, and when each record is due.
 
 An order is a line of JSON on the standard input; the answer a line on the standard output when the
 last record of the order is out. The end of the input ends the process.

@@ -14,8 +14,8 @@ from gateway.pages.panels.chart import HOURS, INTERVALS, KINDS
 from gateway.pages.panels.watchlist import COLUMNS, SORTS
 from gateway.pages.rendering.templates import FILTERS
 from gateway.streams.records import Record
-from tests.pages.panels.test_panels import render
 from tests.pages.reading import make_balance, make_quote
+from tests.pages.showing import render
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "pages.md").read_text()

@@ -1,9 +1,10 @@
-"""`gateway check`: each setting and the credentials, tried; what works and what to do."""
+"""`gateway check`: tries each setting and the credentials, and says what works and what to do."""
 
 import asyncio
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from gateway.addresses import is_loopback
 from gateway.clock import SYSTEM_CLOCK
@@ -11,16 +12,23 @@ from gateway.errors import BackplaneError, ConfigurationError
 from gateway.settings import Settings, describe_suspicions, load_settings, variables
 from gateway.streams.symbols import split_symbols
 
-LOGIN_TIMEOUT_S = 30.0
+if TYPE_CHECKING:
+    from gateway.streams.upstream.login_check import CheckResult
 
-Result = tuple[str, bool, str]
-"""What was tried, whether it works, and what it is or what to do."""
+LOGIN_TIMEOUT_S = 75.0
+"""More than the five steps of the login check at 12 s each: each reports its own time-out."""
+
+Mark = Literal["ok", "warn", "FAIL"]
+"""Works; works, but not as one may expect; does not work."""
+
+Result = tuple[str, Mark, str]
+"""What was tried, how it went, and what it is or what to do."""
 
 
 def run() -> int:
-    """The exit status after printing one line for each result: 0 when all works."""
+    """Print one line for each result and return the exit status: 0 when nothing failed."""
     results = check_settings()
-    settings = _load() if all(works for _, works, _ in results) else None
+    settings = _load() if _is_fine(results) else None
     if settings is not None:
         results += check_access(settings)
         if settings.redis_url is not None:
@@ -28,13 +36,17 @@ def run() -> int:
         if settings.has_credentials:
             results += _check_login(settings)
     width = max(len(name) for name, _, _ in results)
-    for name, works, text in results:
-        sys.stdout.write(f"{'ok  ' if works else 'FAIL'}  {name:<{width}}  {text}\n")
-    return 0 if all(works for _, works, _ in results) else 1
+    for name, mark, text in results:
+        sys.stdout.write(f"{mark:<4}  {name:<{width}}  {text}\n")
+    return 0 if _is_fine(results) else 1
+
+
+def _is_fine(results: list[Result]) -> bool:
+    return all(mark != "FAIL" for _, mark, _ in results)
 
 
 def check_settings() -> list[Result]:
-    """One result for each variable; a secret's value is never in it."""
+    """Return one result for each variable; a secret's value is never in it."""
     try:
         settings = load_settings().with_symbols(
             partial(split_symbols, today=SYSTEM_CLOCK.now().date())
@@ -42,7 +54,7 @@ def check_settings() -> list[Result]:
         suspicions = describe_suspicions()
     except ConfigurationError as error:
         name, _, text = str(error).partition(": ")
-        return [(name, False, text)]
+        return [(name, "FAIL", text)]
     results: list[Result] = []
     for variable, field in variables().items():
         is_set = field in settings.model_fields_set
@@ -53,15 +65,15 @@ def check_settings() -> list[Result]:
             text = f"{_show(value)} (default)"
         else:
             text = _show(value)
-        results.append((variable, True, text))
+        results.append((variable, "ok", text))
     for sentence in suspicions:
         name, _, text = sentence.partition(": ")
-        results.append((name, False, text))
+        results.append((name, "FAIL", text))
     return results
 
 
 def check_access(settings: Settings) -> list[Result]:
-    """Whether a server could start with these settings, as far as can be told without starting."""
+    """Check what a server needs to start, as far as possible without starting one."""
     from gateway.server.server import check_host
 
     results: list[Result] = []
@@ -75,19 +87,19 @@ def check_access(settings: Settings) -> list[Result]:
     ]
     if missing and settings.redis_url is not None:
         text = "none: good for `gateway serve`, which has REDIS_URL; `gateway feed` needs them"
-        results.append(("credentials", len(missing) == 2, text))
+        results.append(("credentials", "ok" if len(missing) == 2 else "FAIL", text))
     elif missing:
         results.append(
-            ("credentials", False, f"set {' and '.join(missing)}, or try `gateway demo`")
+            ("credentials", "FAIL", f"set {' and '.join(missing)}, or try `gateway demo`")
         )
     try:
         check_host(settings.host)
     except ConfigurationError as error:
-        results.append(("HOST", False, str(error).partition(": ")[2]))
+        results.append(("HOST", "FAIL", str(error).partition(": ")[2]))
     if settings.token is None and not is_loopback(settings.host):
-        results.append(("access", False, "set GATEWAY_TOKEN, because HOST is not loopback"))
+        results.append(("access", "FAIL", "set GATEWAY_TOKEN, because HOST is not loopback"))
     elif settings.token is None:
-        results.append(("access", True, "GATEWAY_TOKEN is not set: each start makes a new token"))
+        results.append(("access", "ok", "GATEWAY_TOKEN is not set: each start makes a new token"))
     if settings.viewers is not None:
         results.append(_check_viewers(settings.viewers))
     return results
@@ -97,12 +109,12 @@ def _check_viewers(path: Path) -> Result:
     from gateway.web.auth.viewers import read_viewers
 
     if not path.exists():
-        return ("viewers", True, "nobody yet: `gateway viewer add` makes the file")
+        return ("viewers", "ok", "nobody yet: `gateway viewer add` makes the file")
     try:
         names = sorted(read_viewers(path))
     except ConfigurationError as error:
-        return ("viewers", False, str(error).partition(": ")[2])
-    return ("viewers", True, ", ".join(names) or "nobody")
+        return ("viewers", "FAIL", str(error).partition(": ")[2])
+    return ("viewers", "ok", ", ".join(names) or "nobody")
 
 
 def _show(value: object) -> str:
@@ -128,8 +140,8 @@ def _check_backplane(url: str) -> Result:
     try:
         asyncio.run(check())
     except BackplaneError as error:
-        return ("REDIS_URL", False, str(error).removeprefix("REDIS_URL: "))
-    return ("REDIS_URL", True, "the server answers, and can be written to")
+        return ("REDIS_URL", "FAIL", str(error).removeprefix("REDIS_URL: "))
+    return ("REDIS_URL", "ok", "the server answers, and can be written to")
 
 
 def _check_login(settings: Settings) -> list[Result]:
@@ -140,9 +152,15 @@ def _check_login(settings: Settings) -> list[Result]:
     async def check() -> list[Result]:
         async with asyncio.timeout(LOGIN_TIMEOUT_S):
             found = await check_login(settings.broker)
-        return [(each.step, each.is_ok, each.words) for each in found]
+        return [(each.step, _mark(each), each.words) for each in found]
 
     try:
         return asyncio.run(check())
     except TimeoutError:
-        return [("login", False, f"no answer within {LOGIN_TIMEOUT_S:g} s; try again later")]
+        return [("login", "FAIL", f"no answer within {LOGIN_TIMEOUT_S:g} s; try again later")]
+
+
+def _mark(result: "CheckResult") -> Mark:
+    if result.outcome == "warning":
+        return "warn"
+    return "ok" if result.is_ok else "FAIL"

@@ -45,7 +45,7 @@ def open_simulator(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us: the gateway says goodbye before its market goes
+        start_new_session=True,  # Ctrl-C stops only us: the gateway closes before its market
     )
     try:
         yield partial(_read_address, process)

@@ -29,7 +29,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def open_listener(settings: "Settings") -> "socket":
-    """The listening socket; what is wrong is told before anything heavy is imported or started."""
+    """Open the listening socket, and report errors before anything heavy is imported or started."""
     from gateway.server.server import check_host, open_socket
     from gateway.web.auth.authenticator import create_authenticator
 

@@ -82,7 +82,7 @@ class Parser:
                 yield event
 
     def restart(self) -> None:
-        """Forget a half-read event; the next connection begins anew."""
+        """Discard a half-read event before the next connection."""
         self._rest, self._name, self._data, self._id = b"", "", [], self.last_event_id
 
     def _take(self, line: str) -> Event | None:
@@ -278,9 +278,9 @@ class _Table:
                 reason = f": {record['reason']}" if record.get("reason") else ""
                 return f"· {record.get('upstream')} is {record.get('state')}{reason}"
             case "gap":
-                return "· updates were left out; what follows is the newest"
+                return "· updates were dropped; the newest values follow"
             case "bye":
-                return f"· the gateway says goodbye: {record.get('reason')}"
+                return f"· the gateway closed the stream: {record.get('reason')}"
             case "hello" | "heartbeat" | "snapshot_end":
                 return None
         fields = [

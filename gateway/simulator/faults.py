@@ -76,8 +76,8 @@ the answer is the state as `GET {control}` gives it, with `"done"`, how many thi
 |                  |                                           | too; rate, mode, clock, orders    |
 |                  |                                           | and cash stay                     |
 
-Reading: `GET {control}` (faults, market, connections, counters, of which `feed_goodbyes` and
-`account_goodbyes` are the sockets that the client closed in order), `GET {control}/logins`
+Reading: `GET {control}` (faults, market, connections, counters, of which `feed_clean_closes` and
+`account_clean_closes` are the sockets that the client closed in order), `GET {control}/logins`
 (customers with their first refresh token and accounts), `GET {control}/subscriptions` (held
 upstream, by type), `GET {control}/sent?type=Quote&symbol=SPY&limit=100` (the last rows sent,
 oldest first, each with `sent_ns`, the `time.monotonic_ns()` just before its frame was written).

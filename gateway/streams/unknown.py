@@ -17,7 +17,7 @@ from gateway.streams.products import (
 )
 
 UNKNOWN_AFTER_S = 5.0
-"""A symbol of which nothing came for so long, on a feed that works, is told to be unknown."""
+"""A symbol without any data for this long, on a working feed, is reported as unknown."""
 
 NOTHING_KNOWN = "nothing is known under this name"
 FORMS = f"futures are written /ESZ26:XCME, crypto BTC/USD:{COIN_VENUE}"

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from bench import fanout, workloads
+from bench import fanout, setup, workloads
 from bench.process import choose_cores
 from bench.publish import Order, due
 from bench.servers import Missing, find_nchan
@@ -38,9 +38,9 @@ SERVERS = [
 @pytest.mark.parametrize("workload", ["w1", "mix"])
 def test_a_small_run_delivers_everything(server: str, workload: str) -> None:
     few = msgspec.structs.replace(
-        workloads.WORKLOADS[workload], clients=6, seconds=0.5, rate=200.0, fill=200
+        setup.WORKLOADS[workload], clients=6, seconds=0.5, rate=200.0, fill=200
     )
-    result = workloads.measure(workloads.Setup(server, workload, few, choose_cores()))
+    result = workloads.measure(setup.Setup(server, workload, few, choose_cores()))
     assert (result.lost, result.doubled, result.out_of_order, result.conflated) == (0, 0, 0, 0)
     assert result.deliveries_per_s is not None
     assert result.deliveries_per_s > 0
@@ -51,17 +51,17 @@ def test_a_small_run_delivers_everything(server: str, workload: str) -> None:
 
 def test_who_never_reads_costs_the_others_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     few = msgspec.structs.replace(
-        workloads.WORKLOADS["stall"], clients=6, seconds=0.5, rate=200.0, fill=200
+        setup.WORKLOADS["stall"], clients=6, seconds=0.5, rate=200.0, fill=200
     )
-    result = workloads.measure(workloads.Setup("gateway", "stall", few, choose_cores()))
+    result = workloads.measure(setup.Setup("gateway", "stall", few, choose_cores()))
     assert (result.lost, result.doubled, result.out_of_order, result.conflated) == (0, 0, 0, 0)
     assert result.rss_growth_kb is not None
     assert "gateway_streams_evicted_total" in capfd.readouterr().err
 
 
 def test_a_storm_is_resumed_without_loss() -> None:
-    few = msgspec.structs.replace(workloads.WORKLOADS["storm"], clients=6, seconds=1.5)
-    result = workloads.measure(workloads.Setup("gateway", "storm", few, choose_cores()))
+    few = msgspec.structs.replace(setup.WORKLOADS["storm"], clients=6, seconds=1.5)
+    result = workloads.measure(setup.Setup("gateway", "storm", few, choose_cores()))
     assert (result.lost, result.doubled, result.out_of_order) == (0, 0, 0)
     assert result.p99_ms is not None
 
@@ -86,7 +86,7 @@ def test_unknown_names_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_figures_are_medians_and_faults_the_worst() -> None:
     rounds = [
-        workloads.Result(server="gateway", workload="w1", tick_ms=10, p99_ms=p99, lost=lost)
+        setup.Result(server="gateway", workload="w1", tick_ms=10, p99_ms=p99, lost=lost)
         for p99, lost in ((5.0, 0), (9.0, 3), (6.0, 0))
     ]
     merged = fanout.median(rounds)

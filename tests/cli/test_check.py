@@ -1,11 +1,13 @@
 """`gateway check` against a simulator: what works, what does not, and that no secret is shown."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from gateway.cli import check
-from gateway.settings import variables
+from gateway.settings import load_settings, variables
+from gateway.streams.upstream.login_check import STEP_TIMEOUT_S, check_login
 from gateway.web.auth.viewers import add_viewer
 from tests.simulation import Simulator, open_simulator
 from tests.valkey import find_port, open_valkey
@@ -125,3 +127,21 @@ def test_what_is_surely_not_meant_is_found(
     text = capsys.readouterr().out
     assert words in "".join(line for line in text.splitlines() if line.startswith("FAIL"))
     assert "canary" not in text
+
+
+def test_a_warning_has_its_own_mark_and_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_simulator() as simulator:
+        simulator.control_sync("customer", set={"has-delayed-quotes": True})
+        point_at(simulator, monkeypatch)
+        assert check.run() == 0
+    marks = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert marks.count("warn") == 1
+
+
+def test_every_step_of_the_login_may_take_its_whole_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_simulator() as simulator:
+        point_at(simulator, monkeypatch)
+        steps = asyncio.run(check_login(load_settings().broker))
+    assert len(steps) * STEP_TIMEOUT_S < check.LOGIN_TIMEOUT_S

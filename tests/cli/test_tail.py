@@ -203,7 +203,7 @@ def test_the_token_is_sent() -> None:
             follow(gateway.url, (), sleep=_never)
         gateway.call(lambda: gateway.context.hub.close("shutdown"))
         text, _ = follow_for(gateway.url, 1, token=TOKEN)
-    assert text == "· the gateway says goodbye: shutdown\n"
+    assert text == "· the gateway closed the stream: shutdown\n"
 
 
 def show(*frames: bytes) -> list[str]:
@@ -257,7 +257,7 @@ def test_other_events_are_lines() -> None:
     assert lines == [
         "5WX00001  balance 1.50  buying power 50000.00",
         "· feed is stale",
-        "· updates were left out; what follows is the newest",
+        "· updates were dropped; the newest values follow",
         "X  greeks_update  delta 0.50",
         "· feed is lost: cut",
     ]

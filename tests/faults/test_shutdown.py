@@ -96,7 +96,7 @@ def test_sigterm_with_300_streams_one_of_them_stalled(trial: Trial) -> None:
         state = simulator.read_sync()
     assert state["connections"] == {"feed": 0, "account": 0}
     counters = state["counters"]
-    assert (counters["feed_goodbyes"], counters["account_goodbyes"]) == (count, count)
+    assert (counters["feed_clean_closes"], counters["account_clean_closes"]) == (count, count)
     for ending in endings:
         retries_ms = sorted(ending.retries_ms)
         assert len(retries_ms) == STREAMS - 2

@@ -1,9 +1,12 @@
 """A gateway shared by the tests of a module, where they do not end it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from gateway.web.auth.viewers import add_viewer
+from tests.web.granting import House
 from tests.web.running import (
     TOKEN,
     Running,
@@ -37,3 +40,20 @@ def fresh() -> Iterator[Running]:
     """A gateway that wants a token, for one test alone."""
     with open_gateway(make_protected(token=TOKEN)) as gateway:
         yield gateway
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    path = tmp_path / "viewers.toml"
+    tokens = {
+        "alice": add_viewer(path, "alice", frozenset({"5WX00001"})),
+        "bob": add_viewer(path, "bob", frozenset({"5WX00002"})),
+        "carol": add_viewer(path, "carol", frozenset({"5WX99999"})),
+        "dora": add_viewer(path, "dora", None),
+        "owner": TOKEN,
+    }
+    with open_gateway(make_protected(token=TOKEN, viewers=path)) as gateway:
+        house = House(gateway, path, tokens)
+        house.publish()
+        gateway.publish(make_status("live"), make_status("live", "accounts"))
+        yield house

@@ -127,7 +127,7 @@ def test_below_a_prefix_errors_are_pages_or_problems() -> None:
         missing = httpx.get(f"{url}/gw/nothing", headers=HTML)
         assert missing.status_code == 404
         assert 'href="/gw/"' in missing.text
-        assert "/gw/static/app" in missing.text
+        assert "/gw/static/page" in missing.text
         problem = httpx.get(f"{url}/gw/live/nothing", headers=HTML)
         assert problem.headers["content-type"] == "application/problem+json"
         assert httpx.get(f"{url}/nothing", headers=HTML).text == "Not Found", "not ours to say"

@@ -1,8 +1,8 @@
 """Reads page files: runs them, collects their pages, and says where a mistake stands.
 
 A folder's files are all read, except those whose name begins with `_` or `.`, which the others may
-import, also later, within a page's function. Everything is run anew each time: before, modules of
-the folder that were imported are forgotten.
+import, also later, within a page's function. Every load runs all files again: modules
+imported from the folder are forgotten first.
 """
 
 import importlib

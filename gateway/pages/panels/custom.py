@@ -77,7 +77,7 @@ def panel(
 
         def place(*positional: Any, **named: Any) -> None:
             builder = current_builder(name)
-            # Bound here, so that a wrong call is told where it stands.
+            # Bound here, so that a wrong call fails at its own line.
             bound = signature.bind(None, *positional, **named)
             bound.apply_defaults()
             found = list(keys(*positional, **named)) if keys else []

@@ -55,7 +55,7 @@ class LivePage:
         self.page = page
         self.viewers = 0
         self.is_retired = False
-        """Whether its page was described anew, and every viewer is to open that one."""
+        """Whether its page was reloaded, so that every viewer must open the new one."""
         self.hold = hold
         self.holders: set[str | None] = set()
         """The viewers in whose share the page's symbols count."""
@@ -292,7 +292,7 @@ class LivePages:
                     del self._counts[symbol], self._wanted_since_s[symbol]
 
     def retire(self) -> None:
-        """End all reading, because the pages were described anew; each viewer opens its again."""
+        """End all reading, because the pages were reloaded; each viewer opens its page again."""
         views, self._views = list(self._views.values()), {}
         for view in views:
             view.retire()

@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from gateway.simulator.broker.books.ledger import Ledger
-from gateway.simulator.broker.sockets import has_said_goodbye, set_stalled
+from gateway.simulator.broker.sockets import is_clean_close, set_stalled
 from gateway.simulator.world import World
 
 MOST_WAITING = 10_000
@@ -67,7 +67,7 @@ class AccountConnection:
             self._world.journal.counts["heartbeats_missed"] += 1
             await self._socket.close(1000, "Bye")
         except ConnectionClosed as closed:
-            self._world.journal.counts["account_goodbyes"] += has_said_goodbye(closed)
+            self._world.journal.counts["account_clean_closes"] += is_clean_close(closed)
         finally:
             self._world.streams.discard(self)
 

@@ -19,6 +19,6 @@ def set_stalled(socket: ServerConnection, moving: asyncio.Event, is_stalled: boo
             transport.resume_reading()
 
 
-def has_said_goodbye(closed: ConnectionClosed) -> bool:
+def is_clean_close(closed: ConnectionClosed) -> bool:
     """Return whether the client closed with a close frame instead of a lost connection."""
     return closed.rcvd is not None and closed.rcvd_then_sent is True

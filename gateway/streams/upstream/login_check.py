@@ -1,6 +1,6 @@
 """`gateway check`: tries every way to the broker that the gateway uses, once, and says what to do.
 
-A wrong grant is told from a network that leads nowhere: without an answer nothing is known of the
+Keeps a refused grant apart from a network failure: without an answer, nothing is known about the
 credentials.
 """
 
@@ -88,7 +88,7 @@ def _explain(cause: BaseException) -> Answer:
         return "refused", f"{words}; {advice}"
     if isinstance(cause, Refused | Unauthorized):
         return "refused", words
-    advice = "nothing is known of the credentials; check the network, a proxy or a firewall"
+    advice = "nothing is known about the credentials; check the network, a proxy or a firewall"
     return "no answer", f"{words}; {advice}"
 
 

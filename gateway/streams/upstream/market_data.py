@@ -15,7 +15,7 @@ from typing import Protocol
 import anyio
 
 from gateway.clock import SYSTEM_CLOCK, Clock
-from gateway.errors import GatewayError, PartSilent, Refused, UpstreamError, is_retryable
+from gateway.errors import GatewayError, PartSilent, UpstreamError
 from gateway.settings import FeedSettings
 from gateway.streams.backoff import Backoff
 from gateway.streams.demand import Demand
@@ -28,7 +28,7 @@ from gateway.streams.upstream.drops import DropStats, Fate
 from gateway.streams.upstream.normalize import Normalizer
 from gateway.streams.upstream.quality import QuoteToken, rate_quality
 from gateway.streams.upstream.reconnect import Reconnect
-from gateway.streams.upstream.retry import TROUBLE, describe_error
+from gateway.streams.upstream.retry import TROUBLE, describe_error, describe_next_step
 from gateway.streams.upstream.sdk import (
     EVENT_TYPES,
     Event,
@@ -303,7 +303,7 @@ class MarketData:
             self._tolerated_until_s = self.clock.monotonic_s() + self._stale_s
             self._publish("degraded", f"{words}; trying another connection")
             return
-        self._mark_lost(f"{words}; {_next_step(cause)}")
+        self._mark_lost(f"{words}; {describe_next_step(cause)}")
 
     def _mark_lost(self, reason: str) -> None:
         self._tolerated_until_s = None
@@ -394,12 +394,3 @@ class MarketData:
             market=self._session_states.get(market_of(CANARY)),
             data_quality=quality,
         )
-
-
-def _next_step(cause: Exception) -> str:
-    """What follows after a connection has ended, for people."""
-    if not is_retryable(cause):
-        return "trying again when the login works"
-    if isinstance(cause, Refused):
-        return "trying again from time to time"
-    return "reconnecting"

@@ -110,3 +110,12 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, anyio.ClosedResourceError | anyio.BrokenResourceError):
         return "the connection was lost"
     return f"an unexpected answer ({type(error).__name__})"
+
+
+def describe_next_step(cause: Exception) -> str:
+    """Say what the gateway does after this cause has ended a connection."""
+    if not is_retryable(cause):
+        return "trying again when the login works"
+    if isinstance(cause, Refused):
+        return "trying again from time to time"
+    return "reconnecting"

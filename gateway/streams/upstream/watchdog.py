@@ -1,9 +1,9 @@
-"""What the silence of a connection means: for viewers, and for the connection itself; pure.
+"""Decides what a silent connection means, for viewers and for the connection itself; pure.
 
-Viewers are told first. A connection without a single frame is dead and is left. Silence of all that
-ought to move is met with new connections, which disturb nobody, further and further apart. Silence
-of a part is met with one new connection as a try; when that did not help, the others are left in
-peace until something changes: data of that market come, it opens or closes, its symbols change.
+The status changes first. A connection without a single frame is dead and is replaced. When every
+market that should move is silent, the gateway reconnects at growing intervals. When only some are
+silent, it reconnects once; if that does not help, it leaves the connection to the others until
+something changes: that market sends data, opens or closes, or its symbols change.
 """
 
 from collections.abc import Collection, Mapping, Set

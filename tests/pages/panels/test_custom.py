@@ -15,8 +15,8 @@ from gateway.pages.authoring.loader import load_pages
 from gateway.streams.account_records import BalanceUpdate, PositionUpdate
 from gateway.streams.records import QuoteUpdate
 from gateway.streams.topics import market_topic
-from tests.pages.panels.test_panels import place, render
 from tests.pages.reading import make_balance, make_quote, make_status
+from tests.pages.showing import place, render
 
 
 def make_position(account: str, symbol: str) -> PositionUpdate:

@@ -7,8 +7,8 @@ import pytest
 
 from gateway.pages import PageError, orders
 from gateway.streams.records import Record
+from tests.pages.authoring.test_containers import place, render
 from tests.pages.panels.holding import make_order
-from tests.pages.panels.test_panels import place, render
 from tests.pages.reading import Node
 
 

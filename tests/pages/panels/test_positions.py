@@ -11,8 +11,8 @@ from gateway.pages import PageError, positions
 from gateway.pages.panels.positions import SORTS
 from gateway.pages.rendering.formats import UNKNOWN, format_change, format_number
 from gateway.streams.records import Record
+from tests.pages.authoring.test_containers import place, render
 from tests.pages.panels.holding import make_position
-from tests.pages.panels.test_panels import place, render
 from tests.pages.reading import Node
 
 AMOUNTS = st.one_of(

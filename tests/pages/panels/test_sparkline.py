@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.pages.panels.sparkline import CANDLE_MS, draw, find_day
+from gateway.pages.panels.sparkline import CANDLE_MS, MOST_POINTS, draw, find_day
 from gateway.streams.records import CandleHistory
-from gateway.streams.sessions import EXCHANGE_TIME
+from gateway.streams.sessions import EXCHANGE_TIME, date_at, trading_day_by_rule
+from tests.pages.showing import OPENING_MS
 
 
 def ms(text: str) -> int:
@@ -83,3 +84,34 @@ def test_the_day_of_a_line(
 def test_nothing_known_is_no_line() -> None:
     assert find_day("SPY", None, None) == (None, [])
     assert draw([], None)["points"] == ""
+
+
+@pytest.mark.parametrize(
+    ("prices", "base", "direction"),
+    [
+        (["1", "2"], None, "up"),
+        (["2", "1"], None, "down"),
+        (["1", "1"], None, ""),
+        (["5", "6"], Decimal(7), "down"),
+        (["5"], None, ""),
+        ([], Decimal(7), ""),
+    ],
+)
+def test_a_line_is_drawn(prices: list[str], base: Decimal | None, direction: str) -> None:
+    points = [(OPENING_MS + index * 1000, Decimal(each)) for index, each in enumerate(prices)]
+    drawn = draw(points, base)
+    assert drawn["direction"] == direction
+    assert (drawn["points"] == "") == (len(prices) < 2)
+    for point in drawn["points"].split():
+        x, y = map(float, point.split(","))
+        assert 0 <= x <= 100
+        assert 1 <= y <= 29
+
+
+def test_a_line_grows_through_the_session_and_is_bounded() -> None:
+    half = [(OPENING_MS + index * 60_000, Decimal(index)) for index in range(196)]
+    points = draw(half, None, trading_day_by_rule("stocks", date_at(OPENING_MS)))["points"].split()
+    assert points[-1].startswith("50.6,"), "195 of 385 minutes, after which the last candle begins"
+    assert len(points) <= MOST_POINTS + 1
+    around_the_clock = [(each - 3_600_000, price) for each, price in half]
+    assert draw(around_the_clock, None)["points"].split()[-1].startswith("100,")

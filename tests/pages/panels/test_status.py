@@ -1,5 +1,6 @@
 """What of the upstreams a viewer is shown: the feed always, a login only to who holds it."""
 
+from gateway.pages import status
 from gateway.pages.panels.status import StatusPanel, UpstreamsPanel
 from gateway.pages.rendering.live_page import LivePages
 from gateway.pages.rendering.templates import create_environment
@@ -7,6 +8,7 @@ from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.topics import MAIN_LOGIN, Grant, Owner, grant_accounts
 from tests.pages.reading import Node, make_status, parse_html
+from tests.pages.showing import place, render
 
 OWNER = grant_accounts(None) | {Owner(MAIN_LOGIN)}
 VIEWER = grant_accounts(None)
@@ -43,3 +45,11 @@ def test_upstreams_stand_in_one_order_and_a_silent_feed_is_starting() -> None:
         hub.publish(make_status(upstream=upstream))
     words = show(hub, panel, OWNER).words
     assert words.index("Feed") < words.index("Broker connection") < words.index("Accounts")
+
+
+def test_the_states_of_all_upstreams() -> None:
+    (panel,) = place(status)
+    shown = render(panel, make_status("stale", reason="no quote for 6 s")).words
+    assert shown.startswith("Feed stale since")
+    assert "10:30:00 no quote for 6 s" in shown
+    assert "Broker connection" not in shown, "it has not spoken yet"

@@ -204,9 +204,9 @@ async def test_silence_is_ended(closed: Simulator) -> None:
 async def test_who_closes_in_order_is_told_from_who_is_gone(closed: Simulator) -> None:
     async with open_stream(closed) as stream:
         await stream.ask("connect", value=["5WX00001"])
-    await eventually(lambda: closed.world.journal.counts["account_goodbyes"] == 1)
+    await eventually(lambda: closed.world.journal.counts["account_clean_closes"] == 1)
     async with open_stream(closed) as stream:
         await stream.ask("connect", value=["5WX00001"])
         stream.socket.transport.abort()
     await eventually(lambda: not closed.world.streams)
-    assert closed.world.journal.counts["account_goodbyes"] == 1
+    assert closed.world.journal.counts["account_clean_closes"] == 1

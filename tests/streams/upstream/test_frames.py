@@ -1,7 +1,6 @@
 """Frames on their way to the SDK: what it can read passes, the rest is counted or raised."""
 
 import json
-from collections import deque
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -13,75 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tastytrade import logger as sdk_logger
 from tastytrade.streamer import MAP_EVENTS, DXLinkStreamer
-from wsproto.utilities import LocalProtocolError
 
 from gateway.errors import (
-    AccountRefused,
     QuoteTokenRefused,
     SessionLimit,
     Unauthorized,
     UpstreamError,
 )
 from gateway.streams.records import encode
-from gateway.streams.upstream.drops import DropStats
-from gateway.streams.upstream.frames import HOLE, AccountFilter, FilteredSocket, MarketFilter
+from gateway.streams.upstream.frames import MarketFilter
 from gateway.streams.upstream.normalize import Normalizer
-from gateway.streams.upstream.sdk import EVENT_CLASSES, EVENT_TYPES, wire_fields
+from gateway.streams.upstream.sdk import EVENT_CLASSES, EVENT_TYPES
+from tests.streams.upstream.wire import CHANNELS, FIELDS, JUNK, Closed, Wire
 from tests.streams.virtual_time import run
 
-CHANNELS = {number * 2 + 1: name for number, name in enumerate(EVENT_TYPES)}
-FIELDS = {name: list(wire_fields(name)) for name in EVENT_TYPES}
 QUOTE = ["SPY", 0, 0, 0, 0, "", 0, "", Decimal("450.20"), Decimal("450.26"), 3, "NaN"]
-
-
-class Closed(Exception):
-    """The fake socket has no more to give."""
-
-
-class FakeSocket:
-    """What the guard needs of a websocket."""
-
-    def __init__(self, texts: list[str]) -> None:
-        self.texts = deque(texts)
-        self.sent: list[Any] = []
-        self.is_closed = False
-
-    async def receive_text(self) -> str:
-        if not self.texts:
-            raise Closed
-        return self.texts.popleft()
-
-    async def send_json(self, data: Any) -> None:
-        if self.is_closed:
-            raise LocalProtocolError("cannot be sent in state CLOSED")
-        self.sent.append(data)
-
-
-class Wire:
-    """A guard before a fake socket, with everything that it can tell."""
-
-    def __init__(self, *frames: Any) -> None:
-        self.dropped: DropStats = DropStats()
-        self.closed: list[str] = []
-        self.frames = 0
-        self.filter = MarketFilter(CHANNELS, FIELDS, self.dropped, self.closed.append)
-        encode = msgspec.json.Encoder(decimal_format="number").encode
-        texts = [each if isinstance(each, str) else encode(each).decode() for each in frames]
-        self.socket = FakeSocket(texts)
-        socket: Any = self.socket
-        self.guard = FilteredSocket(socket, self.filter, self.dropped, self.count)
-
-    def count(self) -> None:
-        self.frames += 1
-
-    async def receive_all(self) -> list[Any]:
-        """What the SDK's reader gets until the socket ends."""
-        found = []
-        while True:
-            try:
-                found.append(await self.guard.receive_json())
-            except Closed:
-                return found
 
 
 def receive(*frames: Any) -> tuple[list[Any], Wire]:
@@ -329,18 +274,11 @@ def test_unknown_types_are_dropped_and_counted() -> None:
     assert receive(*setup)[0] == setup
 
 
-JUNK = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-3, 15)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.sampled_from(["NaN", "Infinity", "", "SPY", "\0", *EVENT_TYPES, "x"]),
-    lambda each: st.lists(each, max_size=4) | st.dictionaries(st.text(max_size=4), each),
-    max_leaves=8,
-)
 ROW = st.lists(JUNK, min_size=11, max_size=13) | st.lists(
     st.integers(0, 9) | st.sampled_from(["NaN", "SPY", ""]), min_size=12, max_size=12
 )
+
+
 MESSAGES = st.fixed_dictionaries(
     {},
     optional={
@@ -387,123 +325,3 @@ def test_no_frame_raises_but_on_purpose_and_the_sdk_reads_what_passes(frames: li
 
     run(read())
     assert wire.frames == len(frames)
-
-
-# The account stream
-
-
-def account_wire(*frames: Any) -> tuple[Wire, list[Any]]:
-    wire = Wire(*frames)
-    pushes: list[Any] = []
-    socket: Any = wire.socket
-    account_filter = AccountFilter(wire.dropped, lambda kind, data: pushes.append((kind, data)))
-    wire.guard = FilteredSocket(socket, account_filter, wire.dropped, wire.count)
-    return wire, pushes
-
-
-def test_acknowledgements_pass_and_pushes_are_handed_out() -> None:
-    frames = [
-        {"status": "ok", "action": "connect", "request-id": 1},
-        {"status": "ok", "action": "heartbeat", "request-id": "2"},
-        {"status": "ok", "action": "heartbeat"},
-        {"type": "AccountBalance", "data": {"n": 1}, "timestamp": 1},
-        {"type": "CurrentPosition", "data": {"n": 2}, "timestamp": 1},
-    ]
-    wire, pushes = account_wire(*frames)
-    assert run(wire.receive_all()) == frames[:3]
-    assert pushes == [("AccountBalance", {"n": 1}), ("CurrentPosition", {"n": 2})]
-
-
-def test_batches_are_taken_apart() -> None:
-    one, two, three = ({"type": "AccountBalance", "data": {"n": n}} for n in range(3))
-    wire, pushes = account_wire(
-        {"results": [one, "x", None, {"results": [two]}, three, {"results": []}]}
-    )
-    assert run(wire.receive_all()) == []
-    assert pushes == [("AccountBalance", {"n": n}) for n in range(3)]
-    assert wire.dropped == {("frame", "malformed"): 2}
-
-
-@pytest.mark.parametrize(
-    ("counts", "holes"),
-    [
-        ([1, 2, 3], 0),
-        ([7, 8], 0),  # whether it begins at 1 is not known
-        ([1, 3, 4], 1),
-        ([5, 1, 2], 1),
-        ([1, None, "2", True, 2], 0),
-        ([None, None], 0),
-    ],
-)
-def test_a_hole_in_the_count_is_handed_out_before_what_follows(
-    counts: list[Any], holes: int
-) -> None:
-    frames = [{"type": "Order", "data": n, "ws-sequence": n} for n in counts]
-    wire, pushes = account_wire(*frames)
-    assert run(wire.receive_all()) == []
-    assert [kind for kind, _ in pushes].count(HOLE) == holes
-    assert [data for kind, data in pushes if kind != HOLE] == counts
-
-
-@pytest.mark.parametrize("value", ["abc", "", "1.5", "²", "9" * 5_000, [], [1], {}, 1.5])
-def test_an_ack_that_the_sdk_cannot_read_is_dropped(value: Any) -> None:
-    """It says `int(request_id)`; an error there would end its reader."""
-    wire, _ = account_wire({"status": "ok", "action": "heartbeat", "request-id": value})
-    assert run(wire.receive_all()) == []
-    assert wire.dropped == {("frame", "malformed"): 1}
-
-
-@pytest.mark.parametrize(
-    ("message", "kind"),
-    [
-        ("Invalid Token", Unauthorized),
-        ("not authorized", Unauthorized),
-        ("failed to find session", Unauthorized),
-        ("unauthorized", Unauthorized),
-        ("session_expired", Unauthorized),
-        ("not-authorized-for-account", AccountRefused),
-        ("Not authorized for account", AccountRefused),
-        ("authentication service is restarting", UpstreamError),
-        ("token bucket is empty", UpstreamError),
-        ("connect-not-completed", UpstreamError),
-        (None, UpstreamError),
-        ([], UpstreamError),
-        ("x" * 70_000, UpstreamError),
-    ],
-)
-@pytest.mark.parametrize("request_id", [None, 1])
-def test_a_refusal_is_raised(message: Any, kind: type[Exception], request_id: int | None) -> None:
-    frame = {"status": "error", "action": "connect", "message": message}
-    wire, _ = account_wire(frame | ({} if request_id is None else {"request-id": request_id}))
-    with pytest.raises(UpstreamError) as caught:
-        run(wire.receive_all())
-    assert type(caught.value) is kind
-    assert len(str(caught.value)) < 200
-
-
-@given(
-    st.lists(
-        st.dictionaries(
-            st.sampled_from(["type", "data", "status", "request-id", "results", "message"]),
-            JUNK | st.sampled_from(["error", "ok", "AccountBalance"]),
-        )
-        | JUNK,
-        max_size=4,
-    )
-)
-def test_no_account_frame_raises_but_on_purpose(frames: list[Any]) -> None:
-    wire, _ = account_wire(*frames)
-
-    async def read() -> None:
-        while True:
-            try:
-                message = await wire.guard.receive_json()
-            except Closed:
-                return
-            except UpstreamError:
-                continue
-            # What the SDK does with it.
-            assert message.get("type") is None
-            int(message.get("request-id") or 0)
-
-    run(read())

@@ -5,51 +5,31 @@ Every test ends by checking that no task of the upstream half is left.
 
 import asyncio
 import logging
-import math
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from gateway.errors import FeedSilent
-from gateway.simulator.market.universe import list_universe
 from gateway.streams.hub.subscription import Subscription, subscription_for
-from gateway.streams.markets import MARKETS, Market, SessionState
-from gateway.streams.records import (
-    MARKET_TYPES,
-    MarketRecord,
-    MarketUpdate,
-    MetricsUpdate,
-    Record,
-    Status,
-)
+from gateway.streams.records import MARKET_TYPES, MarketRecord, MarketUpdate, Status
 from gateway.streams.symbols import is_option
 from gateway.streams.topics import market_topic
-from gateway.streams.upstream import sdk, staleness, subscriptions, watchdog
-from gateway.streams.upstream.calendar import MarketCalendar
-from gateway.streams.upstream.market_data import MarketData
+from gateway.streams.upstream import subscriptions
 from gateway.streams.upstream.sdk import EVENT_TYPES
 from gateway.streams.upstream.subscriptions import list_event_types
-from gateway.streams.upstream.supervisor import MAX_RESTARTS, StageFailed
 from tests.simulation import Simulator
 from tests.streams.pulling import Puller
 from tests.streams.running import running
-from tests.waiting import eventually, scaled
+from tests.streams.upstream.market import UNIVERSE
+from tests.waiting import eventually
 
-UNIVERSE = list_universe(datetime.now(UTC).date())
 OPTIONS = sorted(UNIVERSE.options)
+
+
 ALL_MARKET = subscription_for(types=MARKET_TYPES)
+
+
 STREAMED = MARKET_TYPES - {"metrics_update"}  # which REST brings
-
-
-NEVER_S = float("inf")
-
-
-def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Judge sooner than in earnest, and oftener wrong."""
-    monkeypatch.setattr(staleness, "CHANCE", math.log(1e-3))
-    monkeypatch.setattr(staleness, "MIN_MOMENTS", 6)
 
 
 async def held_upstream(simulator: Simulator) -> dict[str, set[str]]:
@@ -177,145 +157,6 @@ async def test_a_cut_feed_is_told_and_mended(simulator: Simulator, cut: dict[str
         assert up.hub.subscribers == 0
 
 
-async def test_down_and_up_again(simulator: Simulator) -> None:
-    async with running(simulator.settings()) as up:
-        await eventually(up.is_live, 10)
-        await simulator.control("down", seconds=2)
-        await eventually(lambda: up.status().state == "stale", 5)
-        quote = up.quote("SPY")
-        assert quote is not None
-        assert quote.stale
-        await eventually(up.is_live, 10)
-
-
-@pytest.mark.fault(1)
-async def test_a_mute_feed_is_stale_then_left(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watchdog, "NO_DATA_S", 2.0)
-    async with running(simulator.settings(stale_s=0.5)) as up:
-        await eventually(up.is_live, 10)
-        await simulator.control("mute", keepalive=True, scope="current")
-        await eventually(lambda: up.status().state == "stale", 5)
-        assert "no market data" in (up.status().reason or "")
-        quotes = [up.quote(symbol) for symbol in ("SPY", "QQQ", "SPX")]
-        assert all(quote and quote.stale for quote in quotes)
-        await eventually(lambda: up.upstream.feed.connects == 2, 10)
-        await eventually(up.is_live, 10)
-
-
-@pytest.mark.fault(1)
-async def test_a_short_silence_ends_without_reconnecting(simulator: Simulator) -> None:
-    async with running(simulator.settings(stale_s=0.5)) as up:
-        await eventually(up.is_live, 10)
-        await simulator.control("mute")
-        await eventually(lambda: up.status().state == "stale", 5)
-        await simulator.control("unmute")
-        await eventually(up.is_live, 5)
-        assert up.upstream.feed.connects == 1
-
-
-@pytest.mark.fault(1)
-async def test_no_frame_at_all_ends_the_connection_even_when_closed(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watchdog, "NO_FRAME_S", 1.0)
-    async with running(simulator.settings(market="closed")) as up:
-        await eventually(lambda: up.quote("SPY"), 10)
-        await simulator.control("mute", scope="current")
-        await eventually(lambda: up.upstream.feed.connects >= 2, 10)
-
-
-@pytest.mark.fault(1)
-async def test_a_closed_market_is_no_fault(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watchdog, "QUIET_S", 0.5)
-    await simulator.control("market", open=False)
-    try:
-        async with running(simulator.settings(market="closed", stale_s=0.2)) as up:
-            await eventually(lambda: up.quote("SPY"), 10)
-            await eventually(lambda: up.status().state == "closed", 5)
-            assert up.status().market == "closed"
-            quote = up.quote("SPY")
-            assert quote is not None
-            assert not quote.stale
-            assert up.upstream.feed.connects == 1
-    finally:
-        await simulator.control("market", open=True)
-
-
-async def test_a_stuck_feed_is_not_taken_for_live_when_it_answers(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It gives what it had on every subscription, and nothing moves: no price of it is live."""
-    monkeypatch.setattr(watchdog, "NO_DATA_S", 1.0)
-    symbols = ["SPY", "QQQ", "SPX"]
-    seen: list[bool] = []
-    async with running(simulator.settings(stale_s=0.5), follows_held=False) as up:
-        await eventually(up.is_live, 10)
-        await simulator.control("freeze", symbols=symbols)
-        await eventually(lambda: up.status().state == "stale", 5)
-        publish = up.hub.publish
-
-        def watch(record: Record) -> int:
-            if isinstance(record, MarketRecord) and not isinstance(record, MetricsUpdate):
-                seen.append(record.stale)
-            return publish(record)
-
-        monkeypatch.setattr(up.hub, "publish", watch)
-        await eventually(lambda: up.upstream.feed.connects >= 2, 15)
-        await eventually(lambda: len(seen) >= 6)
-        assert all(seen), "what it had is told, as what it is"
-        assert up.status().state == "stale"
-        monkeypatch.setattr(up.hub, "publish", publish)
-        await simulator.control("freeze", symbols=symbols, frozen=False)
-        await eventually(up.is_live, 10)
-
-
-async def test_one_symbol_that_stops_is_stale_and_no_other(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hasten(monkeypatch)
-    async with running(simulator.settings(stale_s=0.5)) as up:
-        await eventually(up.is_live, 10)
-        paces = up.upstream.feed.watchdog.staleness._rates
-        await eventually(lambda: (p := paces.get("QQQ")) and p.limit_s < NEVER_S, 10)
-        await simulator.control("freeze", symbols=["QQQ"])
-        await eventually(lambda: (q := up.quote("QQQ")) and q.stale, 10)
-        assert up.status().state == "live"
-        assert up.upstream.feed.report().silent_symbols >= 1
-        await simulator.control("freeze", symbols=["QQQ"], frozen=False)
-        await eventually(lambda: (q := up.quote("QQQ")) and not q.stale, 10)
-        assert up.upstream.feed.connects == 1
-
-
-async def test_at_night_silence_is_a_fault_of_what_is_open_and_of_nothing_else(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hasten(monkeypatch)
-    closed: dict[Market, SessionState | None] = dict.fromkeys(MARKETS, "closed")
-    night: dict[Market, SessionState | None] = {**closed, "index futures": "open", "crypto": "open"}
-    monkeypatch.setattr(MarketCalendar, "read", lambda _: night)
-    future = next(each for each in UNIVERSE.instruments if each.startswith("/ES"))
-    open_ones = [future, "BTC/USD:CXTALP"]
-    async with running(simulator.settings(symbols=("SPY", *open_ones), stale_s=0.5)) as up:
-        await eventually(lambda: up.is_live("SPY", *open_ones), 10)
-        judge = up.upstream.feed.watchdog.staleness
-        await eventually(lambda: judge._all.limit_s < NEVER_S, 10)
-        await simulator.control("mute", keepalive=True)
-        await eventually(lambda: up.status().state == "stale", 10)
-        quotes = {each: up.quote(each) for each in ("SPY", *open_ones)}
-        assert {(q.market, q.stale) for each in open_ones if (q := quotes[each])} == {
-            ("open", True)
-        }
-        spy = quotes["SPY"]
-        assert spy is not None
-        assert (spy.market, spy.stale) == ("closed", False)
-        await simulator.control("unmute")
-        await eventually(lambda: up.is_live("SPY", *open_ones), 10)
-
-
 async def test_quotes_say_when_their_market_opens_and_closes(simulator: Simulator) -> None:
     async with running(simulator.settings()) as up:
         await eventually(up.is_live, 10)
@@ -389,60 +230,6 @@ async def test_bad_frames_are_survived(simulator: Simulator, kind: str) -> None:
         await simulator.control("freeze", symbols=["QQQ"], frozen=False)
 
 
-@pytest.mark.fault(9)
-@pytest.mark.parametrize("kind", ["oversized", "error"])
-async def test_frames_that_end_a_connection_lead_to_another(
-    simulator: Simulator, kind: str
-) -> None:
-    async with running(simulator.settings()) as up:
-        await eventually(up.is_live, 10)
-        await simulator.control("inject", kind=kind)
-        await eventually(lambda: up.upstream.feed.connects == 2, 10)
-        await eventually(up.is_live, 10)
-
-
-@pytest.mark.fault(17)
-async def test_a_quote_token_that_ends_in_mid_stream(simulator: Simulator) -> None:
-    async with running(simulator.settings()) as up:
-        await eventually(up.is_live, 10)
-        await simulator.control("deauth")
-        await eventually(lambda: up.upstream.feed.connects == 2, 10)
-        await eventually(up.is_live, 10)
-        assert up.upstream.feed.last_error == "the market data feed refused the quote token"
-
-
-@pytest.mark.fault(17)
-async def test_a_refused_quote_token_is_not_sent_in_a_loop(simulator: Simulator) -> None:
-    """Refused without a close: the SDK alone would send it 4,000 times a second."""
-    await simulator.control("quote_tokens", refuse="silent")
-    async with running(simulator.settings()) as up:
-        await eventually(lambda: up.upstream.feed.last_error is not None, 10)
-        assert up.upstream.feed.last_error == "the market data feed refused the quote token"
-        await simulator.control("quote_tokens", refuse=None)
-        await eventually(up.is_live, 15)
-
-
-@pytest.mark.fault(17)
-async def test_bad_gateway_on_the_upgrade(simulator: Simulator) -> None:
-    await simulator.control("upgrade", status=502, count=3, target="feed")
-    async with running(simulator.settings()) as up:
-        await eventually(up.is_live, 15)
-        assert up.upstream.feed.last_error is not None
-        assert "502" in up.upstream.feed.last_error
-
-
-async def test_a_server_that_never_answers(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Entering the streamer has no time limit of its own."""
-    monkeypatch.setattr(sdk, "CONNECT_TIMEOUT_S", 0.5)
-    await simulator.control("stall", feed=True)
-    async with running(simulator.settings()) as up:
-        await eventually(lambda: up.upstream.feed.last_error is not None, 10)
-        await simulator.control("reset")
-        await eventually(up.is_live, 15)
-
-
 @pytest.mark.fault(19)
 async def test_a_poison_event_restarts_one_pump(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -471,23 +258,6 @@ async def test_a_poison_event_restarts_one_pump(
         assert "pump of Trade failed" in caplog.text
 
 
-@pytest.mark.fault(19)
-async def test_a_stage_that_cannot_be_kept_alive_ends_the_run(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.CRITICAL, logger="gateway")
-
-    def poison(event: Any, now_ms: int, **how: Any) -> list[MarketUpdate]:
-        raise ZeroDivisionError("poison")
-
-    async with running(simulator.settings()) as up:
-        monkeypatch.setattr(up.upstream.feed.normalizer, "normalize", poison)
-        with pytest.raises(ExceptionGroup) as caught:
-            async with asyncio.timeout(scaled(15)):
-                await asyncio.shield(up.task)
-        assert caught.group_contains(StageFailed, match=f"failed {MAX_RESTARTS + 1} times")
-
-
 async def test_no_secret_is_logged_even_at_debug(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -506,41 +276,6 @@ async def test_no_secret_is_logged_even_at_debug(
         await eventually(lambda: up.upstream.feed.connects == 2, 10)
     for secret in [*secrets, balance]:
         assert secret not in caplog.text
-
-
-@pytest.mark.parametrize("turns", range(6))
-async def test_an_end_that_comes_together_with_a_fault_is_not_lost(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, turns: int
-) -> None:
-    """As when a process wakes up that slept: its lease is lost, and its feed was silent."""
-    fault = asyncio.Event()
-
-    async def watch(feed: MarketData) -> None:
-        await fault.wait()
-        raise FeedSilent("nothing has come for a while")
-
-    monkeypatch.setattr(MarketData, "_watch", watch)
-    async with running(simulator.settings()) as up:
-        await eventually(up.is_live, 10)
-        fault.set()
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        up.task.cancel()
-        await asyncio.wait([up.task], timeout=scaled(5))
-        assert up.task.done()
-
-
-async def test_no_right_to_quotes_is_told_as_that_and_asked_again_rarely(
-    simulator: Simulator,
-) -> None:
-    await simulator.control("rest", status=403, path="/api-quote-tokens")
-    async with running(simulator.settings()) as up:
-        policy = up.upstream.feed.reconnect.policy
-        await eventually(lambda: policy.failures == 2, 10)
-        reason = up.status().reason or ""
-        assert "streaming quotes need an approved, funded account (status 403" in reason
-        assert "lost" not in reason
-        assert up.upstream.session.refreshes == 1
 
 
 async def test_delayed_quotes_are_said_to_be_delayed(simulator: Simulator) -> None:

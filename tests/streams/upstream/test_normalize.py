@@ -11,7 +11,6 @@ import tastytrade.dxfeed as dx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.streams.markets import SessionState
 from gateway.streams.records import (
     GreeksUpdate,
     MarketUpdate,
@@ -23,37 +22,12 @@ from gateway.streams.records import (
     encode,
 )
 from gateway.streams.upstream.normalize import Normalizer, normalize_balance
-from gateway.streams.upstream.sdk import EVENT_CLASSES, EVENT_TYPES, parse_balance, wire_fields
+from gateway.streams.upstream.sdk import EVENT_CLASSES, EVENT_TYPES, parse_balance
 from tests.faults.trial import Trial
+from tests.streams.upstream.reading import FIELDS, NOW_MS, OPTION, known, make_events, normalize
 
-NOW_MS = 1_795_188_600_123
-OPTION = ".SPXW260318C7015"
-
-FIELDS = {name: list(wire_fields(name)) for name in EVENT_TYPES}
 # A candle is a part of a series; see test_candles.
 LONE_TYPES = [name for name in EVENT_TYPES if name != "Candle"]
-
-
-def make_events(event_type: str, symbol: str = "SPY", **values: Any) -> list[Any]:
-    """What comes of a row in which the rest is as when nothing is known."""
-    assert set(values) <= set(FIELDS[event_type])
-    row = [values.get(name, "NaN") for name in FIELDS[event_type]]
-    row[0] = symbol
-    return EVENT_CLASSES[event_type].from_stream(row)
-
-
-def normalize(normalizer: Normalizer, event_type: str, *args: Any, **values: Any) -> Any:
-    """The last record of one event."""
-    (event,) = make_events(event_type, *args, **values)
-    return normalizer.normalize(event, NOW_MS)[-1]
-
-
-def known(record: Any) -> dict[str, Any]:
-    """The values of a record that are not null."""
-    body = json.loads(encode(record), parse_float=Decimal, parse_constant=pytest.fail)
-    for name in ("type", "symbol", "updated_at", "source", "stale", "refused", "last_at"):
-        body.pop(name, None)
-    return {name: value for name, value in body.items() if value is not None}
 
 
 # What comes out
@@ -83,36 +57,6 @@ def test_an_index_without_quotes_and_with_unknown_open_interest_keeps_its_previo
         "change": Decimal("30.0025"),
         "change_pct": Decimal("0.5000"),
     }
-
-
-def test_a_quote_merges_three_events_and_null_replaces_what_was_known() -> None:
-    normalizer = Normalizer()
-    normalize(normalizer, "Quote", bidPrice=1, askPrice=2, bidSize=3, askSize=4)
-    normalize(normalizer, "Trade", price=5, dayVolume=6)
-    (event,) = make_events(
-        "Summary", dayOpenPrice=7, dayHighPrice=8, dayLowPrice=9, prevDayClosePrice=10
-    )
-    quote, _ = normalizer.normalize(event, NOW_MS)
-    names = [
-        "bid",
-        "ask",
-        "bid_size",
-        "ask_size",
-        "last",
-        "volume",
-        "open",
-        "high",
-        "low",
-        "prev_close",
-    ]
-    expected: dict[str, Any] = dict(zip(names, range(1, 11), strict=True))
-    expected |= {"change": -5, "change_pct": Decimal("-50.0000")}
-    assert known(quote) == expected
-    quote = normalize(normalizer, "Quote", askPrice=2)
-    assert quote.bid is quote.bid_size is quote.ask_size is None
-    assert quote.last == 5
-    normalizer.forget(["SPY", "never seen"])
-    assert known(normalize(normalizer, "Quote", bidPrice=1)) == {"bid": 1}
 
 
 def test_every_other_type() -> None:
@@ -176,220 +120,12 @@ def test_a_removed_event_has_no_values(event_type: str) -> None:
     assert known(normalize(Normalizer(), event_type, OPTION, eventFlags=12, **zeros)) != {}
 
 
-def test_impossible_values_become_null_and_are_counted() -> None:
-    normalizer = Normalizer()
-    record = normalize(
-        normalizer, "Quote", bidPrice=-1, askPrice=Decimal("1E+308"), bidSize=-2, askSize=5
-    )
-    assert known(record) == {"ask_size": 5}
-    record = normalize(normalizer, "Underlying", callVolume=-1, putVolume=10**30)
-    assert known(record) == {}
-    assert normalizer.refused == {
-        ("Quote", "negative price"): 1,
-        ("Quote", "too large"): 1,
-        ("Quote", "negative size"): 1,
-        ("Underlying", "negative size"): 1,
-        ("Underlying", "too large"): 1,
-    }
-    (event,) = make_events("Quote")
-    event = event.model_copy(update={"bid_price": Decimal("NaN"), "ask_size": Decimal("Infinity")})
-    assert known(Normalizer().normalize(event, NOW_MS)[0]) == {}
-
-
-def test_each_value_is_counted_once_however_often_its_record_goes_out() -> None:
-    """A quote is one record of three events: what one of them brought is not counted with each."""
-    normalizer = Normalizer()
-    normalize(normalizer, "Quote", bidPrice=-1, askPrice=2, askSize=1)
-    normalize(normalizer, "Trade", price=-3, dayVolume=-4)
-    normalize(normalizer, "Summary", dayHighPrice=-5, openInterest=-6)
-    for _ in range(10):
-        normalize(normalizer, "Quote", bidPrice=1, askPrice=2)
-    assert normalizer.refused == {
-        ("Quote", "negative price"): 1,
-        ("Trade", "negative price"): 1,
-        ("Trade", "negative size"): 1,
-        ("Summary", "negative price"): 1,
-        ("Summary", "negative size"): 1,
-    }
-    normalize(normalizer, "Quote", bidPrice=3, askPrice=2)
-    assert normalizer.suspicious == {("Quote", "crossed"): 1}
-
-
-@pytest.mark.parametrize("event_type", ["Quote", "Trade", "Summary"])
-def test_after_a_restart_a_quote_is_stale_until_every_part_has_come(event_type: str) -> None:
-    normalizer = Normalizer()
-    parts: dict[str, dict[str, Any]] = {
-        "Quote": {"bidPrice": 1},
-        "Trade": {"price": 2},
-        "Summary": {"dayOpenPrice": 3},
-    }
-
-    def take(name: str) -> QuoteUpdate:
-        (event,) = make_events(name, **parts[name])
-        quote = normalizer.normalize(event, NOW_MS)[0]
-        assert isinstance(quote, QuoteUpdate)
-        return quote
-
-    for name in parts:
-        assert not take(name).stale
-    normalizer.restart()
-    assert normalizer.is_old("SPY")
-    for name in set(parts) - {event_type}:
-        assert take(name).stale
-    assert not normalizer.give_up("Greeks", ["SPY", "never seen"], NOW_MS, stale=())
-    (given_up,) = normalizer.give_up(event_type, ["SPY"], NOW_MS, stale=())
-    assert not given_up.stale
-    assert not normalizer.is_old("SPY")
-    expected = {"bid": 1, "last": 2, "open": 3}
-    del expected[{"Quote": "bid", "Trade": "last", "Summary": "open"}[event_type]]
-    assert known(given_up) == expected
-    assert not take(event_type).stale
-
-
 def test_every_record_says_when_its_event_proves_nothing() -> None:
     for event_type in LONE_TYPES:
         for stale in (True, False):
             (event,) = make_events(event_type)
             records = Normalizer().normalize(event, NOW_MS, stale=stale)
             assert {each.stale for each in records} == {stale}
-
-
-@pytest.mark.parametrize("symbol", ["$TICK", "TICK", "$ADD", "ADD", "TICK{=5m}"])
-def test_an_index_below_zero_is_shown_and_counted(symbol: str) -> None:
-    """In every event that has prices: an index such as the TICK is below zero half of the time."""
-    for event_type, values, name in (
-        ("Trade", {"price": Decimal(-432), "size": Decimal(0)}, "price"),
-        ("Summary", {"dayLowPrice": Decimal(-1000), "prevDayClosePrice": Decimal(-7)}, "low"),
-        ("Quote", {"bidPrice": Decimal(-432)}, "bid"),
-        ("Candle", {"low": Decimal(-432), "time": 1_795_188_600_000, "eventFlags": 0}, "low"),
-    ):
-        normalizer = Normalizer()
-        record = normalize(normalizer, event_type, symbol, **values)
-        assert getattr(record, name) == (-1000 if event_type == "Summary" else -432)
-        assert not normalizer.refused
-        assert normalizer.suspicious[event_type, "below zero"] >= 1
-        assert b"refused" not in encode(record)
-
-
-@pytest.mark.parametrize("symbol", [OPTION, "BTC/USD:CXTALP"])
-def test_what_is_surely_wrong_is_null_and_named_in_the_record(symbol: str) -> None:
-    normalizer = Normalizer()
-    (event,) = make_events("Trade", symbol, price=Decimal(-1), size=Decimal(5))
-    quote, trade = normalizer.normalize(event, NOW_MS)
-    assert trade.price is None  # type: ignore[union-attr]
-    assert json.loads(encode(trade))["refused"] == ["price"]
-    assert json.loads(encode(quote))["refused"] == ["last"]
-    quote = normalize(normalizer, "Quote", symbol, bidPrice=Decimal(-2), askSize=Decimal(-1))
-    assert json.loads(encode(quote))["refused"] == ["last", "bid", "ask_size"]
-    normalize(normalizer, "Trade", symbol, price=Decimal(3))
-    quote = normalize(normalizer, "Quote", symbol, bidPrice=Decimal(2))
-    assert b"refused" not in encode(quote), "right values have come since"
-
-
-def test_what_somebody_offers_a_size_of_is_never_below_zero() -> None:
-    normalizer = Normalizer()
-    normalize(
-        normalizer, "Quote", bidPrice=600, askPrice=601, bidSize=Decimal(1), askSize=Decimal(1)
-    )
-    assert normalize(normalizer, "Trade", price=Decimal("-600.25")).price is None
-    assert normalize(normalizer, "Summary", dayLowPrice=Decimal(-1)).low is None
-    assert normalizer.refused.total() == 2
-    normalizer.forget(["SPY"])
-    assert normalize(normalizer, "Trade", price=Decimal(-1)).price == -1
-
-
-# Extended hours
-
-CLOSE_MS = 1_795_210_800_000
-
-
-def after_hours(state: SessionState | None, *, time: int, is_extended: bool = True) -> QuoteUpdate:
-    """The quote after a regular trade at the close and one of extended hours."""
-    normalizer = Normalizer()
-    normalizer.session_states = {"stocks": state}
-    normalize(normalizer, "Trade", "AAPL", price=Decimal("229.48"), time=CLOSE_MS)
-    quote = normalize(
-        normalizer,
-        "TradeETH",
-        "AAPL",
-        price=Decimal("299.90"),
-        time=time,
-        extendedTradingHours=is_extended,
-    )
-    assert isinstance(quote, QuoteUpdate)
-    return quote
-
-
-def test_after_the_close_the_extended_price_stands_beside_the_regular_one() -> None:
-    states: tuple[SessionState | None, ...] = ("closed", None)
-    for state in states:
-        quote = after_hours(state, time=CLOSE_MS + 3_600_000)
-        assert quote.last == Decimal("229.48")
-        assert quote.extended_last == Decimal("299.90")
-        assert quote.extended_change == Decimal("70.42")
-        assert quote.last_at == "extended"
-
-
-@pytest.mark.parametrize(
-    ("state", "time", "is_extended"),
-    [
-        ("open", CLOSE_MS + 1, True),
-        ("closed", CLOSE_MS - 3_600_000, True),
-        ("closed", CLOSE_MS + 1, False),
-    ],
-)
-def test_in_regular_hours_and_before_the_last_trade_there_is_no_extended_price(
-    state: SessionState, time: int, is_extended: bool
-) -> None:
-    quote = after_hours(state, time=time, is_extended=is_extended)
-    assert (quote.extended_last, quote.extended_change, quote.last_at) == (None, None, "regular")
-
-
-def test_the_extended_price_goes_when_the_market_opens() -> None:
-    normalizer = Normalizer()
-    normalizer.session_states = {"stocks": "closed"}
-    normalize(normalizer, "Trade", price=Decimal(1), time=CLOSE_MS)
-    quote = normalize(
-        normalizer, "TradeETH", price=Decimal(2), time=CLOSE_MS + 1, extendedTradingHours=True
-    )
-    assert quote.extended_last == 2
-    normalizer.session_states = {"stocks": "open"}
-    quote = normalizer.with_session(quote)
-    assert (quote.market, quote.extended_last, quote.last_at) == ("open", None, "regular")
-    normalizer.session_states = {"stocks": "closed"}
-    assert normalizer.with_session(quote).extended_last == 2
-
-
-def test_futures_trade_below_zero_and_a_crossed_quote_is_passed_on() -> None:
-    for symbol in ("/CLZ26:XNYM", "./CLZ26C60:XNYM"):
-        record = normalize(Normalizer(), "Quote", symbol, bidPrice=Decimal("-37.63"), askPrice=-40)
-        assert (record.bid, record.ask) == (Decimal("-37.63"), Decimal(-40))
-
-
-@pytest.mark.parametrize(
-    ("last", "prev_close", "percent"),
-    [
-        ("1", "0", None),
-        ("0", "0", None),
-        ("0", "4", "-100.0000"),
-        ("1E+18", "1E-300", None),
-        ("1", "1E-30", None),
-        ("1", "3", "-66.6667"),
-    ],
-)
-def test_change_in_percent(last: str, prev_close: str, percent: str | None) -> None:
-    normalizer = Normalizer()
-    normalize(normalizer, "Trade", price=Decimal(last))
-    (event,) = make_events("Summary", prevDayClosePrice=Decimal(prev_close))
-    record = normalizer.normalize(event, NOW_MS)[0]
-    assert isinstance(record, QuoteUpdate)
-    assert record.change is not None
-    assert record.change_pct == (None if percent is None else Decimal(percent))
-
-
-def test_zero_for_a_time_is_unknown() -> None:
-    for value in (0, -1, "NaN", 10**30):
-        assert normalize(Normalizer(), "Trade", time=value).time is None
 
 
 @pytest.mark.parametrize("value", ["abc", "", [], {}, [1], True, "0x10", "nan", "-NaN", b"x"])

@@ -16,6 +16,7 @@ from gateway.streams.upstream.retry import (
     REFUSED_S,
     RetryPolicy,
     describe_error,
+    describe_next_step,
     find_cause,
 )
 
@@ -68,3 +69,15 @@ def test_the_cause_of_a_group_is_our_own_error_if_there_is_one() -> None:
 def test_no_body_of_an_answer_is_ever_described() -> None:
     for error in (ValueError("token abc"), OSError("token abc"), TimeoutError("token abc")):
         assert "abc" not in describe_error(error)
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (GrantRevoked("revoked"), "trying again when the login works"),
+        (Refused("no"), "trying again from time to time"),
+        (OSError("cut"), "reconnecting"),
+    ],
+)
+def test_the_next_step_follows_from_the_cause(cause: Exception, words: str) -> None:
+    assert describe_next_step(cause) == words

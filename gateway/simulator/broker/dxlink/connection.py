@@ -27,7 +27,7 @@ from gateway.simulator.broker.dxlink.requests import (
     read_seconds,
     whole,
 )
-from gateway.simulator.broker.sockets import has_said_goodbye, set_stalled
+from gateway.simulator.broker.sockets import is_clean_close, set_stalled
 from gateway.simulator.world import World
 
 VERSION = "1.0-1.2.1-simulator"
@@ -95,7 +95,7 @@ class FeedConnection:
             await self._say_error(0, farewell.error, str(farewell))
             await self._socket.close(farewell.code)
         except ConnectionClosed as closed:
-            self._world.journal.counts["feed_goodbyes"] += has_said_goodbye(closed)
+            self._world.journal.counts["feed_clean_closes"] += is_clean_close(closed)
         finally:
             pump.cancel()
             self._world.feeds.discard(self)

@@ -1,21 +1,7 @@
-from datetime import date, time
-
 import pytest
 
 from gateway.simulator.broker.catalogue.instruments import list_instruments
-from gateway.simulator.broker.catalogue.products import (
-    find_future_option_product,
-    find_future_product,
-    list_future_option_products,
-    list_future_products,
-)
-from gateway.simulator.broker.catalogue.searching import search
-from gateway.simulator.market.calendar import instant
-from gateway.simulator.market.market import Market
-from gateway.simulator.market.universe import list_universe
-
-TODAY = date(2026, 11, 25)
-MARKET = Market(list_universe(TODAY), seed=7, now=instant(TODAY, time(11)))
+from tests.simulator.broker.catalogue.shared import MARKET
 
 
 def names(kind: str, **filters: object) -> list[str]:
@@ -58,37 +44,3 @@ def test_only_the_last_month_has_nothing_to_roll_to() -> None:
     assert front["roll-target-symbol"] == after["symbol"]
     assert "roll-target-symbol" not in after
     assert front["future-etf-equivalent"] == {"symbol": "SPY", "share-quantity": 506}
-
-
-def test_products() -> None:
-    assert [each["code"] for each in list_future_products()] == ["ES", "NQ", "RTY", "CL", "GC"]
-    found = find_future_product("CME", "ES")
-    assert found is not None
-    assert found["option-products"]
-    assert find_future_product("CFE", "ES") is None
-    roots = {each["root-symbol"] for each in list_future_option_products(MARKET)}
-    assert {"ES", "LO"} < roots
-    for root in roots:
-        assert find_future_option_product(root) is not None
-    assert find_future_option_product("XX") is None
-
-
-@pytest.mark.parametrize(
-    ("text", "first"),
-    [
-        ("aapl", "AAPL"), ("AAP", "AAPL"), ("apple", "AAPL"), ("/es", "/ESZ6"), ("es", "/ESZ6"),
-        ("brk", "BRK/B"), ("berkshire", "BRK/B"), ("bitcoin", "BTC/USD"), ("crude", "/CLF7"),
-    ],
-)  # fmt: skip
-def test_a_search_finds_by_symbol_and_by_name(text: str, first: str) -> None:
-    assert search(MARKET, text)[0]["symbol"] == first
-
-
-def test_a_search_for_nothing_and_within_types() -> None:
-    assert search(MARKET, " ") == []
-    assert search(MARKET, "zzzz") == []
-    only = search(MARKET, "s", kinds={"Future"}, limit=2)
-    assert len(only) == 2
-    assert {each["instrument-type"] for each in only} == {"Future"}
-    assert search(MARKET, "SPY")[0]["options"] is True
-    assert search(MARKET, "DIS")[0]["options"] is False

@@ -289,11 +289,11 @@ async def test_the_log_of_rows_sent(simulator: Simulator) -> None:
 async def test_who_closes_in_order_is_told_from_who_is_gone(simulator: Simulator) -> None:
     async with open_feed(simulator.addresses):
         pass
-    await eventually(lambda: simulator.world.journal.counts["feed_goodbyes"] == 1)
+    await eventually(lambda: simulator.world.journal.counts["feed_clean_closes"] == 1)
     async with open_feed(simulator.addresses) as link:
         link.socket.transport.abort()
     await eventually(lambda: not simulator.world.feeds)
-    assert simulator.world.journal.counts["feed_goodbyes"] == 1
+    assert simulator.world.journal.counts["feed_clean_closes"] == 1
 
 
 async def test_the_full_format_can_be_gone(simulator: Simulator) -> None:
