@@ -33,9 +33,20 @@ from gateway.streams.hub.hub import Hub
 from gateway.streams.symbols import split_symbols
 from gateway.streams.upstream.login_lock import hold_login
 from gateway.streams.upstream.upstream import create_upstream
-from gateway.web import api, desk, health, heartbeat, metrics, page_stream, problem, snapshot
+from gateway.web import (
+    api,
+    desk,
+    health,
+    heartbeat,
+    metrics,
+    own_files,
+    page_stream,
+    problem,
+    snapshot,
+    unknown_symbols,
+)
 from gateway.web.auth import forms
-from gateway.web.auth.authenticator import Authenticator, create_authenticator
+from gateway.web.auth.authenticator import Authenticator, auth_context_of, create_authenticator
 from gateway.web.auth.policies import RoutePolicies, RoutePolicy
 from gateway.web.middleware.require_start import NOT_STARTED, RequireStart
 from gateway.web.middleware.security_headers import SECURITY_HEADERS
@@ -201,7 +212,7 @@ def build_app(
         assets.url,
         {"is_simulated": context.settings.is_simulation, "has_login": not authenticator.is_open},
     )
-    error_page = _create_error_page(templates)
+    error_page = _create_error_page(templates, library, authenticator)
     app: Starlette = Starlette(
         routes=_build_routes(
             context, authenticator, policies, assets, templates, library, additions.routes
@@ -231,11 +242,20 @@ def build_app(
     return app
 
 
-def _create_error_page(templates: Environment) -> problem.ErrorPage:
+def _create_error_page(
+    templates: Environment, library: Library, authenticator: Authenticator
+) -> problem.ErrorPage:
     def error_page(request: Request, status: int, detail: str) -> str:
         template = templates.get_template("error.html")
-        root_path, title = problem.root_path_of(request.scope), HTTPStatus(status).phrase
-        return template.render(status=status, title=title, detail=detail, root_path=root_path)
+        is_viewer = authenticator.is_open or auth_context_of(request.scope) is not None
+        links = library.links if is_viewer else []
+        return template.render(
+            status=status,
+            title=HTTPStatus(status).phrase,
+            detail=detail,
+            root_path=problem.root_path_of(request.scope),
+            links=links if len(links) > 1 else [],
+        )
 
     return error_page
 
@@ -268,6 +288,7 @@ def _build_routes(
         *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, logout),
         *policies.declare(RoutePolicy.VIEWER, added),
+        *policies.declare(RoutePolicy.VIEWER, own_files.routes(library)),
         # Last, because a page may be at any address that is left.
         *policies.declare(RoutePolicy.VIEWER, page_stream.routes(context, templates, library)),
     ]
@@ -295,6 +316,9 @@ def _build_lifespan(
                 group.create_task(authenticator.watch(context.settings.viewers), name="access"),
                 group.create_task(authenticator.run_peers(), name="revocations"),
                 group.create_task(library.watch(), name="page files"),
+                group.create_task(
+                    unknown_symbols.log_unknown_defaults(context), name="unknown symbols"
+                ),
             ]
             await authenticator.sync_peers()
             app.state.has_started = True

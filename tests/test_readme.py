@@ -126,6 +126,7 @@ def test_every_event_and_field() -> None:
         events.Hello,
         events.SnapshotEnd,
         events.Gap,
+        events.Notice,
         events.Bye,
     ]
     real = {str(each.__struct_config__.tag): set(each.__struct_fields__) for each in records}
