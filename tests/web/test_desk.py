@@ -179,6 +179,20 @@ def test_nobody_sees_what_is_not_granted(house: House, path: str, name: str) -> 
     assert get(f"{house.gateway.url}/api/{path}").status_code == 401
 
 
+def test_streams_carry_what_is_granted_and_its_end(house: House) -> None:
+    query = "types=position_update,order_update,portfolio_update&snapshot=only"
+    everything = house.get(f"/events?{query}").text
+    assert everything.count("event: position_update") == 3
+    known = everything.rpartition("id: ")[2].partition("\n")[0]
+    house.gateway.publish(removal_of(make_position(FIRST, "KO")))
+    for viewer, accounts in (("owner", {FIRST, SECOND}), ("alice", {FIRST}), ("carol", set())):
+        text = house.get(f"/events?{query}", viewer).text
+        assert {each for each in (FIRST, SECOND) if each in text} == accounts
+        assert "removed" not in text
+        resumed = house.get(f"/events?{query}&last_event_id={known}", viewer).text
+        assert ("event: removed" in resumed) is (FIRST in accounts)
+
+
 def test_a_history_of_somebody_else_does_not_exist(house: House) -> None:
     assert house.read(f"/api/net-liq/{FIRST}?back=1w", "alice")["points"][0]["close"] == 9.5
     for viewer, account in (("alice", SECOND), ("carol", FIRST), ("owner", "5WX00000")):
