@@ -27,6 +27,7 @@ from gateway.pages.authoring.loader import find_files
 from gateway.pages.rendering.templates import create_environment
 from gateway.redaction import reveal
 from gateway.settings import Settings, describe_suspicions, load_settings
+from gateway.store.store import Store
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
@@ -44,6 +45,7 @@ from gateway.web import (
     problem,
     snapshot,
     unknown_symbols,
+    watchlists,
 )
 from gateway.web.auth import forms
 from gateway.web.auth.authenticator import Authenticator, auth_context_of, create_authenticator
@@ -107,6 +109,7 @@ def create_app(
     library = create_library(settings.pages if pages is None else pages)
     additions = Additions(routes, middleware, lifespan)
     context = create_context(settings)
+    context.store = Store(settings.store, clock=context.clock)
     if settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()
         follower = create_follower(url, context)
@@ -284,6 +287,7 @@ def _build_routes(
         *policies.declare(RoutePolicy.VIEWER, api.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, snapshot.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, desk.routes(context)),
+        *policies.declare(RoutePolicy.VIEWER, watchlists.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, health.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, logout),
@@ -320,6 +324,8 @@ def _build_lifespan(
                     unknown_symbols.log_unknown_defaults(context), name="unknown symbols"
                 ),
             ]
+            if context.store is not None and not authenticator.is_open:
+                tasks.append(group.create_task(context.store.warm_up(), name="store"))
             await authenticator.sync_peers()
             app.state.has_started = True
             logger.info("started, epoch %s", context.hub.epoch)
@@ -333,6 +339,8 @@ def _build_lifespan(
                 context.hub.close("shutdown")  # again: not every server stops at a signal
                 for task in tasks:
                     task.cancel()
+        if context.store is not None:
+            await context.store.close()
         logger.info("stopped")
 
     return lifespan
