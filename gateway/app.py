@@ -33,7 +33,7 @@ from gateway.streams.hub.hub import Hub
 from gateway.streams.symbols import split_symbols
 from gateway.streams.upstream.login_lock import hold_login
 from gateway.streams.upstream.upstream import create_upstream
-from gateway.web import api, health, heartbeat, metrics, page_stream, problem, snapshot
+from gateway.web import api, desk, health, heartbeat, metrics, page_stream, problem, snapshot
 from gateway.web.auth import forms
 from gateway.web.auth.authenticator import Authenticator, create_authenticator
 from gateway.web.auth.policies import RoutePolicies, RoutePolicy
@@ -102,6 +102,7 @@ def create_app(
         return build_app(context, follower.run, library, additions, create_peers(url))
     upstream = create_upstream(settings, context.hub, context.demand)
     context.report = upstream.report
+    context.documents = upstream.documents
 
     async def run() -> None:
         with hold_login(settings.broker) as is_alone:
@@ -259,6 +260,7 @@ def _build_routes(
         *policies.declare(RoutePolicy.PUBLIC, [assets.route]),
         *policies.declare(RoutePolicy.VIEWER, api.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, snapshot.routes(context)),
+        *policies.declare(RoutePolicy.VIEWER, desk.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, health.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, logout),

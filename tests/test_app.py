@@ -41,7 +41,7 @@ def test_the_whole_gateway_is_made_from_settings_alone() -> None:
     app = create_app(make_settings())
     assert isinstance(app, Starlette)
     assert set(msgspec.to_builtins(app.state.context.report())) == {
-        *("session", "feed", "accounts", "left_out", "market_hours")
+        *("session", "feed", "accounts", "desk", "left_out", "market_hours")
     }
 
 

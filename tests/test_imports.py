@@ -39,6 +39,7 @@ STAGES = [
                 "records",
                 "account_records",
                 "reports",
+                "documents",
                 "sse",
                 "latest",
                 "demand",

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gateway import __version__, redaction
+from gateway.cli.desk import chain, orders, positions
 from gateway.cli.feed import feed
 from gateway.cli.run import run
 from gateway.cli.serve import serve
@@ -79,5 +80,7 @@ def check() -> None:
     sys.exit(run())
 
 
-for _command in (run, demo, serve, feed, tail, viewer, check, simulator):
+for _command in (
+    *(run, demo, serve, feed, tail, positions, orders, chain, viewer, check, simulator),
+):
     main.add_command(_command)

@@ -274,6 +274,35 @@ class _Table:
                     f"{record.get('account')}  balance {_format_value(balance)}"
                     f"  buying power {_format_value(power)}"
                 )
+            case "position_update":
+                return (
+                    f"{record.get('account')}  {_format_value(record.get('description'))}"
+                    f"  quantity {_format_value(record.get('quantity'))}"
+                    f"  mark {_format_value(record.get('mark'))}"
+                    f"  P/L day {_format_value(record.get('pnl_day'))}"
+                    f"  open {_format_value(record.get('pnl_open'))}"
+                    f"{' stale' if record.get('stale') else ''}"
+                )
+            case "portfolio_update":
+                return (
+                    f"{record.get('account')}  net liq {_format_value(record.get('net_liq'))}"
+                    f"  P/L day {_format_value(record.get('pnl_day'))}"
+                    f"  open {_format_value(record.get('pnl_open'))}"
+                    f"{' stale' if record.get('stale') else ''}"
+                )
+            case "order_update":
+                return (
+                    f"{record.get('account')}  order {_format_value(record.get('order_id'))}"
+                    f"  {_format_value(record.get('description'))}"
+                    f"  {_format_value(record.get('status'))}"
+                    f"  price {_format_value(record.get('price'))}"
+                    f"  filled {_format_value(record.get('filled'))}"
+                    f" of {_format_value(record.get('size'))}"
+                )
+            case "removed":
+                names = ("broker_symbol", "order_id", "account")
+                name = next(filter(None, map(record.get, names)), "")
+                return f"· {_format_value(name)} is no more"
             case "status":
                 reason = f": {record['reason']}" if record.get("reason") else ""
                 return f"· {record.get('upstream')} is {record.get('state')}{reason}"

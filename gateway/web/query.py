@@ -136,6 +136,17 @@ def find_meant(name: str, known: frozenset[str] = STREAM_PARAMETERS) -> str | No
     return min(found)[1] if found else None
 
 
+def refuse_unknown(names: Iterable[str], known: frozenset[str]) -> None:
+    """Refuse what looks like one of the known parameters, misspelt; ignore all other names.
+
+    Raises:
+        Problem: 400, naming the parameter.
+    """
+    for name in names:
+        if name not in known and not is_id_name(name):
+            _refuse_misspelling(name, known)
+
+
 def _refuse_misspelling(name: str, known: frozenset[str]) -> None:
     if name in STREAM_PARAMETERS:
         raise bad_parameter(name, f"it does not exist here; known are {', '.join(sorted(known))}")

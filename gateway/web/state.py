@@ -7,6 +7,7 @@ from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.settings import Settings, StreamSettings
 from gateway.streams.backplane.stats import BackplaneStats
 from gateway.streams.demand import Demand
+from gateway.streams.documents import Documents
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import MARKET_TYPES
 from gateway.streams.reports import UpstreamReport
@@ -25,6 +26,7 @@ class AppState:
     `settings` are for `app.py` to hand out; everything else reads `limits`, or its own section.
     `report` returns what `/status` shows of the upstream half, no secrets.
     `figures` returns the stats of the backplane, None without one.
+    `documents` asks the broker; None where no login is.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
     `started_s` is of the clock's `monotonic_s`.
     `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.sse.response`.
@@ -36,6 +38,7 @@ class AppState:
     report: Callable[[], UpstreamReport] = field(default=UpstreamReport)
     figures: Callable[[], BackplaneStats | None] = field(default=lambda: None)
     find_trouble: Callable[[], str | None] = field(default=lambda: None)
+    documents: Documents | None = None
     logins: LoginStats = field(default_factory=LoginStats)
     clock: Clock = SYSTEM_CLOCK
     limits: StreamSettings = field(init=False)

@@ -184,7 +184,7 @@ def test_a_bug_in_a_stage_costs_that_stage_alone(trial: Trial) -> None:
         for turn in range(1, turns + 1):
             for stage in stages:
                 gateway.poison(stage)
-                with provoke(simulator, gateway, stage, "AAPL"):
+                with provoke(simulator, gateway, stage, "KO"):
                     failed = gateway.wait_until("failed", stage, turn)
                 with provoke(simulator, gateway, stage, "MSFT"):
                     works = gateway.wait_until("works", stage, turn)

@@ -3,7 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
-from gateway.streams.account_records import BalanceUpdate
+from gateway.streams.account_records import (
+    BalanceUpdate,
+    OrderUpdate,
+    PortfolioUpdate,
+    PositionUpdate,
+)
 from gateway.streams.records import QuoteUpdate, Status, TradeUpdate, Upstream
 from gateway.streams.topics import MAIN_LOGIN, Topic, balance_topic, market_topic, status_topic
 
@@ -66,3 +71,65 @@ def topic_of(kind: str, subject: str, login: str = MAIN_LOGIN) -> Topic:
     if kind == "balance_update":
         return balance_topic(subject, login)
     return status_topic(subject, login) if kind == "status" else market_topic(kind, subject)
+
+
+def make_position(
+    account: str = "5WX00001", symbol: str = "SPY", quantity: Any = 1, **values: Any
+) -> PositionUpdate:
+    """A position of which only what is given is known."""
+    known: dict[str, Any] = dict.fromkeys(PositionUpdate.__struct_fields__)
+    given: dict[str, Any] = {
+        "account": account,
+        "symbol": symbol,
+        "broker_symbol": symbol,
+        "instrument_type": "Equity",
+        "underlying": symbol,
+        "description": symbol,
+        "quantity": Decimal(quantity),
+        "multiplier": Decimal(1),
+        "realized_day": Decimal(0),
+        "updated_at": AT,
+        "source": "rest",
+        "login": MAIN_LOGIN,
+        "stale": False,
+    }
+    return PositionUpdate(**known | given | values)
+
+
+def make_order(
+    account: str = "5WX00001", order_id: str = "1", status: str = "Live", **values: Any
+) -> OrderUpdate:
+    """An order of which only what is given is known."""
+    known: dict[str, Any] = dict.fromkeys(OrderUpdate.__struct_fields__)
+    given: dict[str, Any] = {
+        "account": account,
+        "order_id": order_id,
+        "status": status,
+        "description": "Buy to Open 1 SPY",
+        "legs": (),
+        "is_working": status == "Live",
+        "source": "rest",
+        "login": MAIN_LOGIN,
+        "stale": False,
+    }
+    return OrderUpdate(**known | given | values)
+
+
+def make_portfolio(
+    account: str = "5WX00001", net_liq: Any = None, **values: Any
+) -> PortfolioUpdate:
+    """A portfolio without a position."""
+    zero: dict[str, Any] = dict.fromkeys(
+        ("value", "pnl_open", "pnl_day", "delta", "theta", "beta_delta"), Decimal(0)
+    )
+    given: dict[str, Any] = {
+        "account": account,
+        "net_liq": None if net_liq is None else Decimal(net_liq),
+        "net_liq_reported": None,
+        "cash": None,
+        "day_change": None,
+        "unknown": 0,
+        "missing_greeks": 0,
+        "updated_at": AT,
+    }
+    return PortfolioUpdate(**zero | given | values)

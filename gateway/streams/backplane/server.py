@@ -82,7 +82,7 @@ READ_ENTRIES = 1000
 Verdict = Literal["leading", "invited", "held"]
 """Of asking for the lease: it is ours, its holder invites us to take it, or another holds it."""
 
-WITH_DATA = frozenset({b"r", b"f"})
+WITH_DATA = frozenset({b"r", b"f", b"x"})
 """Kinds of entries that are worth nothing when their data cannot be read."""
 
 T = TypeVar("T")

@@ -165,9 +165,10 @@ class Desk:
             self._value(held, at)
         if changes.changed or changes.removed:
             self._follow()
-            for account in {key.account for key in (*changes.changed, *changes.removed)}:
-                self._publish_portfolio(account, at)
-                self._moved.discard(account)
+        moved = {key.account for key in (*changes.changed, *changes.removed)}
+        for account in moved | (self._holdings.accounts - self._portfolios.keys()):
+            self._publish_portfolio(account, at)
+            self._moved.discard(account)
 
     def _on_orders(self, changes: OrderChanges) -> None:
         for key in changes.removed:

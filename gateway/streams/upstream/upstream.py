@@ -10,6 +10,7 @@ from gateway.settings import FeedSettings, Settings
 from gateway.streams.demand import Demand
 from gateway.streams.publisher import Publisher
 from gateway.streams.reports import UpstreamReport
+from gateway.streams.upstream.broker_documents import BrokerDocuments
 from gateway.streams.upstream.calendar import MarketCalendar
 from gateway.streams.upstream.drops import DropStats, Fate, report_drops
 from gateway.streams.upstream.login import BrokerLogin
@@ -41,6 +42,9 @@ class Upstream:
         self.accounts = main.accounts
         self.calendar = calendar or MarketCalendar(
             settings.market, clock=clock, fetch=lambda: fetch_market_time(main.session.call)
+        )
+        self.documents = BrokerDocuments(
+            {each.name: each.budget for each in self.logins}, main.name, publisher, clock=clock
         )
         self.feed = MarketData(
             main.session,
