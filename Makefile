@@ -27,7 +27,7 @@ test -n "$$python" || { echo "Python 3.11 or newer is needed and none of these i
 	echo "$$python has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format faults soak bench screenshots constraints clean browser vendor
+.PHONY: help run test lint types format faults soak bench screenshots constraints clean browser postgres vendor
 .DELETE_ON_ERROR:
 
 help: ## Show these lines
@@ -36,7 +36,7 @@ help: ## Show these lines
 run: $(INSTALLED) vendor ## Install and start the demo on http://127.0.0.1:8000 (ARGS="--port 8001")
 	@$(BIN)/gateway demo $(ARGS)
 
-test: $(INSTALLED_TEST) vendor browser lint types ## Install what the tests need; lint, types, all tests with coverage
+test: $(INSTALLED_TEST) vendor browser postgres lint types ## Install what the tests need; lint, types, all tests with coverage
 	@$(BIN)/coverage erase
 	@status=0; \
 	$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal $(ARGS) || status=$$?; \
@@ -93,6 +93,18 @@ browser:
 		echo "The browser tests will be skipped: apt could not install chromium"; \
 	else \
 		echo "The browser tests will be skipped: chromium is not installed, and only root can install it"; \
+	fi >&2
+
+postgres:
+	@if command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; \
+	then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing PostgreSQL for the tests of the store"; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive \
+			apt-get install --yes --no-install-recommends postgresql; } >/dev/null || \
+		echo "The tests on PostgreSQL will be skipped: apt could not install it"; \
+	else \
+		echo "The tests on PostgreSQL will be skipped: it is not installed, and only root can install it"; \
 	fi >&2
 
 # The stamp says that pip was content; the fetched files may have been removed since.

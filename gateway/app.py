@@ -27,15 +27,28 @@ from gateway.pages.authoring.loader import find_files
 from gateway.pages.rendering.templates import create_environment
 from gateway.redaction import reveal
 from gateway.settings import Settings, describe_suspicions, load_settings
+from gateway.store.store import Store
 from gateway.streams.backplane.follower_hub import FollowerHub
 from gateway.streams.demand import Demand
 from gateway.streams.hub.hub import Hub
 from gateway.streams.symbols import split_symbols
 from gateway.streams.upstream.login_lock import hold_login
 from gateway.streams.upstream.upstream import create_upstream
-from gateway.web import api, desk, health, heartbeat, metrics, page_stream, problem, snapshot
+from gateway.web import (
+    api,
+    desk,
+    health,
+    heartbeat,
+    metrics,
+    own_files,
+    page_stream,
+    problem,
+    snapshot,
+    unknown_symbols,
+    watchlists,
+)
 from gateway.web.auth import forms
-from gateway.web.auth.authenticator import Authenticator, create_authenticator
+from gateway.web.auth.authenticator import Authenticator, auth_context_of, create_authenticator
 from gateway.web.auth.policies import RoutePolicies, RoutePolicy
 from gateway.web.middleware.require_start import NOT_STARTED, RequireStart
 from gateway.web.middleware.security_headers import SECURITY_HEADERS
@@ -96,6 +109,7 @@ def create_app(
     library = create_library(settings.pages if pages is None else pages)
     additions = Additions(routes, middleware, lifespan)
     context = create_context(settings)
+    context.store = Store(settings.store, clock=context.clock)
     if settings.redis_url is not None:
         url = settings.redis_url.get_secret_value()
         follower = create_follower(url, context)
@@ -132,10 +146,13 @@ def create_library(pages: Pages | None) -> Library:
 def create_follower(url: str, context: AppState) -> "Follower":
     """Create the follower, which fills the hub with what a feed process publishes."""
     from gateway.streams.backplane.follower import Follower
+    from gateway.streams.backplane.questions import RemoteDocuments
     from gateway.streams.backplane.server import Backplane
 
     assert isinstance(context.hub, FollowerHub)
-    follower = Follower(Backplane(url), context.hub, context.demand)
+    backplane = Backplane(url)
+    follower = Follower(backplane, context.hub, context.demand)
+    context.documents = RemoteDocuments(backplane, clock=context.clock)
     context.report = follower.report
     context.figures = follower.stats
     context.find_trouble = follower.find_trouble
@@ -198,7 +215,7 @@ def build_app(
         assets.url,
         {"is_simulated": context.settings.is_simulation, "has_login": not authenticator.is_open},
     )
-    error_page = _create_error_page(templates)
+    error_page = _create_error_page(templates, library, authenticator)
     app: Starlette = Starlette(
         routes=_build_routes(
             context, authenticator, policies, assets, templates, library, additions.routes
@@ -228,11 +245,20 @@ def build_app(
     return app
 
 
-def _create_error_page(templates: Environment) -> problem.ErrorPage:
+def _create_error_page(
+    templates: Environment, library: Library, authenticator: Authenticator
+) -> problem.ErrorPage:
     def error_page(request: Request, status: int, detail: str) -> str:
         template = templates.get_template("error.html")
-        root_path, title = problem.root_path_of(request.scope), HTTPStatus(status).phrase
-        return template.render(status=status, title=title, detail=detail, root_path=root_path)
+        is_viewer = authenticator.is_open or auth_context_of(request.scope) is not None
+        links = library.links if is_viewer else []
+        return template.render(
+            status=status,
+            title=HTTPStatus(status).phrase,
+            detail=detail,
+            root_path=problem.root_path_of(request.scope),
+            links=links if len(links) > 1 else [],
+        )
 
     return error_page
 
@@ -261,10 +287,12 @@ def _build_routes(
         *policies.declare(RoutePolicy.VIEWER, api.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, snapshot.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, desk.routes(context)),
+        *policies.declare(RoutePolicy.VIEWER, watchlists.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, health.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, logout),
         *policies.declare(RoutePolicy.VIEWER, added),
+        *policies.declare(RoutePolicy.VIEWER, own_files.routes(library)),
         # Last, because a page may be at any address that is left.
         *policies.declare(RoutePolicy.VIEWER, page_stream.routes(context, templates, library)),
     ]
@@ -292,7 +320,12 @@ def _build_lifespan(
                 group.create_task(authenticator.watch(context.settings.viewers), name="access"),
                 group.create_task(authenticator.run_peers(), name="revocations"),
                 group.create_task(library.watch(), name="page files"),
+                group.create_task(
+                    unknown_symbols.log_unknown_defaults(context), name="unknown symbols"
+                ),
             ]
+            if context.store is not None and not authenticator.is_open:
+                tasks.append(group.create_task(context.store.warm_up(), name="store"))
             await authenticator.sync_peers()
             app.state.has_started = True
             logger.info("started, epoch %s", context.hub.epoch)
@@ -306,6 +339,8 @@ def _build_lifespan(
                 context.hub.close("shutdown")  # again: not every server stops at a signal
                 for task in tasks:
                     task.cancel()
+        if context.store is not None:
+            await context.store.close()
         logger.info("stopped")
 
     return lifespan

@@ -71,6 +71,10 @@ class LeaseLost(BackplaneError):
     """This process may publish no more: its lease ran out, or what it continued is gone."""
 
 
+class StoreUnavailable(GatewayError):
+    """What people keep can be neither read nor kept at the moment; the message is a clause."""
+
+
 def is_retryable(error: BaseException) -> bool:
     """False when trying again without a person's help is pointless."""
     if isinstance(error, BaseExceptionGroup):

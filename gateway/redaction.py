@@ -16,7 +16,14 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "[hidden]"
 
-SECRET_VARIABLES = ("TT_SECRET", "TT_REFRESH", "GATEWAY_TOKEN", "REDIS_URL")
+SECRET_VARIABLES = (
+    "TT_SECRET",
+    "TT_REFRESH",
+    "GATEWAY_TOKEN",
+    "REDIS_URL",
+    "DATABASE_URL",
+    "GATEWAY_KEYS",
+)
 
 MIN_LENGTH = 4
 """A secret that is shorter protects nothing; hiding it would make every message unreadable."""

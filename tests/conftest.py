@@ -48,6 +48,12 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what gateways keep out of the home of whoever runs the tests."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session", autouse=True)
 def blocking_calls() -> Iterator[BlockBuster]:
     """Raises BlockingError where gateway code blocks the event loop that runs it."""
     with blockbuster_ctx("gateway") as detector:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +18,14 @@ from tests.web.running import get
 
 
 def clean_environment(**variables_set: str) -> dict[str, str]:
-    """This environment without what a gateway would read, but with what is given."""
+    """This environment without what a gateway would read, but with what is given.
+
+    Unless that says otherwise, what the gateway keeps is in a folder that nobody else has.
+    """
     unwanted = variables()
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
-    return kept | variables_set
+    state_home = tempfile.mkdtemp(dir=os.environ.get("XDG_STATE_HOME"))
+    return kept | {"XDG_STATE_HOME": state_home} | variables_set
 
 
 SECRETS = ("TT_SECRET", "TT_REFRESH", "GATEWAY_TOKEN")

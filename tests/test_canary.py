@@ -17,6 +17,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
+from gateway.settings import StoreSettings
+from gateway.store.database import open_database
+from gateway.store.keys import read_keys
 from gateway.web.auth.cookies import COOKIE
 from gateway.web.auth.viewers import add_viewer
 from tests.faults.trial import Trial
@@ -26,6 +29,7 @@ from tests.waiting import eventually_sync, scaled
 from tests.web.running import TLS
 
 OWNER_TOKEN = "canary-owner-7d1f0a"
+KEPT_SECRET = "canary-kept-5e2b91"
 
 
 class Wiretap:
@@ -196,6 +200,7 @@ def test_no_secret_gets_out(tmp_path: Path, from_files: bool, trial: Trial) -> N
             SIMULATOR_REST=f"http://127.0.0.1:{wiretap.port}",
             SIMULATOR_ACCOUNT_WS=simulator.hello["account_ws"],
             GATEWAY_VIEWERS=str(viewers),
+            GATEWAY_STATE_DIR=str(tmp_path / "state"),
             GATEWAY_LOG_LEVEL="DEBUG",
             GATEWAY_REFRESH_S="1",
             GATEWAY_BALANCE_POLL_S="1",
@@ -216,9 +221,11 @@ def test_no_secret_gets_out(tmp_path: Path, from_files: bool, trial: Trial) -> N
                 scene.ask("POST", "/login", data={"token": token})
             for path in ("/events?token=", "/nothing?token="):
                 scene.ask("GET", f"{path}{quote(OWNER_TOKEN)}")
+            kept = keep_secret(tmp_path / "state")
             excite(simulator, wiretap)
             command_lines = read_command_lines(scene.process.pid)
             read_everything(scene, ways)
+            files = read_store(tmp_path / "state")
             simulator.control_sync("tokens", told_s=100, honoured_s=100, expire=True)
             simulator.control_sync("oauth", revoked=True)
             time.sleep(2)
@@ -234,10 +241,15 @@ def test_no_secret_gets_out(tmp_path: Path, from_files: bool, trial: Trial) -> N
     heard = b"\n".join(scene.heard)
     assert b"quote_update" in heard
     assert b"balance_update" in heard
-    every = {*secrets.values(), viewer_token, *cookies, *broker_tokens}
+    every = {*secrets.values(), viewer_token, *cookies, *broker_tokens, *kept}
     every |= {viewer_token.split("_", 2)[2], *(each.rpartition(".")[2] for each in cookies)}
     assert b"serve" in command_lines
-    for place, content in (("log", log), ("answers", heard), ("command lines", command_lines)):
+    for place, content in (
+        ("log", log),
+        ("answers", heard),
+        ("command lines", command_lines),
+        ("store", files),
+    ):
         for secret in every:
             hits = content.count(secret.encode())
             assert not hits, f"{place}: {hits} times {secret[:3]}…, {len(secret)} letters"
@@ -245,8 +257,31 @@ def test_no_secret_gets_out(tmp_path: Path, from_files: bool, trial: Trial) -> N
     assert amounts
     assert not [each for each in amounts if each in log], "nor a balance in the log"
     where = "files" if from_files else "the environment"
-    searched = (len(log) + len(heard) + len(command_lines)) / 1e6
+    assert b"IWM" in files, "something was kept"
+    searched = (len(log) + len(heard) + len(command_lines) + len(files)) / 1e6
     trial.tell(f"0 hits for {len(every)} secrets from {where} in {searched:.1f} MB")
+
+
+def keep_secret(folder: Path) -> set[str]:
+    """Keep a secret beside the gateway that runs; return it, and the keys that seal it."""
+    settings = StoreSettings(folder, file_name="demo.db")
+    database = open_database(settings)
+    with database.begin(writes=True) as rows:
+        rows.secrets.write("owner", "refresh token", KEPT_SECRET)
+        assert rows.secrets.read("owner", "refresh token") == KEPT_SECRET
+    database.close()
+    return {KEPT_SECRET, *read_keys(settings)}
+
+
+def read_store(folder: Path) -> bytes:
+    """All files of the store but the keys, and a backup."""
+    database = open_database(StoreSettings(folder, file_name="demo.db"))
+    database.back_up(folder / "backup.db")
+    names = {each.name for each in folder.iterdir()} - {"keys"}
+    assert names >= {"demo.db", "demo.db-wal", "backup.db"}
+    content = b"\n".join((folder / each).read_bytes() for each in sorted(names))
+    database.close()
+    return content
 
 
 def read_everything(scene: Scene, ways: list[dict[str, str]]) -> None:

@@ -16,7 +16,8 @@ import gateway
 
 UPSTREAM = "gateway.streams.upstream"
 SDK_USERS = {f"{UPSTREAM}.{name}" for name in ("sdk", "normalize")}
-REDIS_USERS = {"gateway.streams.backplane.server"}
+REDIS_USERS = {f"gateway.streams.backplane.{name}" for name in ("server", "server_errors")}
+SQL = ("sqlalchemy", "alembic", "psycopg", "sqlite3")
 
 # Each may import its own stage and earlier ones. What all stages speak of comes first; what puts
 # a half together comes after its parts.
@@ -49,7 +50,7 @@ STAGES = [
             *("markets", "holidays", "sessions"),
         )
     },
-    {"gateway.portfolio"},
+    {"gateway.portfolio", "gateway.store", "gateway.alerts"},
     {UPSTREAM, "gateway.streams.hub"},
     {"gateway.streams.backplane"},
     {"gateway.web", "gateway.pages"},
@@ -170,6 +171,10 @@ def check_module(module: Module, pure: Set[str] = frozenset(PURE)) -> Iterator[s
             yield f"{says}: only `upstream.sdk` and `normalize` know the SDK"
         if is_within(name, "redis") and module.name not in REDIS_USERS:
             yield f"{says}: only the backplane knows Redis"
+        if any(is_within(name, each) for each in SQL) and not is_within(
+            module.name, "gateway.store"
+        ):
+            yield f"{says}: only the store knows databases"
         if is_within(name, "gateway.simulator") and not (
             is_within(module.name, "gateway.simulator")
             or is_within(module.name, "gateway.cli.simulator")
@@ -278,6 +283,9 @@ def test_packages_import_nothing() -> None:
         ("gateway.simulator.rest", "from tastytrade.order import Leg", "know the SDK"),
         ("gateway.streams.hub.hub", "import redis.asyncio", "knows Redis"),
         ("gateway.app", "from redis import Redis", "knows Redis"),
+        ("gateway.app", "from sqlalchemy import text", "knows databases"),
+        ("gateway.web.api", "def f():\n import sqlite3", "knows databases"),
+        ("gateway.store.store", "from gateway.web.state import Context", "a later stage"),
         ("gateway.app", "from gateway.simulator.app import run", "starts the simulator"),
         ("gateway.server.server", "from gateway import simulator", "starts the simulator"),
         (
@@ -344,6 +352,7 @@ def test_a_breach_is_seen(name: str, source: str, complaint: str) -> None:
             "from tastytrade.dxfeed import Quote\nfrom gateway.streams import records",
         ),
         ("gateway.streams.backplane.server", "import redis.asyncio"),
+        ("gateway.store.rows", "from sqlalchemy import select\nfrom gateway.errors import X"),
         ("gateway.streams.hub.hub", "import asyncio\nimport time\nimport logging"),
         (
             "gateway.streams.upstream.upstream",

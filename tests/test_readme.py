@@ -67,7 +67,11 @@ def test_every_command_and_option() -> None:
     options = {o for text in code(rows) for o in re.findall(r"--[a-z-]+", text)}
     groups = [each for each in main.commands.values() if isinstance(each, click.Group)]
     below = [command for group in groups for command in group.commands.values()]
-    named_below = {text.split()[1:3][-1] for text in code(rows) if text.split()[1:2] == ["viewer"]}
+    named_below = {
+        text.split()[2]
+        for text in code(rows)
+        if len(text.split()) > 2 and text.split()[1] in {str(group.name) for group in groups}
+    }
     assert named_below == {str(each.name) for each in below}
     real = {
         opt
@@ -126,6 +130,7 @@ def test_every_event_and_field() -> None:
         events.Hello,
         events.SnapshotEnd,
         events.Gap,
+        events.Notice,
         events.Bye,
     ]
     real = {str(each.__struct_config__.tag): set(each.__struct_fields__) for each in records}

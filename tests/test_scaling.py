@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -340,3 +341,41 @@ def test_a_server_that_is_not_there_at_the_start(tmp_path: Path) -> None:
             assert len([line for line in process.log if words in line]) == 1
             assert process.stop() == 0
             assert not process.says("hidden-word")
+
+
+def test_the_desk_reaches_every_web_process(world: World) -> None:
+    """
+    1. A feed and a web process run, which has no login.
+    2. Positions, orders and portfolios come with the records; a chain, a history and a search are
+       passed on to the feed.
+    3. A fill at the broker closes a position that somebody sees on a stream.
+    Result: all are there, and the position that was sold is closed for the viewer too.
+    """
+    world.open_leader()
+    web = world.open_web()
+    account = world.simulator.hello["accounts"][0]
+
+    def read(path: str) -> dict[str, Any]:
+        answer = get(f"{web.url}/api/{path}", headers=BEARER)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def find(symbol: str) -> dict[str, Any]:
+        rows = read(f"positions?account={account}")["positions"]
+        return next((each for each in rows if each["broker_symbol"] == symbol), {})
+
+    eventually_sync(lambda: find("SPY").get("mark") is not None, 20)
+    eventually_sync(lambda: read("portfolio")["total"]["net_liq"] is not None, 10)
+    assert read("orders?working=true")["orders"]
+    assert len(read("chain/SPY?strikes=4")["rows"]) == 4
+    assert read(f"net-liq/{account}")["points"]
+    assert read("search?q=SPY")["results"][0]["symbol"] == "SPY"
+    assert get(f"{web.url}/api/chain/NOPE", headers=BEARER).status_code == 404
+    quantity = find("DIS")["quantity"]
+    legs = [{"action": "Buy to Close", "symbol": "DIS", "quantity": -quantity}]
+    body: dict[str, Any] = {"account": account, "legs": legs, "price": "-100.00"}
+    order = world.simulator.control_sync("order", **body)["done"]
+    world.simulator.control_sync("order", do="fill", account=account, id=order)
+    eventually_sync(lambda: find("DIS")["quantity"] == 0, 5)
+    assert find("DIS")["realized_day"] != 0

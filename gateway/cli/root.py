@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gateway import __version__, redaction
+from gateway.cli.db import db
 from gateway.cli.desk import chain, orders, positions
 from gateway.cli.feed import feed
 from gateway.cli.run import run
@@ -81,6 +82,6 @@ def check() -> None:
 
 
 for _command in (
-    *(run, demo, serve, feed, tail, positions, orders, chain, viewer, check, simulator),
+    *(run, demo, serve, feed, tail, positions, orders, chain, viewer, db, check, simulator),
 ):
     main.add_command(_command)

@@ -17,16 +17,12 @@ from typing import Any, NoReturn, TextIO
 
 import httpx
 
-from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.errors import GatewayError
 from gateway.streams.backoff import Backoff
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 45.0
 """Three heartbeats; a stream silent for longer is dead."""
-
-NO_DATA_S = 8.0
-"""A symbol of which nothing has come by then is named: most likely it does not exist."""
 
 MAX_WAIT_S = 30.0
 
@@ -114,7 +110,6 @@ def follow(
     rate: float | None = None,
     out: TextIO | None = None,
     sleep: Callable[[float], None] = time.sleep,
-    clock: Clock = SYSTEM_CLOCK,
 ) -> int:
     """Follow `/events` at `url` until Ctrl-C, and return the exit status.
 
@@ -132,7 +127,7 @@ def follow(
     if token:
         headers["Authorization"] = f"Bearer {token}"
     out = out or sys.stdout
-    show = _JsonLines(out) if as_json else _Table(out, symbols, clock)
+    show = _JsonLines(out) if as_json else _Table(out)
     timeout = httpx.Timeout(CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
     # No proxy of the environment: a gateway is on this machine or one's own network.
     try:
@@ -239,31 +234,25 @@ class _Table:
 
     HEADING_EVERY = 40
 
-    def __init__(self, out: TextIO, symbols: Sequence[str], clock: Clock) -> None:
+    def __init__(self, out: TextIO) -> None:
         self._out = out
         self._rows = 0
-        self._missing = {each.upper() for each in symbols}
-        self._clock = clock
-        self._started_s = clock.monotonic_s()
 
     def __call__(self, event: Event) -> None:
         line = self._format(event)
         if line is not None:
             self._out.write(line + "\n")
-        if self._missing and self._clock.monotonic_s() - self._started_s > NO_DATA_S:
-            names = ", ".join(sorted(self._missing))
-            self._out.write(f"· no data yet for {_format_value(names)}; is it written right?\n")
-            self._missing.clear()
         self._out.flush()
 
     def _format(self, event: Event) -> str | None:
         # Decimals, so that a price keeps its digits.
         record: dict[str, Any] = json.loads(event.data, parse_float=Decimal)
-        self._missing.discard(str(record.get("symbol")).upper())
         match event.name:
             case "quote_update":
                 row = _align([_format_value(record.get(field)) for _, field, _ in COLUMNS])
                 row += " stale" if record.get("stale") else ""
+                if record.get("last_at") == "extended":
+                    row += f"\n{_describe_extended(record)}"
                 self._rows += 1
                 if self._rows % self.HEADING_EVERY == 1:
                     return _align([heading for heading, _, _ in COLUMNS]) + "\n" + row
@@ -305,9 +294,16 @@ class _Table:
                 return f"· {_format_value(name)} is no more"
             case "status":
                 reason = f": {record['reason']}" if record.get("reason") else ""
-                return f"· {record.get('upstream')} is {record.get('state')}{reason}"
+                quality = record.get("data_quality") or "real-time"
+                note = "" if quality == "real-time" else f", its quotes are {quality} data"
+                return f"· {record.get('upstream')} is {record.get('state')}{note}{reason}"
             case "gap":
                 return "· updates were dropped; the newest values follow"
+            case "notice":
+                return (
+                    f"· {_format_value(record.get('symbol'))}: "
+                    f"{_format_value(record.get('reason'))}"
+                )
             case "bye":
                 return f"· the gateway closed the stream: {record.get('reason')}"
             case "hello" | "heartbeat" | "snapshot_end":
@@ -318,6 +314,12 @@ class _Table:
             if name not in {"type", "symbol", "updated_at", "source", "stale"}
         ]
         return f"{record.get('symbol', '')}  {event.name}  {'  '.join(fields)}"
+
+
+def _describe_extended(record: dict[str, Any]) -> str:
+    """The trade after hours, below the row whose price is the close."""
+    price, change = map(_format_value, map(record.get, ("extended_last", "extended_change")))
+    return f"{'  extended hours':<16} {price:>9} {change:>8}"
 
 
 def _align(cells: Sequence[str]) -> str:

@@ -59,9 +59,36 @@ def list_viewers() -> None:
 def remove_viewer(name: str) -> None:
     """Let NAME in no longer: streams and logins end within a second."""
     with one_line_errors():
-        from gateway.web.auth.viewers import remove_viewer
+        from gateway.errors import StoreUnavailable
+        from gateway.web.auth.viewers import read_viewers, remove_viewer
 
-        remove_viewer(_viewers_file(), name)
+        path = _viewers_file()
+        removed = read_viewers(path).get(name) if path.exists() else None
+        remove_viewer(path, name)
+        if removed is not None:
+            try:
+                _forget(removed.id)
+            except StoreUnavailable as error:
+                click.echo(f"gateway: what {name} kept is still there: {error}", err=True)
+
+
+def _forget(owner: str) -> None:
+    """Delete what somebody kept, where anything is kept at all."""
+    from gateway.settings import load_settings
+    from gateway.store.location import find_file
+
+    settings = load_settings().store
+    file = find_file(settings)
+    if file is not None and not file.exists():
+        return
+    from gateway.store.database import open_database
+
+    database = open_database(settings)
+    try:
+        with database.begin(writes=True) as rows:
+            rows.forget(owner)
+    finally:
+        database.close()
 
 
 def _viewers_file() -> "Path":

@@ -65,6 +65,13 @@ class FragmentPanel(Panel):
     pause_s: float = 0.0
     """Not rendered again before, however often a key changes."""
 
+    limit_s: float | None = None
+    """Of a panel whose `context` calls what a page's author wrote: how long that may take. It is
+    called in a thread; None for our own, which is called at once."""
+
+    name: str = ""
+    """What its author calls it."""
+
     @abstractmethod
     def context(self, records: Sequence[Record | None], now_ms: int) -> dict[str, Any]:
         """The template's variables from the newest records, in the order of `keys`.

@@ -9,6 +9,7 @@ from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.server.logs import set_up_logging
 from gateway.settings import Settings
 from gateway.streams.backplane.election import Election
+from gateway.streams.backplane.questions import AnsweringSource
 from gateway.streams.backplane.server import Backplane
 from gateway.streams.demand import Demand
 from gateway.streams.upstream.upstream import create_upstream
@@ -35,7 +36,9 @@ async def _lead(settings: Settings, clock: Clock) -> int:
     election = Election(
         backplane,
         demand,
-        lambda publisher: create_upstream(settings, publisher, demand, clock=clock),
+        lambda publisher: AnsweringSource(
+            create_upstream(settings, publisher, demand, clock=clock), backplane
+        ),
         lease_s=settings.lease_s,
         clock=clock,
     )

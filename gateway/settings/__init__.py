@@ -11,6 +11,7 @@ from gateway.settings.sections import (
     FeedSettings,
     ServerSettings,
     SiteSettings,
+    StoreSettings,
     StreamSettings,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "SiteSettings",
+    "StoreSettings",
     "StreamSettings",
     "describe_suspicions",
     "load_settings",

@@ -18,6 +18,8 @@ FILES = {
     "tt_refresh": "tt_refresh_file",
     "token": "token_file",
     "redis_url": "redis_url_file",
+    "database_url": "database_url_file",
+    "keys": "keys_file",
 }
 """Secrets that may stand in a file of their own, and the setting that names it."""
 

@@ -28,13 +28,17 @@ from gateway.settings.sections import (
     FeedSettings,
     ServerSettings,
     SiteSettings,
+    StoreSettings,
     StreamSettings,
 )
 from gateway.settings.sources import DocumentedNames, find_env_file
+from gateway.settings.store_keys import split_keys
 
 S = TypeVar("S", FeedSettings, StreamSettings, AccessSettings, SiteSettings, ServerSettings)
 
 DEFAULT_SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
+
+DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 
@@ -100,6 +104,11 @@ class Settings(BaseSettings):
 
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     redis_url_file: Path | None = Field(None, validation_alias="REDIS_URL_FILE")
+    state_dir: Path | None = Field(None, validation_alias="GATEWAY_STATE_DIR")
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    database_url_file: Path | None = Field(None, validation_alias="DATABASE_URL_FILE")
+    keys: SecretStr | None = Field(None, validation_alias="GATEWAY_KEYS")
+    keys_file: Path | None = Field(None, validation_alias="GATEWAY_KEYS_FILE")
     lease_s: float = Field(6.0, validation_alias="GATEWAY_LEASE_S", ge=1, le=60)
 
     symbols: Names = Field(
@@ -237,6 +246,25 @@ class Settings(BaseSettings):
                 )
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            scheme, separator, rest = value.get_secret_value().partition("://")
+            if scheme not in DATABASE_SCHEMES or not separator or not rest.strip("/"):
+                raise ValueError(
+                    "must look like sqlite:////var/lib/gateway/gateway.db or "
+                    "postgresql://USER:PASSWORD@HOST/DATABASE"
+                )
+        return value
+
+    @field_validator("keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            split_keys(value.get_secret_value())
+        return value
+
     @model_validator(mode="after")
     def _simulator_is_whole(self) -> Self:
         if (self.simulator_rest is None) != (self.simulator_account_ws is None):
@@ -299,6 +327,13 @@ class Settings(BaseSettings):
         return section(**{each.name: getattr(self, each.name) for each in fields(section)})
 
     @property
+    def store(self) -> StoreSettings:
+        """The section of what people keep; what a simulation keeps is in a file of its own."""
+        if self.is_simulation and self.database_url is None:
+            return StoreSettings(self.state_dir, None, self.keys, "demo.db")
+        return StoreSettings(self.state_dir, self.database_url, self.keys)
+
+    @property
     def uses_simulator(self) -> bool:
         """Whether the upstream is the simulator; nothing real can be reached then."""
         return self.simulator_rest is not None
@@ -316,8 +351,11 @@ class Settings(BaseSettings):
         """What no log may show: every secret, and the password within an address."""
         values = [getattr(self, name) for name in type(self).model_fields]
         found = {each.get_secret_value() for each in values if isinstance(each, SecretStr)}
-        if self.redis_url is not None:
-            found |= find_passwords(self.redis_url.get_secret_value())
+        for address in (self.redis_url, self.database_url):
+            if address is not None:
+                found |= find_passwords(address.get_secret_value())
+        if self.keys is not None:
+            found |= set(split_keys(self.keys.get_secret_value()))
         return frozenset(found)
 
     @property

@@ -40,6 +40,17 @@ class FeedSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What the store needs: where it is, and the keys of its secrets."""
+
+    folder: Path | None = None
+    """The state folder; None for the system's own."""
+    database_url: SecretStr | None = None
+    keys: SecretStr | None = None
+    file_name: str = "gateway.db"
+
+
+@dataclass(frozen=True, slots=True)
 class StreamSettings:
     """What streams to clients need, and what bounds them."""
 

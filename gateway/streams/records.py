@@ -231,6 +231,17 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"
     topic: ClassVar[Topic] = Topic("gap", NOBODY, "")
 
 
+class Notice(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="notice"):
+    """Nothing is known of a symbol that this stream asked for; why, and what was probably meant.
+
+    A hint, not an end: should values come after all, the stream carries them.
+    """
+
+    symbol: str
+    reason: str
+    suggestion: str | None
+
+
 class Bye(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"):
     """The server closes this stream; come back after `retry_ms`."""
 
@@ -251,7 +262,7 @@ MarketUpdate = (
 )
 DataRecord = MarketUpdate | AccountRecord
 Record = DataRecord | Removed | Status | Heartbeat | Gap
-Control = Hello | SnapshotEnd | Gap | Bye | Status | Heartbeat
+Control = Hello | SnapshotEnd | Gap | Notice | Bye | Status | Heartbeat
 
 MARKET_TYPES = frozenset(
     {

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.streams.demand import TooManySymbols
 from gateway.streams.hub.hub import opening
 from gateway.streams.hub.position import count_data
-from gateway.streams.hub.sink import Attach
+from gateway.streams.hub.sink import Attach, Sink, Source
 from gateway.streams.records import Gap, Hello, SnapshotEnd, Status
 from gateway.streams.sse import encode_frame
 from gateway.streams.topics import Grant
@@ -21,6 +21,7 @@ from gateway.web.snapshot import wait_for_first_values
 from gateway.web.sse.response import EventStream, has_room
 from gateway.web.sse.retry import FULL_RETRY_MS, choose_retry_ms, encode_bye
 from gateway.web.state import AppState
+from gateway.web.unknown_symbols import tell_unknown
 
 
 def routes(context: AppState) -> list[BaseRoute]:
@@ -84,7 +85,11 @@ def _begin(context: AppState, query: Query) -> tuple[bytes, Attach | None]:
         frames = [_encode_hello(context, mode, retry_ms)]
         frames += [each.frame for each in entries]
         frames.append(encode_frame(SnapshotEnd(count=count_data(entries), mode=mode)))
-    attach: Attach = lambda sink: hub.subscribe(  # noqa: E731 - of this cursor
-        query.subscription, sink, after=cursor, rate=query.rate
-    )
+
+    def attach(sink: Sink) -> Source:
+        subscriber = hub.subscribe(query.subscription, sink, after=cursor, rate=query.rate)
+        if query.symbols:
+            tell_unknown(context, query.symbols, subscriber)
+        return subscriber
+
     return b"".join(frames), None if query.snapshot == "only" else attach

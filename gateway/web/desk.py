@@ -1,7 +1,7 @@
 """`/api/positions`, `/api/orders`, `/api/portfolio` and what only the broker can tell.
 
 The first three are the newest records of the hub, the same as on the streams. The others ask the
-broker, in the turn of whoever's login it is; a web process without a login says so.
+broker, in the turn of whoever's login it is.
 """
 
 import csv
@@ -181,11 +181,7 @@ def _find_owner(state: AppState, request: Request, account: str) -> Owner:
 
 def _documents(state: AppState) -> Documents:
     if state.documents is None:
-        raise Problem(
-            503,
-            "This web process has no login at Tastytrade: with REDIS_URL only the feed process "
-            "asks the broker.",
-        )
+        raise Problem(503, "Nobody here can ask Tastytrade: this gateway has no login.")
     return state.documents
 
 

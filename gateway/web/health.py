@@ -57,6 +57,7 @@ class EventsReport(msgspec.Struct, frozen=True, kw_only=True):
 class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """The document of `/status`; no secrets, no balances.
 
+    `store` says why nothing can be kept, null when nothing is known to be in the way.
     `drops` says in sentences what did not reach a viewer; `left_out` is its name until now.
     """
 
@@ -74,6 +75,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     symbols_waiting: int
     events: EventsReport
     event_loop_lag_s: float
+    store: str | None
     versions: dict[str, str]
 
 
@@ -141,6 +143,7 @@ def report_status(state: AppState, versions: dict[str, str], grant: Grant) -> St
             last_age_s=None if hub.age_s is None else round(hub.age_s, 3),
         ),
         event_loop_lag_s=round(state.loop_lag_s, 4),
+        store=None if state.store is None else state.store.trouble,
         versions=versions,
     )
 

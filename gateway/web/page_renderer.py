@@ -63,6 +63,7 @@ class PageRenderer:
         return {
             "page": page,
             "links": links if len(links) > 1 else [],
+            "sheets": self._library.sheets,
             "root_path": root_path_of(request.scope),
             "typed": "",
             "problem": "",

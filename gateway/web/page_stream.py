@@ -3,7 +3,7 @@ check, call, render."""
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment
 from markupsafe import escape
@@ -28,6 +28,7 @@ from gateway.streams.demand import TooManySymbols
 from gateway.streams.hub.sink import Attach, Sink, Source
 from gateway.web import watchlist
 from gateway.web.auth.authenticator import grant_of, viewer_of
+from gateway.web.own_list import OwnLists, drop_cookie, set_cookie
 from gateway.web.page_renderer import PRIVATE, PageRenderer
 from gateway.web.problem import Problem, local_raw_path, root_path_of
 from gateway.web.sse.response import EventStream, has_room
@@ -68,6 +69,7 @@ class Live:
         self._renderer = PageRenderer(self.views, environment, library)
         self._library = library
         self._limit = context.limits.max_symbols_per_stream
+        self._lists = OwnLists(context, self._limit)
         library.listeners.append(self.views.retire)
 
     @property
@@ -81,8 +83,17 @@ class Live:
         if found is None:
             raise HTTPException(404)
         factory, in_path = found
-        given = {**self._watchlist_arguments(request, factory), **request.query_params, **in_path}
-        return self._renderer.respond(request, await self._describe(factory, given))
+        name = factory.watchlist_parameter
+        if name is None:
+            page = await self._describe(factory, {**request.query_params, **in_path})
+            return self._renderer.respond(request, page)
+        own = await self._lists.read(request)
+        given = {name: ",".join(own.symbols), **request.query_params, **in_path}
+        page = await self._describe(factory, given)
+        response = self._renderer.respond(request, page, problem=own.problem)
+        if own.is_moved:
+            drop_cookie(request, response)
+        return response
 
     async def show_once(self, request: Request) -> Response:
         """What a stream begins with, for a window whose browser has no connection left for one."""
@@ -146,16 +157,20 @@ class Live:
         factory = self._library.get(name if isinstance(name, str) else "home")
         if factory is None or factory.watchlist_parameter is None or not factory.is_plain:
             raise Problem(404, "There is no such list.")
-        before = Symbols(self._read_watchlist(request))
         typed = added if isinstance(added, str) else ""
-        if removed:
-            change = watchlist.remove(before, removed)
-        elif isinstance(added, str):
-            change = watchlist.add(
-                before, added, self._limit, place, today=self._library.read_today()
-            )
-        else:
+        if not removed and not isinstance(added, str):
             raise Problem(400, "add: give add or remove with a symbol", parameter="add")
+        today, is_in_cookie = self._library.read_today(), not self._lists.keeps(request)
+
+        def edit(symbols: Sequence[str]) -> watchlist.Change:
+            if removed:
+                return watchlist.remove(symbols, removed)
+            return watchlist.add(
+                symbols, typed, self._limit, place, today=today, is_in_cookie=is_in_cookie
+            )
+
+        found, change, is_kept = await self._lists.change(request, edit)
+        before = Symbols(found)
         is_htmx = request.headers.get("hx-request") == "true"
         response: Response
         if is_htmx:
@@ -171,28 +186,11 @@ class Live:
             response = RedirectResponse(
                 f"{root_path_of(request.scope)}{factory.path}", 303, PRIVATE
             )
-        response.set_cookie(
-            watchlist.COOKIE,
-            watchlist.write_cookie(change.symbols),
-            max_age=watchlist.COOKIE_MAX_AGE_S,
-            path=f"{root_path_of(request.scope)}/",
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        if not is_kept:
+            set_cookie(request, response, change.symbols)
+        elif change.problem is None:
+            drop_cookie(request, response)
         return response
-
-    def _read_watchlist(self, request: Request) -> tuple[str, ...]:
-        cookie = request.cookies.get(watchlist.COOKIE)
-        return watchlist.read_cookie(
-            cookie, self._context.limits.symbols, self._limit, self._library.read_today()
-        )
-
-    def _watchlist_arguments(self, request: Request, factory: PageFactory) -> dict[str, str]:
-        """The viewer's list as a parameter of a page that takes one."""
-        if factory.watchlist_parameter is None:
-            return {}
-        return {factory.watchlist_parameter: ",".join(self._read_watchlist(request))}
 
     async def _describe(self, factory: PageFactory, given: Mapping[str, str]) -> Page:
         """The page for the parameters of a request.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.settings import Settings, StreamSettings
+from gateway.store.store import Store
 from gateway.streams.backplane.stats import BackplaneStats
 from gateway.streams.demand import Demand
 from gateway.streams.documents import Documents
@@ -28,6 +29,7 @@ class AppState:
     `figures` returns the stats of the backplane, None without one.
     `documents` asks the broker; None where no login is.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
+    `store` keeps what viewers make; without one their lists are in cookies.
     `started_s` is of the clock's `monotonic_s`.
     `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.sse.response`.
     """
@@ -41,6 +43,7 @@ class AppState:
     documents: Documents | None = None
     logins: LoginStats = field(default_factory=LoginStats)
     clock: Clock = SYSTEM_CLOCK
+    store: Store | None = None
     limits: StreamSettings = field(init=False)
     started_s: float = field(init=False)
     streams: int = 0

@@ -1,4 +1,7 @@
-"""A viewer's watchlist: the symbols in order, kept in a cookie; what adding and removing mean."""
+"""A viewer's watchlist: the symbols in order, as a cookie has them; what adding and removing mean.
+
+Where the list of a viewer is, `own_list.py` says.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -76,6 +79,7 @@ def add(
     before: str = "",
     *,
     today: date | None = None,
+    is_in_cookie: bool = True,
 ) -> Change:
     """Add what was typed or pasted, all of it, or return the same list and the reason.
 
@@ -95,7 +99,7 @@ def add(
     result = (*old[:place], *new, *old[place:])
     if len(result) > limit:
         return Change(old, _explain_limit(limit - len(old), len(new), limit))
-    if len(write_cookie(result)) > MAX_COOKIE_BYTES:
+    if is_in_cookie and len(write_cookie(result)) > MAX_COOKIE_BYTES:
         return Change(
             old, "The list is full: a browser keeps no longer one. Remove a symbol first."
         )

@@ -80,7 +80,7 @@ def test_what_is_refused_is_one_line(gateway: Running, monkeypatch: pytest.Monke
     assert result.exit_code == 1
     assert result.output == "gateway: expiration: must be a date such as 2026-12-18\n"
     gateway.context.documents = None
-    assert "feed process" in run(gateway, "chain", "SPY").output
+    assert "no login" in run(gateway, "chain", "SPY").output
     monkeypatch.setenv("GATEWAY_TOKEN", "another-token-of-the-tests")
     assert "wants its token" in run(gateway, "positions").output
 

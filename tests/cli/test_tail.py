@@ -6,14 +6,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cli.tail import MAX_WAIT_S, Event, Parser, TailError, follow
-from gateway.clock import Clock
-from gateway.streams.records import Bye, Gap, Heartbeat
+from gateway.streams.records import Bye, Gap, Heartbeat, Notice
 from gateway.streams.sse import encode_frame
 from tests.waiting import scaled
 from tests.web.running import (
@@ -229,14 +229,21 @@ def test_a_row_has_room_in_eighty_columns() -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_a_symbol_of_which_nothing_comes_is_named_once() -> None:
-    seconds = iter(range(0, 1000, 3))
-    clock = Clock(monotonic_s=lambda: float(next(seconds)))
-    frames = encode_frame(make_quote("SPY")) + encode_frame(Heartbeat(timestamp=1)) * 9
-    with scripted(make_answer(frames)) as (url, _):
-        text, _ = follow_for(url, 1, ("spy", "/ESZ6"), clock=clock)
-    lines = [line for line in text.splitlines() if line.startswith("·")]
-    assert lines == ["· no data yet for /ESZ6; is it written right?"]
+def test_a_symbol_that_nobody_knows_is_told_with_the_right_one() -> None:
+    reason = "nothing is known under this name; did you mean /MGCG27:XCEC?"
+    notice = Notice(symbol="MGC", reason=reason, suggestion="/MGCG27:XCEC")
+    assert show(encode_frame(notice)) == [f"· MGC: {reason}"]
+
+
+def test_a_trade_after_hours_stands_below_the_close() -> None:
+    after = {"last_at": "extended", "extended_last": Decimal("300.10")}
+    quote = make_quote("AAPL", "229.48", **after, extended_change=Decimal("70.62"))
+    assert show(encode_frame(quote))[2].split() == ["extended", "hours", "300.10", "70.62"]
+
+
+def test_the_quality_of_the_data_is_told() -> None:
+    lines = show(encode_frame(make_status(data_quality="delayed")))
+    assert lines == ["· feed is live, its quotes are delayed data"]
 
 
 def test_the_heading_comes_again() -> None:

@@ -174,6 +174,16 @@ FAULTS = (
         "no false stale, no missed silence, sparkline and chart of the right session",
     ),
     Fault(
+        51,
+        "a feed that flaps: up for three seconds, down for three, for five minutes",
+        "no storm of attempts; right within 2 s of the last return; leak-free",
+    ),
+    Fault(
+        52,
+        "a panel of one's own that blocks, raises, loops or returns a megabyte",
+        "the others' p99 within 20 ms; the panel is named on its page and stopped",
+    ),
+    Fault(
         53,
         "100,000 distinct subscriptions, pages, parameters and cookies",
         "memory bounded, the oldest forgotten, nothing slows",

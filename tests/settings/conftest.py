@@ -18,3 +18,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").chmod(0o600)
     (tmp_path / "address").write_text("redis://cache.example\n")
     (tmp_path / "address").chmod(0o600)
+    (tmp_path / "database").write_text("sqlite:///gateway.db\n")
+    (tmp_path / "database").chmod(0o600)
+    (tmp_path / "keys").write_text(f"{'k' * 43}=\n")
+    (tmp_path / "keys").chmod(0o600)

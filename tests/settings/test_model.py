@@ -67,6 +67,11 @@ BAD = {
     "GATEWAY_DRAIN_S": "26",
     "REDIS_URL": f"http://{CANARY}",
     "GATEWAY_LEASE_S": "0.5",
+    "GATEWAY_STATE_DIR": None,
+    "DATABASE_URL": f"mysql://{CANARY}",
+    "DATABASE_URL_FILE": f"/nowhere/{CANARY}",
+    "GATEWAY_KEYS": f"{'k' * 43}=,{CANARY}",
+    "GATEWAY_KEYS_FILE": f"/nowhere/{CANARY}",
 }
 
 TOGETHER = {"SIMULATOR_REST", "SIMULATOR_ACCOUNT_WS"}
@@ -191,6 +196,20 @@ def test_a_wrong_redis_url_is_named_and_not_shown(url: str) -> None:
         load_settings(_env_file=None, redis_url=url)
     assert str(caught.value).startswith("REDIS_URL: must look like redis://")
     assert "hidden-word" not in str(caught.value)
+
+
+def test_what_a_simulation_keeps_is_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().store.file_name == "gateway.db"
+    for variable in TOGETHER:
+        monkeypatch.setenv(variable, GOOD[variable])
+    assert load_settings().store.file_name == "demo.db"
+
+
+def test_the_parts_of_keys_and_addresses_are_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:p%40ss-8c1f@base.example/gateway")
+    monkeypatch.setenv("GATEWAY_KEYS", GOOD["GATEWAY_KEYS"])
+    found = load_settings().secrets
+    assert {"p%40ss-8c1f", "p@ss-8c1f", f"{'k' * 43}=", f"{'l' * 43}="} <= found
 
 
 def test_with_a_backplane_nothing_is_known_to_be_simulated() -> None:

@@ -50,6 +50,11 @@ GOOD = {
     "GATEWAY_DRAIN_S": "0.1",
     "REDIS_URL": "rediss://user:word@cache.example:6380/1",
     "GATEWAY_LEASE_S": "1",
+    "GATEWAY_STATE_DIR": "state",
+    "DATABASE_URL": "postgresql://user:word@base.example/gateway",
+    "DATABASE_URL_FILE": "database",
+    "GATEWAY_KEYS": f"{'k' * 43}=,{'l' * 43}=",
+    "GATEWAY_KEYS_FILE": "keys",
 }
 
 SECRET = "abcdef0123456789-abcdef"

@@ -137,6 +137,7 @@ def test_every_name_is_one_that_a_browser_can_listen_to() -> None:
         "hello",
         "snapshot_end",
         "gap",
+        "notice",
         "bye",
         "removed",
     }

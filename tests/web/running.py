@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from gateway.app import build_app, create_context
 from gateway.server.server import Server, open_socket
 from gateway.settings import Settings, load_settings
+from gateway.store.store import Store
 from gateway.streams.account_records import BalanceUpdate
 from gateway.streams.records import QuoteUpdate, Record, Status, format_time
 from gateway.web.auth.revocations import Peers
@@ -140,10 +141,12 @@ def open_gateway(
     settings: Settings | None = None,
     run_upstream: Callable[[], Awaitable[None]] = idle,
     peers: Peers | None = None,
+    store: Store | None = None,
 ) -> Iterator[Running]:
     """A running gateway; at the end it is shut down, and no stream or cursor may be left."""
     settings = settings or make_settings()
     context = create_context(settings)
+    context.store = store
     app = build_app(context, run_upstream, peers=peers)
     listener = open_socket(settings.host, settings.port)
     server = Server(app, settings.server)

@@ -266,8 +266,8 @@ def test_a_broker_that_cannot_answer_is_a_503_with_the_reason(house: House) -> N
     assert house.get("/api/chain/two%20words").status_code == 404
 
 
-def test_without_a_login_it_says_where_there_is_one(house: House) -> None:
+def test_without_a_login_it_says_so(house: House) -> None:
     house.gateway.context.documents = None
     answer = house.get("/api/chain/SPY")
     assert answer.status_code == 503
-    assert "feed process" in answer.json()["detail"]
+    assert "no login" in answer.json()["detail"]

@@ -7,7 +7,15 @@ import httpx
 import pytest
 
 from tests.pages.reading import parse_html
-from tests.web.running import Running, make_balance, make_quote, make_settings, open_gateway
+from tests.web.running import (
+    TOKEN,
+    Running,
+    make_balance,
+    make_protected,
+    make_quote,
+    make_settings,
+    open_gateway,
+)
 from tests.web.test_page_stream import Stream
 
 HTML = {"Accept": "text/html"}
@@ -169,3 +177,22 @@ def test_a_list_on_another_page_is_changed_there(running: Running) -> None:
             "/watchlist", data={"remove": "SPY", "view": "mine"}, headers={"HX-Request": "true"}
         )
         assert "/live/mine?symbols=QQQ%2CTSLA" in answer.text
+
+
+def test_an_error_page_leads_to_the_other_pages_but_only_viewers(
+    running: Running, file: Path
+) -> None:
+    nav = parse_html(
+        httpx.get(f"{running.url}/none", headers=HTML).text.removeprefix("<!doctype html>")
+    ).find("nav")[0]
+    assert [each.attributes["href"] for each in nav.find("a")] == [
+        "/",
+        "/strange",
+        "/many",
+        "/private",
+        "/mine",
+    ]
+    with open_gateway(make_protected(pages=str(file), token=TOKEN)) as gateway:
+        answer = httpx.get(f"{gateway.url}/none?{'x' * 20_000}", headers=HTML)
+        assert answer.status_code >= 400
+        assert "/private" not in answer.text

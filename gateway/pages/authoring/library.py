@@ -28,6 +28,10 @@ DEBOUNCE_MS = 400
 """Changes that go on for this long count as one."""
 
 
+FILES = "static"
+"""The folder beside the page files whose content is served as it is."""
+
+
 class MistakePanel(FragmentPanel):
     """The mistake in the page file, on every page; empty when there is none."""
 
@@ -75,6 +79,8 @@ class Library:
         self._folder = None if path is None else _folder_of(path)
         self.mistake: Mistake | None = None
         self.listeners: list[Callable[[], None]] = []
+        self.sheets: list[str] = []
+        """The style sheets directly in `files`, by name: every page is shown with them."""
         self._generation = 0
         self._common = (*home.common, MistakePanel(self)) if path else home.common
         self._fixed = tuple(factories)
@@ -84,6 +90,11 @@ class Library:
         self._factories = self._complete(())
         if path is not None:
             self.load()
+
+    @property
+    def files(self) -> Path | None:
+        """The folder of its author's style sheets and pictures, which need not exist."""
+        return None if self._folder is None else self._folder / FILES
 
     @property
     def links(self) -> list[Link]:
@@ -119,6 +130,8 @@ class Library:
         """Read the files and return whether that worked; if not, `mistake` says why."""
         assert self.path is not None
         self._generation += 1
+        if self.files is not None:
+            self.sheets = sorted(each.name for each in self.files.glob("[!.]*.css"))
         try:
             factories = load_pages(self.path, self._prepare)
         except PageFileError as error:
@@ -135,7 +148,7 @@ class Library:
             return
         from watchfiles import PythonFilter, awatch
 
-        is_page = PythonFilter(extra_extensions=(".html",))
+        is_page = PythonFilter(extra_extensions=(".html", ".css"))
         changes = awatch(self._folder, watch_filter=is_page, debounce=DEBOUNCE_MS, step=WATCH_MS)
         try:
             async for _ in changes:

@@ -89,10 +89,18 @@ def find_mistake(error: BaseException, folder: Path | None = None) -> Mistake:
     if isinstance(error, SyntaxError) and error.filename:
         return Mistake(Path(error.filename).name, error.lineno, f"{_kind(error)}{error.msg}")
     frames = traceback.extract_tb(error.__traceback__)
+    is_own = any(_is_own(Path(each.filename), folder) for each in frames)
+    file, line = find_own_line(frames, folder)
+    return Mistake(file, line, f"{_kind(error)}{error}".rstrip(": "), is_own)
+
+
+def find_own_line(
+    frames: Sequence[traceback.FrameSummary], folder: Path | None = None
+) -> tuple[str, int | None]:
+    """The last file and line of the person's own code among these; else the last of all."""
     own = [each for each in frames if _is_own(Path(each.filename), folder)]
     where = own[-1] if own else frames[-1] if frames else None
-    file, line = (Path(where.filename).name, where.lineno) if where else ("the pages", None)
-    return Mistake(file, line, f"{_kind(error)}{error}".rstrip(": "), bool(own))
+    return (Path(where.filename).name, where.lineno) if where else ("the pages", None)
 
 
 _PACKAGE = Path(__file__).parents[2]

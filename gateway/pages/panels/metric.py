@@ -7,6 +7,7 @@ from typing import ClassVar
 from gateway.pages.authoring.builder import PageError, check_symbols, current_builder
 from gateway.pages.panel import Cells, RowChange, TablePanel
 from gateway.pages.panels.sparkline import SparklinePanel
+from gateway.pages.panels.table import write_hours
 from gateway.pages.panels.watchlist import CHANGE, PERCENT
 from gateway.pages.rendering.formats import (
     UNKNOWN,
@@ -88,5 +89,5 @@ class MetricPanel(TablePanel):
             PERCENT[direction],
             format_percent(record.change_pct),
             "note",
-            note if record.stale else "",
+            note if record.stale else write_hours(record),
         )

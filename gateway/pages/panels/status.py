@@ -27,6 +27,12 @@ WORDS = {
     "degraded": "partly working",
     "closed": "lost",
 }
+QUALITIES = {
+    "delayed": ("Delayed data", "The broker says that these quotes are delayed"),
+    "demo": ("Demo data", "The broker says that these quotes are not of the real market"),
+}
+"""A badge and what it means, for what is no data of this moment."""
+
 QUIET = "quiet"
 """How a feed that is closed with its market is shown: nothing is wrong with it."""
 
@@ -88,6 +94,7 @@ class StatusPanel(FragmentPanel):
         return {
             "lines": [_line(each) for each in shown + others],
             "market": feed.market if feed else None,
+            "quality": QUALITIES.get(feed.data_quality or "") if feed else None,
             "clock": format_clock(now_ms),
             "clock_iso": format_iso(now_ms),
             "zone": EXCHANGE_TIME_NAME,

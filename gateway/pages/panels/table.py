@@ -20,7 +20,8 @@ from gateway.pages.rendering.formats import (
     format_number,
     is_known,
 )
-from gateway.streams.records import MarketRecord, Record
+from gateway.pages.rendering.ticks import decimals_for
+from gateway.streams.records import MarketRecord, QuoteUpdate, Record
 from gateway.streams.topics import Topic, market_topic
 from gateway.streams.unknown import explain_unknown
 
@@ -117,6 +118,8 @@ class SymbolTable(TablePanel):
             name = self.name(key.subject, state)
             if record.stale:
                 name = name.replace("<small>", AGE.format(record.updated_at), 1)
+            elif isinstance(record, QuoteUpdate):
+                name += write_hours(record)
             return (state, name, *self.figures(record, move))
         state = "missing" if move.is_overdue else "waiting"
         name = self.name(key.subject, state)
@@ -166,6 +169,25 @@ def write_change(value: Decimal | None, decimals: int) -> str:
         if len(text) <= LONGEST_PLAIN and value:
             return f"{MINUS}{text[1:]}" if text[0] == "-" else f"+{text}"
     return format_change(value, decimals)
+
+
+EXTENDED = (
+    '<small class="hours" title="Last trade outside regular hours, and its distance to the price '
+    'of the regular session, which stands beside it">extended {} {}</small>'
+)
+AT_THE_CLOSE = '<small class="hours">at the close</small>'
+"""Beside a bid and an ask that may be of another time than the price."""
+
+
+def write_hours(quote: QuoteUpdate) -> str:
+    """Return which time of day the price is of, where that is not now; empty where it is."""
+    if quote.last_at == "extended" and is_known(quote.extended_last):
+        decimals = decimals_for(quote.symbol, quote.extended_last, quote.last)
+        return EXTENDED.format(
+            write_price(quote.extended_last, decimals),
+            write_change(quote.extended_change, decimals),
+        )
+    return AT_THE_CLOSE if quote.market == "closed" and is_known(quote.last) else ""
 
 
 @lru_cache(REMEMBERED)

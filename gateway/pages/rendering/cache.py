@@ -7,6 +7,7 @@ row, then the place of a cell, from 1, before its new content, or negative befor
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain, compress
 from operator import is_, ne
 from typing import Any, Literal, NamedTuple
@@ -17,6 +18,7 @@ from jinja2 import Environment
 
 from gateway.clock import Clock
 from gateway.pages.panel import RESTING, Cells, FragmentPanel, Panel, RowChange, TablePanel
+from gateway.pages.rendering.author_code import AuthorCall, AuthorCode
 from gateway.pages.rendering.panel_topics import PanelTopics
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Record
@@ -58,13 +60,14 @@ def render_partial(target_id: str, html: str, swap: str = "innerMorph") -> str:
 
 
 class Sources(NamedTuple):
-    """What rendering reads: the newest records, the templates, the clock."""
+    """What rendering uses: the newest records, the templates, the clock, the authors' threads."""
 
     hub: Hub
     environment: Environment
     is_overdue: Callable[[Topic], bool]
     clock: Clock
     parts: "RenderCache"
+    author_code: AuthorCode
 
 
 class Fragment:
@@ -81,12 +84,22 @@ class Fragment:
         self._topics = PanelTopics(panel, sources.hub, grant)
         self._rendered: tuple[Topic | None, ...] | None = None
         self._rendered_s = float("-inf")
+        self._call: AuthorCall | None = None
+        self._shown = 0
+        if panel.limit_s is not None:
+            key = (panel.kind, grant if panel.is_private else NOTHING)
+            self._call = sources.author_code.call_of(key, panel.name, panel.limit_s)
 
     def refresh(self, tick: int) -> None:
         """Render what changed since the tick before."""
         if tick == self.tick:
             return
         self.tick = tick
+        if self._call is not None:
+            is_running = self._call.is_running()
+            self._show_call(self._call)
+            if is_running:
+                return
         panel, latest = self._panel, self._sources.hub.latest
         topics = self._topics.read()
         records = [None if topic is None else latest(topic) for topic in topics]
@@ -99,8 +112,23 @@ class Fragment:
             return
         if is_same and now_s - self._rendered_s < panel.pause_s and any(self.records):
             return
+        now_ms = self._sources.clock.now_ms()
+        if self._call is not None:
+            has_begun = self._call.begin(partial(panel.context, records, now_ms))
+            self._show_call(self._call)
+            if not has_begun:
+                return
+        else:
+            self._show(panel.context(records, now_ms))
         self._rendered, self.records, self._rendered_s = topics, records, now_s
-        html = self._template.render(panel.context(records, self._sources.clock.now_ms()))
+
+    def _show_call(self, call: AuthorCall) -> None:
+        if call.context is not None and call.version != self._shown:
+            self._shown = call.version
+            self._show(call.context)
+
+    def _show(self, context: Mapping[str, Any]) -> None:
+        html = self._template.render(context)
         if html != self.html:
             self.html = html
             self.version += 1

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.layout import Page
 from gateway.pages.panel import Panel, Region
+from gateway.pages.rendering.author_code import AuthorCode
 from gateway.pages.rendering.cache import (
     FragmentElement,
     RenderCache,
@@ -231,7 +232,9 @@ class LivePages:
         self.demand = demand
         self._environment = environment
         self._now_s = clock.monotonic_s
-        self._sources = Sources(hub, environment, self._is_overdue, clock, RenderCache())
+        self._sources = Sources(
+            hub, environment, self._is_overdue, clock, RenderCache(), AuthorCode(clock)
+        )
         self._views: dict[tuple[str, str, int], LivePage] = {}
         self._counts: Counter[str] = Counter()
         self._wanted_since_s: dict[str, float] = {}

@@ -60,6 +60,10 @@ RECOVERABLE, EPOCHS, DEMAND = _KEY["recoverable"], _KEY["epochs"], _KEY["demand"
 REPORT, COMPLETE, FENCED = _KEY["report"], _KEY["complete"], _KEY["fenced"]
 FORMAT_KEY, ENDED = _KEY["format"], _KEY["ended"]
 
+QUESTIONS: Final = f"{{gateway}}:{FORMAT}:questions"
+"""What web processes ask of whoever is upstream; no script touches it, nor the answers."""
+ANSWERS: Final = f"{{gateway}}:{FORMAT}:answer:"
+
 OLD_LEASE: Final = "{gateway}:lease"
 """The lease of a release that wrote format 1."""
 

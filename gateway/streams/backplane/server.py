@@ -7,11 +7,8 @@ token, no credential, no session.
 """
 
 import asyncio
-import errno
-import os
-import ssl
 from collections import deque
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 import msgspec
@@ -41,6 +38,7 @@ from gateway.streams.backplane.codec import (
 from gateway.streams.backplane.outbox import Change
 from gateway.streams.backplane.scripts import (
     ACQUIRE,
+    ANSWERS,
     COMPLETE,
     COUNT_FAILURE,
     DEMAND,
@@ -58,6 +56,7 @@ from gateway.streams.backplane.scripts import (
     OLD_LEASE,
     POSITION,
     PUBLISH,
+    QUESTIONS,
     READ_DEMAND,
     RECOVERABLE,
     RELEASE,
@@ -65,6 +64,7 @@ from gateway.streams.backplane.scripts import (
     SCRIPTS,
     WRITE_DEMAND,
 )
+from gateway.streams.backplane.server_errors import READ_ONLY, explain
 from gateway.streams.hub.position import StreamPosition
 from gateway.streams.reports import UpstreamReport
 
@@ -75,6 +75,12 @@ MAX_REVOKED = 20_000
 
 TIMEOUT_S = 2.0
 """For an answer. With more, a server that hangs would be noticed too late."""
+
+MAX_QUESTIONS = 100
+"""That wait; the oldest give way."""
+
+ANSWER_S = 10.0
+"""How long an answer waits for who has asked."""
 
 READ_ENTRIES = 1000
 """Of one read, so that a reader that was away does not get everything in one piece."""
@@ -130,7 +136,7 @@ class Backplane:
                 f"{'.'.join(map(str, MIN_VERSION))} is needed"
             )
         if about.get("role") == "slave" and about.get("slave_read_only", "1") == "1":
-            raise BackplaneError(_READ_ONLY)
+            raise BackplaneError(READ_ONLY)
         old_lease, found = await self._command("MGET", OLD_LEASE, FORMAT_KEY)
         in_use = b"1" if old_lease else found
         if in_use not in (None, str(FORMAT).encode()):
@@ -329,6 +335,33 @@ class Backplane:
             mark=entries[-1][0].decode() if entries else mark,
         )
 
+    async def ask(self, question: bytes, for_s: float) -> None:
+        """Leave a question for whoever is upstream, valid for so long."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.execute_command("LPUSH", QUESTIONS, question)
+        pipeline.execute_command("LTRIM", QUESTIONS, 0, MAX_QUESTIONS - 1)
+        pipeline.execute_command("PEXPIRE", QUESTIONS, to_ms(for_s))
+        await self._ask(pipeline.execute())
+
+    async def take_question(self) -> bytes | None:
+        """Take the oldest question; wait if there is none, and return None if none came in time."""
+        return await self._pop(QUESTIONS)
+
+    async def answer(self, name: str, answer: bytes) -> None:
+        """Leave the answer to the question of this name."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.execute_command("LPUSH", f"{ANSWERS}{name}", answer)
+        pipeline.execute_command("PEXPIRE", f"{ANSWERS}{name}", to_ms(ANSWER_S))
+        await self._ask(pipeline.execute())
+
+    async def take_answer(self, name: str) -> bytes | None:
+        """Take the answer to a question; wait for it, and return None if none came in time."""
+        return await self._pop(f"{ANSWERS}{name}")
+
+    async def _pop(self, key: str) -> bytes | None:
+        found = await self._command("BRPOP", key, f"{self._timeout_s / 2:g}")
+        return None if found is None else cast(bytes, found[1])
+
     async def close(self) -> None:
         """Close every connection."""
         await self._redis.aclose()
@@ -344,44 +377,7 @@ class Backplane:
             async with asyncio.timeout(self._timeout_s):
                 return await answer
         except (exceptions.RedisError, OSError, TimeoutError) as error:
-            raise BackplaneError(_explain(error)) from None
-
-
-_READ_ONLY = "REDIS_URL: this server can only be read (a replica); name the one to write to"
-
-
-def _explain(error: Exception) -> str:
-    """Return what is wrong, for people; never an address, which may hold a password."""
-    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
-        return "REDIS_URL: the server refuses the user or the password"
-    if isinstance(error, exceptions.ReadOnlyError):
-        return _READ_ONLY
-    if isinstance(error, exceptions.NoPermissionError):
-        return "REDIS_URL: the server does not let this user do what is needed"
-    if isinstance(error, exceptions.OutOfMemoryError):
-        return "REDIS_URL: the server is out of memory"
-    if isinstance(error, exceptions.BusyLoadingError):
-        return "REDIS_URL: the server is still loading its data"
-    if isinstance(error, TimeoutError | exceptions.TimeoutError):
-        return "REDIS_URL: the server does not answer in time"
-    if isinstance(error, exceptions.ConnectionError | OSError):
-        cause = next((each for each in _causes(error) if isinstance(each, OSError)), None)
-        if isinstance(cause, ssl.SSLError):
-            return "REDIS_URL: the server's TLS cannot be used or trusted"
-        code = cause.errno if cause is not None else None
-        known = code is not None and code in errno.errorcode
-        reason = os.strerror(code).lower() if code is not None and known else "the connection ended"
-        return f"REDIS_URL: the server cannot be reached: {reason}"
-    if isinstance(error, exceptions.ResponseError):
-        return f"REDIS_URL: the server refuses: {str(error).split(' ')[0][:40]}"
-    return f"REDIS_URL: the server gave an unexpected answer ({type(error).__name__})"
-
-
-def _causes(error: BaseException) -> Iterable[BaseException]:
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        found = found.__cause__ or found.__context__
+            raise BackplaneError(explain(error)) from None
 
 
 def _as_redis(url: str) -> str:

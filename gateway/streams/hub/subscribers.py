@@ -37,6 +37,7 @@ class Subscriber:
         "_is_behind",
         "_leave",
         "_log",
+        "_own",
         "_timer",
         "closed",
         "cursor",
@@ -59,6 +60,7 @@ class Subscriber:
         self._due_s = float("-inf")
         self._controls_seen = cursor
         self._is_behind = False
+        self._own = b""
         self._timer: asyncio.TimerHandle | None = None
         self.sink = sink
         self.cursor = cursor
@@ -71,6 +73,10 @@ class Subscriber:
             if log.closing is not None:
                 self.sink.close(log.closing)
                 return
+            if self._own:
+                own, self._own = self._own, b""
+                if not self.sink.write(own):
+                    return
             if log.flushed <= self.cursor:
                 break
             if self._interval_s:
@@ -96,6 +102,15 @@ class Subscriber:
         if not self._is_behind:  # else what lies behind the cursor is still to be written
             self.cursor = max(self.cursor, begin)
         self.resume_writing()
+
+    def tell(self, frame: bytes) -> None:
+        """Write a frame that nobody else gets, now or as soon as the sink can take more."""
+        self._own += frame
+        group = self._group
+        if self in group.ready or self in group.paced:  # else its sink is full, and resumes it
+            group.ready.pop(self, None)
+            group.paced.pop(self, None)
+            self.resume_writing()
 
     def close(self) -> None:
         """Leave the hub; may be called twice."""

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from gateway.streams.markets import Market, SessionState, market_of
 from gateway.streams.publisher import Publisher, publish_status
 from gateway.streams.records import QuoteUpdate, State
 from gateway.streams.reports import FeedReport
+from gateway.streams.sessions import date_at
 from gateway.streams.topics import market_topic
 from gateway.streams.upstream.drops import DropStats, Fate
 from gateway.streams.upstream.normalize import Normalizer
@@ -114,8 +115,8 @@ class MarketData:
         self.watchdog = Watchdog(settings.stale_s, clock.monotonic_s())
         self.reconnect = Reconnect("market data", session)
         self._restarts = RestartLimiter(clock)
-        self._session_states = calendar.read()
-        self.normalizer.session_states = self._session_states
+        self._session_states: Mapping[Market, SessionState | None] = {}
+        self._read_sessions()
         self._followed: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
         self._tolerated_until_s: float | None = None
@@ -320,14 +321,20 @@ class MarketData:
             if until_s is not None and self.clock.monotonic_s() > until_s:
                 self._mark_lost(f"{self.last_error}; reconnecting")
 
+    def _read_sessions(self) -> None:
+        today = date_at(self.clock.now_ms())
+        self.normalizer.today = self.watchdog.staleness.today = today
+        self._session_states = self._calendar.read()
+        self.normalizer.session_states = self._session_states
+
     def _update_session_states(self) -> None:
         """Publish the quotes again of what has opened or closed, with its new state."""
-        before, self._session_states = self._session_states, self._calendar.read()
+        before = self._session_states
+        self._read_sessions()
         if before == self._session_states:
             return
-        self.normalizer.session_states = self._session_states
         for symbol in sorted(self._followed):
-            state = self._session_states.get(market_of(symbol))
+            state = self._session_states.get(market_of(symbol, self.normalizer.today))
             quote = self._publisher.latest(market_topic("quote_update", symbol))
             if isinstance(quote, QuoteUpdate) and quote.market != state:
                 self._publisher.publish(self.normalizer.with_session(quote))

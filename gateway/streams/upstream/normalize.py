@@ -5,6 +5,7 @@ reaches a viewer, and neither does a 0 in its place.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -43,6 +44,8 @@ class Normalizer:
 
     def __init__(self) -> None:
         self.session_states: Mapping[Market, SessionState | None] = {}
+        self.today: date | None = None
+        """In New York: some options keep other hours on their last day."""
         """Of every market, as they are now; what is not in it is not known."""
         self._check = ValueCheck()
         self._quotes = Quotes()
@@ -94,7 +97,8 @@ class Normalizer:
 
     def with_session(self, quote: QuoteUpdate) -> QuoteUpdate:
         """Return a quote as it is now that its market has opened or closed."""
-        return self._quotes.with_session(quote, self.session_states.get(market_of(quote.symbol)))
+        state = self.session_states.get(market_of(quote.symbol, self.today))
+        return self._quotes.with_session(quote, state)
 
     def is_loading(self, symbol: str) -> bool:
         """Whether a snapshot of candles has begun for this symbol and not ended."""
@@ -141,7 +145,7 @@ class Normalizer:
                 raise TypeError(f"no record is made of {other}")
 
     def _quote(self, symbol: str, at: str, *, stale: bool) -> QuoteUpdate:
-        market = self.session_states.get(market_of(symbol))
+        market = self.session_states.get(market_of(symbol, self.today))
         return self._quotes.build(symbol, at, stale=stale, market=market)
 
     def _rename(self, names: Mapping[str, str]) -> list[str]:

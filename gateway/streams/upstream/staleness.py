@@ -9,6 +9,7 @@ chance; a longer one is a fault. In a market with a canary no chance is given: i
 
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
+from datetime import date
 from math import log, log1p
 
 from gateway.streams.markets import Market, market_of
@@ -104,6 +105,8 @@ class Staleness:
     """
 
     def __init__(self, stale_s: float) -> None:
+        self.today: date | None = None
+        """In New York: some options keep other hours on their last day."""
         self._stale_s = stale_s
         # Since the last check.
         self._moved: dict[str, float] = {}
@@ -153,7 +156,7 @@ class Staleness:
         if self._awaited:
             self._awaited.discard(symbol)
         if symbol in self._silent:
-            if is_first and market_of(symbol) in self._open:
+            if is_first and self._market_of(symbol) in self._open:
                 self._silent[symbol] = True
                 return False
             self._on_recovered(symbol)
@@ -211,13 +214,13 @@ class Staleness:
             self._markets.pop(market, None)
             if market in open_markets:
                 self._markets[market] = ArrivalRate(now_s, self._stale_s)
-        for symbol in [each for each in self._rates if market_of(each) in changed]:
+        for symbol in [each for each in self._rates if self._market_of(each) in changed]:
             self._rates[symbol] = ArrivalRate(now_s, self._stale_s)
         self._silent_markets &= open_markets
         self._is_stalled = self._is_stalled and bool(open_markets)
         for symbol, has_come in list(self._silent.items()):
             # Nothing more will come to prove it, and it is what the market closed with.
-            if has_come and market_of(symbol) not in open_markets:
+            if has_come and self._market_of(symbol) not in open_markets:
                 self._on_recovered(symbol)
 
     def _apply(self, symbols: Set[str], now_s: float) -> tuple[set[str], frozenset[Market]]:
@@ -228,7 +231,7 @@ class Staleness:
         newest: dict[Market, float] = {}
         moved, self._moved = self._moved, {}
         for symbol, at_s in moved.items():
-            market = market_of(symbol)
+            market = self._market_of(symbol)
             if market not in self._open or symbol not in symbols:
                 continue
             self._rates[symbol].move(at_s)
@@ -258,7 +261,7 @@ class Staleness:
         return rate.is_silent(now_s)
 
     def _is_suspected(self, symbol: str) -> bool:
-        market = market_of(symbol)
+        market = self._market_of(symbol)
         return market in self._open and (self._is_stalled or market in self._silent_markets)
 
     def _moves_alone(self, symbol: str, now_s: float) -> bool:
@@ -269,7 +272,7 @@ class Staleness:
     def _is_cleared(self, symbol: str) -> bool:
         """Whether its market moves again, and with it what rightly does not change."""
         return (
-            market_of(symbol) in self._open
+            self._market_of(symbol) in self._open
             and symbol not in self._alone
             and symbol not in self._awaited
             and not self._is_suspected(symbol)
@@ -279,3 +282,6 @@ class Staleness:
         del self._silent[symbol]
         self._alone.discard(symbol)
         self._recovered.add(symbol)
+
+    def _market_of(self, symbol: str) -> Market:
+        return market_of(symbol, self.today)

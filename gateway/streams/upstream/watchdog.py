@@ -89,7 +89,10 @@ class Watchdog:
         """Note an event that proves its values live; whether the flow begins with it."""
         if self.flow == "flowing":
             return False
-        if self.staleness.is_suspect and states.get(market_of(symbol)) != "open":
+        if (
+            self.staleness.is_suspect
+            and states.get(market_of(symbol, self.staleness.today)) != "open"
+        ):
             return False  # what moves out of hours says nothing of those that are silent
         self.flow = "flowing"
         return True

@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 from gateway.streams.hub.hub import Hub
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""SIGQUIT is what the workers of gunicorn get when their parent gets SIGINT."""
 
 CHECK_S = 1.0
 """Between two looks at the handlers, which cost 15 µs: streams may open by the thousand."""
@@ -46,7 +47,7 @@ class _CloseFirst:
 
 
 def close_on_signal(hub: Hub) -> None:
-    """Close the hub when the process gets SIGTERM or SIGINT, before the server's handler runs.
+    """Close the hub when the process gets one of SIGNALS, before the server's handler runs.
 
     Called by each stream, because a server may install its handlers late; most calls do nothing.
     Outside the main thread, where no handler can be installed, nothing happens.

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import pytest
+
 from gateway.pages import balance
 from tests.pages.reading import make_balance
 from tests.pages.showing import place, render
@@ -41,3 +43,14 @@ def test_a_balance_that_is_not_live_says_so() -> None:
     (total,) = place(lambda: balance(total=True))
     assert render(total, fresh, stale).words.count("stale") == 1
     assert "stale" not in render(total, fresh).words
+
+
+@pytest.mark.parametrize("total", [False, True])
+def test_a_balance_that_is_not_of_now_says_since_when(total: bool) -> None:
+    (panel,) = place(lambda: balance(total=total))
+    fresh, old = make_balance("111"), make_balance("222", stale=True)
+    tiles = render(panel, fresh, old).find("article")
+    ages = [each.find("small", **{"class": "age"}) for each in tiles]
+    assert [len(each) for each in ages] == ([1] if total else [0, 1])
+    assert ages[-1][0].attributes["data-since"] == "2026-11-20T15:30:00Z"
+    assert not render(panel, fresh).find("small")

@@ -9,9 +9,11 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 
 from gateway.pages import PageError, page, panel
 from gateway.pages.authoring.loader import load_pages
+from gateway.pages.rendering import author_code
 from gateway.streams.account_records import BalanceUpdate, PositionUpdate
 from gateway.streams.records import QuoteUpdate
 from gateway.streams.topics import market_topic
@@ -215,3 +217,85 @@ def test_a_stale_balance_says_so_beside_what_is_made_of_it() -> None:
     fresh, stale = make_balance("111", "5.00"), make_balance("222", "7.00", stale=True)
     assert render(placed, fresh).words == "1"
     assert {*render(placed, fresh, stale).words.split()} == {"stale", "2"}
+
+
+def test_what_browsers_refuse_is_told_where_it_is_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        dedent(
+            """
+            from gateway.pages import page, panel
+
+            @panel(
+                '''
+                <p>{{ symbol }}</p>
+                <b style="color: red">x</b>
+                ''',
+                keys=lambda symbol: [("quote_update", symbol)],
+            )
+            def loud(records, symbol):
+                return {}
+
+            @page("/mine")
+            def mine():
+                loud("SPY")
+            """
+        )
+    )
+    (factory,) = load_pages(tmp_path / "mine.py")
+    words = render(factory.describe().panels[-1]).words
+    assert "mine.py, line 7" in words
+    assert "browsers refuse style=: give the element a class" in words
+    assert "SPY" in words, "what is allowed is shown"
+    assert ["mine.py, line 7" in each.getMessage() for each in caplog.records] == [True]
+
+
+def test_the_line_of_a_fragment_of_its_own_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "loud.html").write_text("<p>x</p>\n\n<img src='data:image/png;base64,AA=='/>\n")
+    (tmp_path / "mine.py").write_text(
+        dedent(
+            """
+            from gateway.pages import page, panel
+
+            @panel("loud.html", refresh_s=1)
+            def loud(records):
+                return {}
+
+            @page("/mine")
+            def mine():
+                loud()
+            """
+        )
+    )
+    (factory,) = load_pages(tmp_path / "mine.py")
+    words = render(factory.describe().panels[-1]).words
+    assert "loud.html, line 3" in words
+    assert "write src=/files/…" in words
+
+
+def test_what_a_variable_brings_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    @panel("{{ html }}", keys=lambda: quotes("SPY"))
+    def loud(records: list[Any]) -> dict[str, Any]:
+        return {"html": Markup("<b onclick='x()'>x</b>")}
+
+    (placed,) = place(loud)
+    for _ in range(2):
+        assert "onclick=: scripts within a page are not run" in render(placed).words
+    assert len(caplog.records) == 1
+
+
+def test_a_fragment_that_is_too_long_is_not_sent() -> None:
+    @panel("{{ html }}", keys=lambda: quotes("SPY"))
+    def long(records: list[Any]) -> dict[str, Any]:
+        return {"html": "x" * 1_000_000}
+
+    (placed,) = place(long)
+    words = render(placed).words
+    assert "the fragment of long is 1,000,000 letters long; at most 262,144 may be" in words
+
+
+@pytest.fixture(autouse=True)
+def _every_function_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine must not decide what these tests see; slow ones have tests of their own."""
+    monkeypatch.setattr(author_code, "QUICK_S", 10.0)

@@ -7,9 +7,9 @@ import pytest
 
 from gateway.pages import PageError, orders
 from gateway.streams.records import Record
-from tests.pages.authoring.test_containers import place, render
 from tests.pages.panels.holding import make_order
 from tests.pages.reading import Node
+from tests.pages.showing import place, render
 
 
 def rows_of(*records: Record, accounts: frozenset[str] | None = None, **given: Any) -> list[Node]:

@@ -11,9 +11,9 @@ from gateway.pages import PageError, positions
 from gateway.pages.panels.positions import SORTS
 from gateway.pages.rendering.formats import UNKNOWN, format_change, format_number
 from gateway.streams.records import Record
-from tests.pages.authoring.test_containers import place, render
 from tests.pages.panels.holding import make_position
 from tests.pages.reading import Node
+from tests.pages.showing import place, render
 
 AMOUNTS = st.one_of(
     st.none(), st.decimals(-10_000, 10_000, places=2, allow_nan=False, allow_infinity=False)

@@ -1,5 +1,9 @@
 """What of the upstreams a viewer is shown: the feed always, a login only to who holds it."""
 
+from typing import Any
+
+import pytest
+
 from gateway.pages import status
 from gateway.pages.panels.status import StatusPanel, UpstreamsPanel
 from gateway.pages.rendering.live_page import LivePages
@@ -53,3 +57,14 @@ def test_the_states_of_all_upstreams() -> None:
     assert shown.startswith("Feed stale since")
     assert "10:30:00 no quote for 6 s" in shown
     assert "Broker connection" not in shown, "it has not spoken yet"
+
+
+@pytest.mark.parametrize(
+    ("quality", "badge"),
+    [("delayed", "Delayed data"), ("demo", "Demo data"), ("real-time", None), (None, None)],
+)
+def test_what_is_no_data_of_this_moment_has_a_badge(quality: Any, badge: str | None) -> None:
+    found = render(StatusPanel("status"), make_status(data_quality=quality)).find(
+        "span", **{"class": "badge"}
+    )
+    assert [each.words for each in found] == ([badge] if badge else [])

@@ -214,3 +214,29 @@ def test_who_leaves_during_a_round_disturbs_nobody() -> None:
     assert [len(sink.chunks) for sink in sinks] == [1, len(sinks[1].chunks), 2]
     sinks[2].subscriber.close()
     assert hub.subscribers == 0
+
+
+def test_what_only_one_is_told_waits_for_a_full_sink() -> None:
+    hub = Hub(epoch=EPOCH, tick_s=0, clock=Clock(monotonic_s=lambda: 0.0))
+    subscription = subscription_for(types=DEFAULT_TYPES, symbols=SYMBOLS)
+    sink, other = Sink(hub, subscription), Sink(hub, subscription)
+    sink.subscriber.tell(b"event: a\ndata: 1\n\n")
+    assert sink.chunks == [b"event: a\ndata: 1\n\n"]
+    sink.is_full = True
+    hub.publish(make_quote("SPY", 1))
+    hub.flush()
+    sink.subscriber.tell(b"event: b\ndata: 2\n\n")
+    hub.publish(make_quote("SPY", 2))
+    hub.flush()
+    assert len(sink.chunks) == 2, "it is full"
+    sink.drain()
+    assert [each.event for each in parse(b"".join(sink.chunks))] == [
+        "a",
+        "quote_update",
+        "b",
+        "quote_update",
+    ]
+    assert [each.event for each in parse(b"".join(other.chunks))] == ["quote_update"] * 2
+    sink.subscriber.close()
+    sink.subscriber.tell(b"event: c\ndata: 3\n\n")
+    assert b"event: c" not in b"".join(sink.chunks)

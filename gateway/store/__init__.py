@@ -1,0 +1,1 @@
+"""What people made and want to find again: lists, preferences, secrets; SQLite, or Postgres."""

@@ -1,0 +1,1 @@
+"""A file a revision; one that was published is never changed."""
