@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.simulator.broker.books.amounts import cents
 from gateway.simulator.broker.books.ledger import Ledger
 from gateway.simulator.broker.books.opening import MAIN, RETIREMENT, open_first
 from gateway.simulator.market.calendar import instant
@@ -76,9 +77,7 @@ def test_value_is_cash_plus_positions_at_their_marks(seed: int, seconds: float) 
                 * Decimal(position["quantity"])
                 * position["multiplier"]
             )
-        assert Decimal(balance["net-liquidating-value"]) == pytest.approx(
-            total, abs=Decimal("1e-5")
-        )
+        assert Decimal(balance["net-liquidating-value"]) == cents(ledger.value(number))
         assert ledger.value(number) == pytest.approx(total, abs=Decimal("1e-5"))
 
 
