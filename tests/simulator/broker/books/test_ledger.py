@@ -157,7 +157,7 @@ def test_a_fill_is_reported_as_order_positions_balance() -> None:
     ledger.fill(MAIN, order.id, quantity=Decimal(1))
     assert [kind for kind, _ in heard] == [
         "Order", "CurrentPosition", "CurrentPosition", "AccountBalance",
-        "UnderlyingYearGainSummary",
+        "UnderlyingYearGainSummary", "OrderChain",
     ]  # fmt: skip
     body = heard[0][1]
     assert body["status"] == "Live"
