@@ -64,6 +64,8 @@ the answer is the state as `GET {control}` gives it, with `"done"`, how many thi
 | `/transfer`      | `account`, `amount`; or `id`, `customer`  | money is pending, or has come     |
 | `/quote_alert`   | `threshold`, `symbol` "SPY", `operator`   | an alert of the broker's; pushed  |
 |                  | ">", `field` "Last", `customer`           | once when the market meets it     |
+| `/public_list`   | `name`, `symbols`                         | a public watchlist changes, or is |
+|                  |                                           | new; pushed to who subscribed     |
 | `/trading_status`| `account`, `set` {}                       | what the account may do; pushed   |
 | `/customer`      | `customer`, `set` {}, `revoke`            | facts (`has-delayed-quotes`); the |
 |                  |                                           | grants of this one alone revoked  |

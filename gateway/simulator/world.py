@@ -60,6 +60,9 @@ class AccountPeer(Peer, Protocol):
     def note_alert(self, ledger: Ledger, body: dict[str, Any]) -> None:
         """Keep an alert that fired for the next push, if it was subscribed to."""
 
+    def note_public_list(self, body: dict[str, Any]) -> None:
+        """Keep a watchlist of the broker's for the next push, if it was subscribed to."""
+
     async def push(self) -> None:
         """Send what changed since the last push."""
 
@@ -90,6 +93,7 @@ class World:
     has_pushes: asyncio.Event = field(default_factory=asyncio.Event)
     alerts: QuoteAlerts = field(default_factory=QuoteAlerts)
     transfers: Transfers = field(default_factory=Transfers)
+    public_lists: dict[str, dict[str, Any]] = field(default_factory=dict)  # changed, by name
 
     def __post_init__(self) -> None:
         self.answering.set()

@@ -2,8 +2,8 @@
 
 Every push is the whole object and carries a counter of its connection, `ws-sequence`. Nothing is
 sent on connecting and nothing is replayed. Pushed is what changes an account: orders, positions and
-balances after a fill, money in and out; prices only on demand (`push_marks`). Alerts that fire are
-pushed to who subscribed to them.
+balances after a fill, money in and out; prices only on demand (`push_marks`). Alerts that fire and
+public watchlists that change are pushed to who subscribed to them.
 """
 
 import asyncio
@@ -23,8 +23,9 @@ from gateway.simulator.world import World
 MOST_WAITING = 10_000
 CONNECTS = ("connect", "account-subscribe")
 ALERTS = "quote-alerts-subscribe"
+PUBLIC_LISTS = "public-watchlists-subscribe"
 SUBSCRIPTIONS = (
-    "public-watchlists-subscribe",
+    PUBLIC_LISTS,
     ALERTS,
     "user-message-subscribe",
 )
@@ -84,6 +85,11 @@ class AccountConnection:
         """Keep an alert that fired for the next push, if it was subscribed to."""
         if ledger is self._ledger and ALERTS in self._subscribed:
             self._waiting.append(("QuoteAlert", body))
+
+    def note_public_list(self, body: Body) -> None:
+        """Keep a watchlist of the broker's for the next push, if it was subscribed to."""
+        if PUBLIC_LISTS in self._subscribed:
+            self._waiting.append(("PublicWatchlists", body))
 
     async def push(self) -> None:
         """Send the changes since the last push."""

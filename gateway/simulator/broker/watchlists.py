@@ -1,9 +1,11 @@
 """Watchlists: the customers' own, the broker's public ones, and pairs; pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 Body = dict[str, Any]
+NO_CHANGES: Mapping[str, Body] = MappingProxyType({})
 
 
 def list_own(customer: str) -> list[Body]:
@@ -18,14 +20,22 @@ def list_own(customer: str) -> list[Body]:
     ]
 
 
-def list_public(counts_only: bool) -> list[Body]:
-    """Return the broker's watchlists."""
+def make_public(name: str, symbols: Sequence[str]) -> Body:
+    """Return a watchlist of the broker's."""
+    return _make(name, symbols, group="Changed")
+
+
+def list_public(counts_only: bool, changed: Mapping[str, Body] = NO_CHANGES) -> list[Body]:
+    """Return the broker's watchlists, some of them changed or new."""
     made = [
         _make("High Options Volume", ["SPY", "QQQ", "TSLA", "NVDA", "AAPL"], group="Options"),
         _make("Dow Jones", ["AAPL", "DIS", "JPM", "KO", "UNH", "WMT"], group="Indices"),
         _make("Liquid Futures", ["/ES", "/NQ", "/RTY", "/CL", "/GC"], group="Futures"),
         _make("Upcoming Earnings", ["COST", "MU", "NFLX"], group="Earnings"),
     ]
+    names = {each["name"] for each in made}
+    made = [changed.get(each["name"], each) for each in made]
+    made += [each for name, each in changed.items() if name not in names]
     if not counts_only:
         return made
     return [

@@ -1,9 +1,10 @@
-"""Control of what comes to customers beside orders: transfers of money, and alerts on prices."""
+"""Control of what comes to customers beside orders: transfers, price alerts, public lists."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+from gateway.simulator.broker import watchlists
 from gateway.simulator.world import Login, World
 
 Body = dict[str, Any]
@@ -17,6 +18,7 @@ class Customers:
         self.actions: dict[str, Callable[[Body], Awaitable[int]]] = {
             "transfer": self.transfer,
             "quote_alert": self.quote_alert,
+            "public_list": self.public_list,
         }
 
     async def transfer(self, body: Body) -> int:
@@ -48,6 +50,16 @@ class Customers:
         world.match_alerts()
         await world.push()
         return len(world.alerts.list_of(external_id))
+
+    async def public_list(self, body: Body) -> int:
+        """Change a public watchlist, or add one; pushed at once. Returns how many were changed."""
+        world, name = self._world, str(body["name"])
+        made = watchlists.make_public(name, [str(each) for each in body["symbols"]])
+        world.public_lists[name] = made
+        for stream in world.streams:
+            stream.note_public_list(made)
+        await world.push()
+        return len(world.public_lists)
 
     def _login(self, body: Body) -> Login:
         logins = self._world.logins

@@ -301,12 +301,15 @@ class MarketData(Endpoints):
 
     async def public_lists(self, request: Request) -> Response:
         """Return the broker's watchlists, with how many entries instead of which if asked."""
-        return many(request, watchlists.list_public(bool(read_flag(request, "counts-only"))))
+        return many(request, self._public(bool(read_flag(request, "counts-only"))))
 
     async def public_list(self, request: Request) -> Response:
         """Return one of the broker's."""
-        lists = watchlists.list_public(False)
+        lists = self._public(False)
         return one(request, found(watchlists.find(lists, request.path_params["name"])))
+
+    def _public(self, counts_only: bool) -> list[Body]:
+        return watchlists.list_public(counts_only, self._world.public_lists)
 
     async def pairs_lists(self, request: Request) -> Response:
         """Return the broker's watchlists of pairs."""
