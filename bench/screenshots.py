@@ -38,6 +38,7 @@ PANELS = {
     "metric": "#page > .columns > div:first-child .metric",
     "watchlist": ".tab .list-card",
     "chart": ".chart:has-text('Bitcoin')",
+    "facts": ".facts",
     "greeks": ".list-card:has(.greeks)",
     "balance": ".accounts .tile",
     "positions": ".list-card:has(.positions)",
@@ -49,8 +50,8 @@ PANELS = {
 
 PAGES = '''
 from gateway.pages import (
-    balance, chart, columns, greeks, metric, orders, page, positions, section, status, tabs, text,
-    watchlist,
+    balance, chart, columns, facts, greeks, metric, orders, page, positions, section, status, tabs,
+    text, watchlist,
 )
 
 @page("/example", title="My desk")
@@ -71,6 +72,7 @@ def panels():
     with columns(2):
         chart("AAPL", interval="1d", kind="line")
         chart("BTC/USD:CXTALP", interval="1m", title="Bitcoin")
+    facts("AAPL")
     greeks(*OPTIONS, title="Calls")
     positions()
     orders()

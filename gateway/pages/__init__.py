@@ -9,6 +9,7 @@ from gateway.pages.authoring.factory import Symbols, page
 from gateway.pages.panels.balance import balance
 from gateway.pages.panels.chart import chart
 from gateway.pages.panels.custom import panel
+from gateway.pages.panels.facts import facts
 from gateway.pages.panels.greeks import greeks
 from gateway.pages.panels.metric import metric
 from gateway.pages.panels.orders import orders
@@ -23,6 +24,7 @@ __all__ = [
     "balance",
     "chart",
     "columns",
+    "facts",
     "greeks",
     "metric",
     "orders",

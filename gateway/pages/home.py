@@ -1,8 +1,19 @@
-"""The built-in site, written as any other: the desk, and the viewer's own watchlist."""
+"""The built-in site, written as any other: the desk, the viewer's list, and a symbol's page."""
 
 from collections.abc import Sequence
 
-from gateway.pages import Symbols, balance, orders, page, positions, watchlist
+from gateway.pages import (
+    Symbols,
+    balance,
+    chart,
+    columns,
+    facts,
+    metric,
+    orders,
+    page,
+    positions,
+    watchlist,
+)
 from gateway.pages.layout import Page
 
 
@@ -13,6 +24,30 @@ def home(symbols: Symbols) -> None:
     positions()
     watchlist(*symbols, editable=True)
     orders()
+
+
+@page("/list", title="Watchlist")
+def own_list(symbols: Symbols) -> None:
+    """The viewer's own list alone."""
+    watchlist(*symbols, editable=True)
+
+
+@page("/symbol/{symbol}", title="{symbol}")
+def symbol_page(symbol: str, interval: str = "5m") -> None:
+    """One instrument: where every row with its name leads to."""
+    with columns(2):
+        metric(symbol)
+        facts(symbol)
+    chart(symbol, interval=interval)
+    positions(symbol=symbol)
+    orders(symbol=symbol)
+
+
+SITE = (home, own_list)
+"""The pages of a gateway that was given none."""
+
+ALWAYS = (home, symbol_page)
+"""Those that stand beside a person's own pages, unless these have the same address."""
 
 
 def home_page(symbols: Sequence[str]) -> Page:

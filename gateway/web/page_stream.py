@@ -4,6 +4,7 @@ check, call, render."""
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from jinja2 import Environment
 from markupsafe import escape
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.pages.authoring.address import OPEN
 from gateway.pages.authoring.builder import PageError
 from gateway.pages.authoring.factory import (
     PageFactory,
@@ -26,6 +28,7 @@ from gateway.pages.rendering.cache import encode_message, render_partial
 from gateway.pages.rendering.live_page import LivePages
 from gateway.streams.demand import TooManySymbols
 from gateway.streams.hub.sink import Attach, Sink, Source
+from gateway.streams.symbols import parse_symbol
 from gateway.web import watchlist
 from gateway.web.auth.authenticator import grant_of, viewer_of
 from gateway.web.own_list import OwnLists, drop_cookie, set_cookie
@@ -83,6 +86,8 @@ class Live:
         if found is None:
             raise HTTPException(404)
         factory, in_path = found
+        if OPEN in request.query_params:
+            return self._open_symbol(request)
         name = factory.watchlist_parameter
         if name is None:
             page = await self._describe(factory, {**request.query_params, **in_path})
@@ -94,6 +99,15 @@ class Live:
         if own.is_moved:
             drop_cookie(request, response)
         return response
+
+    def _open_symbol(self, request: Request) -> Response:
+        """Lead from a row to the page of its symbol."""
+        try:
+            symbol = parse_symbol(request.query_params[OPEN], self._library.read_today())
+        except ValueError as error:
+            raise Problem(400, f"{OPEN}: {error}", parameter=OPEN) from None
+        path = f"{root_path_of(request.scope)}/symbol/{quote(symbol, safe='')}"
+        return RedirectResponse(path, 303, PRIVATE)
 
     async def show_once(self, request: Request) -> Response:
         """What a stream begins with, for a window whose browser has no connection left for one."""

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from gateway.errors import GatewayError
+from gateway.pages.authoring.address import Address
 from gateway.pages.layout import Group, Node
 from gateway.streams.symbols import parse_symbol
 
@@ -26,9 +27,11 @@ class PageError(GatewayError):
 class Builder:
     """Collects the panels of one page, gives them ids, and knows which container is open."""
 
-    def __init__(self, today: date | None = None) -> None:
+    def __init__(self, today: date | None = None, address: Address | None = None) -> None:
         self.today = today
         """The day of the description, which completes the year of a future."""
+        self.address = Address() if address is None else address
+        """What the page's viewers chose in its panels."""
         self.nodes: list[Node] = []
         self.group: str | None = None
         """The name of the innermost container that is open."""
@@ -65,9 +68,9 @@ _current: ContextVar[Builder | None] = ContextVar("page", default=None)
 
 
 @contextmanager
-def open_builder(today: date | None = None) -> Iterator[Builder]:
+def open_builder(today: date | None = None, address: Address | None = None) -> Iterator[Builder]:
     """Yield the builder that panels are added to within the block."""
-    builder = Builder(today)
+    builder = Builder(today, address)
     token = _current.set(builder)
     try:
         yield builder

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from gateway.clock import SYSTEM_CLOCK, Clock
+from gateway.pages.authoring.address import Address, read_choices
 from gateway.pages.authoring.builder import PageError, open_builder
 from gateway.pages.authoring.paths import PagePath
 from gateway.pages.layout import Page, list_panels
@@ -115,7 +116,9 @@ class PageFactory:
         return self._path.match(raw_path)
 
     def read(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """Return the arguments from the text of a path and a query; others are ignored.
+        """Return the arguments from the text of a path and a query, and what a viewer chose.
+
+        Others are ignored.
 
         Raises:
             ParameterError: when one cannot be read, or is missing.
@@ -129,11 +132,12 @@ class PageFactory:
                 raise ParameterError(name, "is missing")
             else:
                 arguments[name] = parameter.default
-        return arguments
+        return arguments | read_choices(given)
 
     def format_query(self, arguments: Mapping[str, Any]) -> str:
         """Return the arguments as a query, in one canonical form."""
-        return urlencode({name: _write(arguments[name]) for name in self.parameters})
+        own = {name: _write(arguments[name]) for name in self.parameters}
+        return urlencode(own | read_choices(arguments))
 
     def format_path(self, arguments: Mapping[str, Any]) -> str:
         """Return the percent-encoded path with its parameters filled in."""
@@ -158,9 +162,21 @@ class PageFactory:
         self._kept.move_to_end(query)
         return page
 
+    def _list_chosen(self, arguments: Mapping[str, Any]) -> dict[str, str]:
+        """Return what a link to this page needs in its query, without the viewer's list."""
+        return {
+            name: _write(arguments[name])
+            for name, parameter in self.parameters.items()
+            if name not in self._path.parameters
+            and parameter.type is not Symbols
+            and arguments[name] != parameter.default
+        }
+
     def _describe(self, arguments: Mapping[str, Any], query: str) -> Page:
-        with open_builder(self.clock.now().date()) as builder:
-            result: Any = self.function(**arguments)
+        own = {name: arguments[name] for name in self.parameters}
+        address = Address(self._list_chosen(own), read_choices(arguments))
+        with open_builder(self.clock.now().date(), address) as builder:
+            result: Any = self.function(**own)
         if result is not None:
             raise PageError(
                 f"{self.function.__name__} returned a {type(result).__name__}: a page calls its "

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.authoring.factory import PageFactory, check_book
 from gateway.pages.authoring.loader import Mistake, PageFileError, load_pages
-from gateway.pages.home import home
+from gateway.pages.home import ALWAYS, SITE, home
 from gateway.pages.panel import FragmentPanel, Region
 from gateway.streams.records import Record
 from gateway.streams.topics import Topic
@@ -167,13 +167,18 @@ class Library:
 
     def _complete(self, factories: Sequence[PageFactory]) -> tuple[PageFactory, ...]:
         found = [*self._fixed, *factories]
-        if all(each.path != home.path for each in found):
-            # A copy, because the common panels are this library's.
-            copy = PageFactory(home.path, home.title, home.function)
+        taken = {each.shape for each in found}
+        built_in = ALWAYS if found or self.path else dict.fromkeys((*SITE, *ALWAYS))
+        # Copies, because the common panels are this library's.
+        copies = [
+            PageFactory(each.path, each.title, each.function)
+            for each in built_in
+            if each.shape not in taken
+        ]
+        for copy in copies:
             copy.common = self._common
             copy.clock = self._clock
-            found.insert(0, copy)
-        return tuple(found)
+        return (*copies, *found)
 
 
 def _folder_of(path: Path) -> Path:

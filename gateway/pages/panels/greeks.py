@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from gateway.pages.authoring.builder import PageError, check_symbols, current_builder
 from gateway.pages.panel import RowChange
-from gateway.pages.panels.table import Head, SymbolTable, write_name
+from gateway.pages.panels.sorting import Head
+from gateway.pages.panels.table import SymbolTable, write_name
 from gateway.pages.rendering.formats import UNKNOWN, decimals_of, format_number
 from gateway.pages.rendering.options import describe_option
 from gateway.streams.symbols import is_option

@@ -10,12 +10,16 @@ from typing import ClassVar
 
 from markupsafe import Markup, escape
 
+from gateway.pages.authoring.address import link_symbol
 from gateway.pages.authoring.builder import PageError, plain_id
 from gateway.pages.panel import Key, TablePanel
-from gateway.pages.panels.table import AGE, Head
+from gateway.pages.panels.sorting import Head, Sorting
+from gateway.pages.panels.table import AGE
 from gateway.streams.topics import Topic, TopicPattern
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9-]{1,32}\Z")
+_FUTURE = re.compile(r"(/[A-Z0-9]+[FGHJKMNQUVXZ])\d(\d):")
+"""The feed's name of a contract: the broker leaves out the decade and the exchange."""
 
 
 def check_accounts(name: str, accounts: Sequence[str]) -> frozenset[str] | None:
@@ -52,6 +56,9 @@ class HoldingTable(TablePanel):
 
     is_private: bool = True
 
+    sorting: Sorting
+    """How it is sorted."""
+
     def __init__(
         self,
         id: str,
@@ -68,6 +75,12 @@ class HoldingTable(TablePanel):
     def heads(self) -> list[Head]:
         """Of the columns, for the frame."""
         return [self.head(each) for each in self.columns]
+
+    @property
+    def row_heads(self) -> list[Head]:
+        """Of the name and of the columns, with their links."""
+        heads = {"symbol": Head(self.first), **dict(zip(self.columns, self.heads, strict=True))}
+        return self.sorting.complete(heads)
 
     @property
     def cell_tags(self) -> tuple[str, ...]:
@@ -89,9 +102,22 @@ class HoldingTable(TablePanel):
         ...
 
 
-def write_row_name(name: str, note: str = "", tooltip: str = "", since: str = "") -> str:
-    """Return the first cell: a name, a note beside it, and in its place the age of old values."""
+def names_of(symbol: str) -> frozenset[str]:
+    """Return how the broker's records write a symbol: as the feed, and of a future its own way."""
+    contract = _FUTURE.match(symbol)
+    return frozenset({symbol, f"{contract[1]}{contract[2]}"} if contract else {symbol})
+
+
+def write_row_name(
+    name: str, note: str = "", tooltip: str = "", since: str = "", opens: str | None = None
+) -> str:
+    """Return the first cell: a name, a note beside it, and in its place the age of old values.
+
+    `opens` is whose page the name leads to.
+    """
     title = Markup(' title="{}"').format(tooltip) if tooltip else ""
+    if opens:
+        name = Markup('<a href="{}">{}</a>').format(link_symbol(opens), name)
     html = Markup("<b{}>{}</b>").format(title, name)
     if since:
         html += Markup(AGE.format(escape(since))) + "stale" + Markup("</small>")

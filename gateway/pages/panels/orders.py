@@ -6,10 +6,15 @@ from typing import Any, ClassVar
 
 from markupsafe import escape
 
-from gateway.pages.authoring.builder import PageError, current_builder
+from gateway.pages.authoring.builder import PageError, check_symbols, current_builder
 from gateway.pages.panel import Cells, RowChange
-from gateway.pages.panels.holdings import HoldingTable, check_accounts, write_row_name
-from gateway.pages.panels.table import Head
+from gateway.pages.panels.holdings import (
+    HoldingTable,
+    check_accounts,
+    names_of,
+    write_row_name,
+)
+from gateway.pages.panels.sorting import Head, Sorting
 from gateway.pages.rendering.formats import (
     UNKNOWN,
     decimals_of,
@@ -33,6 +38,9 @@ HEADS = {
 
 COLUMNS = ("time", "status", "type", "price", "filled", "fill_price")
 
+SORTS = {"symbol": "description", **{each: each for each in ("status", "price", "fill_price")}}
+"""The columns that orders can be sorted by, and what they are in the record."""
+
 SHOWN = ("all", "working")
 
 BAD = frozenset({"Rejected", "Removed", "Partially Removed"})
@@ -43,11 +51,13 @@ def orders(
     *accounts: str,
     show: str = "all",
     columns: Sequence[str] = COLUMNS,
+    symbol: str | None = None,
     title: str | None = "Orders",
 ) -> None:
     """Place the orders of these accounts, or of all that the viewer may see.
 
-    `show="working"` leaves out what is filled, cancelled or rejected.
+    `show="working"` leaves out what is filled, cancelled or rejected; with `symbol` only orders for
+    it or for options on it are shown.
     """
     builder = current_builder("orders")
     known = check_accounts("orders", accounts)
@@ -55,9 +65,23 @@ def orders(
         raise PageError(f"orders: there is no column {unknown[0]!r}: {', '.join(HEADS)}")
     if show not in SHOWN:
         raise PageError(f"orders: show is one of {', '.join(SHOWN)}, not {show!r}")
+    checked = check_symbols("orders", () if symbol is None else (symbol,))
+    id = builder.new_id("orders")
     builder.add(
-        OrdersPanel(builder.new_id("orders"), known, columns, title, shows_all=show == "all")
+        OrdersPanel(
+            id,
+            known,
+            columns,
+            title,
+            shows_all=show == "all",
+            sorting=Sorting(builder.address, id, "", SORTS, _is_rising),
+            symbol=checked[0] if checked else None,
+        )
     )
+
+
+def _is_rising(sort: str) -> bool:
+    return not sort.startswith("-")
 
 
 class OrdersPanel(HoldingTable):
@@ -78,8 +102,12 @@ class OrdersPanel(HoldingTable):
         title: str | None,
         *,
         shows_all: bool,
+        sorting: Sorting,
+        symbol: str | None = None,
     ) -> None:
         super().__init__(id, accounts, columns, title)
+        self.sorting = sorting
+        self._names = None if symbol is None else names_of(symbol)
         self._shows_all = shows_all
 
     def head(self, column: str) -> Head:
@@ -87,7 +115,7 @@ class OrdersPanel(HoldingTable):
         return HEADS[column]
 
     def order(self, records: Sequence[Any]) -> Sequence[int] | None:
-        """Working orders first, then the newest."""
+        """Working orders first, then the newest; or as the viewer chose, what is unknown last."""
 
         def key(index: int) -> tuple[bool, int]:
             record = records[index]
@@ -95,12 +123,26 @@ class OrdersPanel(HoldingTable):
                 return (True, 0)
             return (not record.is_working, -(parse_iso(record.received_at or "") or 0))
 
-        shown = [
-            index
-            for index, record in enumerate(records)
-            if self._shows_all or (isinstance(record, OrderUpdate) and record.is_working)
-        ]
-        return sorted(shown, key=key)
+        shown = [index for index, record in enumerate(records) if self._is_shown(record)]
+        shown.sort(key=key)
+        sort = self.sorting.sort
+        if not sort:
+            return shown
+        field = SORTS[sort.removeprefix("-")]
+        values = [getattr(each, field, None) for each in records]
+        known = [index for index in shown if values[index] is not None]
+        order: dict[int, Any] = dict(enumerate(values))
+        known.sort(key=order.__getitem__, reverse=not _is_rising(sort))
+        return known + [index for index in shown if values[index] is None]
+
+    def _is_shown(self, record: Any) -> bool:
+        if not isinstance(record, OrderUpdate):
+            return self._shows_all and self._names is None
+        if self._names is not None and self._names.isdisjoint(
+            (record.underlying, *(leg.symbol for leg in record.legs))
+        ):
+            return False
+        return self._shows_all or record.is_working
 
     def row_value(self, record: Any) -> Any:
         """What was executed: a fill flashes."""
@@ -117,11 +159,18 @@ class OrdersPanel(HoldingTable):
             + ([f"replaces {record.replaces}"] if record.replaces else [])
         )
         since = (record.updated_at or "") if record.stale else ""
-        name = write_row_name(record.description, record.reject_reason or "", tooltip, since)
+        name = write_row_name(
+            record.description, record.reject_reason or "", tooltip, since, _opens(record)
+        )
         cells = [state, name]
         for column in self.columns:
             cells += CELLS[column](record, move)
         return tuple(cells)
+
+
+def _opens(record: OrderUpdate) -> str | None:
+    """Return whose page an order leads to: its only leg's, else its underlying's."""
+    return record.legs[0].symbol if len(record.legs) == 1 else record.underlying
 
 
 def _status(record: OrderUpdate) -> tuple[str, str]:

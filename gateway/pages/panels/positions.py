@@ -3,68 +3,44 @@
 Figures are those of `position_update`; sums say how many positions are in none of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import msgspec
-from markupsafe import escape
+from markupsafe import Markup
 
-from gateway.pages.authoring.builder import PageError, current_builder
+from gateway.pages.authoring.address import Address
+from gateway.pages.authoring.builder import PageError, check_symbols, current_builder
 from gateway.pages.panel import Cells, RowChange
-from gateway.pages.panels.holdings import HoldingTable, check_accounts, write_row_name
-from gateway.pages.panels.table import Head
+from gateway.pages.panels.holdings import (
+    HoldingTable,
+    check_accounts,
+    names_of,
+    write_row_name,
+)
+from gateway.pages.panels.position_cells import CELLS, COLUMNS, HEADS, explain_position, write_sum
+from gateway.pages.panels.sorting import Head, Sorting
 from gateway.pages.rendering.formats import (
     UNKNOWN,
-    decimals_of,
-    direction_of,
-    format_change,
-    format_number,
-    format_percent,
-    format_quantity,
 )
 from gateway.portfolio.totals import Totals
 from gateway.streams.account_records import PositionUpdate
 from gateway.streams.records import Record
 from gateway.streams.topics import NOBODY, Topic
 
-HEADS = {
-    "account": Head("Account"),
-    "quantity": Head("Qty", meaning="Quantity; short is negative"),
-    "trade": Head("Trade", meaning="Average price paid or received for one unit"),
-    "mark": Head(
-        "Mark",
-        meaning="What one unit is valued at: shares at the last trade within bid and ask, options "
-        "and coins at the middle of bid and ask",
-    ),
-    "pnl_day": Head(
-        "P/L day",
-        meaning="(Mark − the day's basis) × quantity × multiplier, and what was realized today",
-    ),
-    "pnl_open": Head(
-        "P/L open", meaning="(Mark − trade) × quantity × multiplier, and what was realized today"
-    ),
-    "pnl_open_pct": Head("P/L %", meaning="P/L open in per cent of what was paid"),
-    "beta_delta": Head(
-        "βΔ", meaning="Delta weighted by beta: as many shares of SPY move as much as this position"
-    ),
-    "delta": Head("Δ", meaning="Delta of the whole position"),
-    "gamma": Head("Γ", meaning="Gamma of the whole position"),
-    "theta": Head("Θ", meaning="Theta of the whole position: a day costs or brings so much"),
-    "vega": Head("Vega", meaning="Vega of the whole position"),
-    "iv_rank": Head("IV rank", meaning="Rank of the underlying's implied volatility in a year"),
-    "dte": Head("DTE", meaning="Days to expiration"),
-    "realized": Head("Realized", meaning="Realized today, measured from the day's basis"),
-    "value": Head("Value", meaning="Mark × quantity × multiplier; short is negative"),
+SORTS = ("symbol", *(each for each in HEADS if each != "account"))
+
+FIELDS = {
+    "trade": "average_open_price",
+    "iv_rank": "implied_volatility_rank",
+    "dte": "days_to_expiration",
+    "realized": "realized_day",
 }
-"""The columns by their names, in the order of the documentation."""
+"""What a column is in the record, where its name is another."""
 
-COLUMNS = (
-    *("quantity", "trade", "mark", "pnl_day", "pnl_open", "pnl_open_pct"),
-    *("beta_delta", "theta", "dte", "value"),
-)
-
-SORTS = ("symbol", "value", "pnl_day", "pnl_open", "pnl_open_pct", "beta_delta", "theta", "dte")
+FOLDED = "*"
+"""Among the names of groups: all are folded but those."""
 
 GROUP = "position_group"
 """The kind of the topics of sum lines: no record is published under it."""
@@ -73,16 +49,6 @@ ALL = ""
 """The subject of the line that sums up everything."""
 
 ALL_NAME = "All positions"
-
-PRICE_DECIMALS = 4
-"""At most: an average price has more, which mean nothing."""
-
-SOURCES = {
-    "last": "marked at the last trade",
-    "mid": "marked in the middle of bid and ask",
-    "theo": "marked at the theoretical price",
-    "rest": "marked as the broker last said",
-}
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,12 +65,14 @@ def positions(
     columns: Sequence[str] = COLUMNS,
     group: str | None = "underlying",
     sort: str = "symbol",
+    symbol: str | None = None,
     title: str | None = "Positions",
 ) -> None:
     """Place the positions of these accounts, or of all that the viewer may see.
 
     With `group="underlying"` there is a sum line for each underlying that has several. `sort` is
-    one of `SORTS`, with a minus the other way round; groups are sorted by their sums.
+    one of `SORTS`, with a minus the other way round; groups are sorted by their sums. With
+    `symbol` only what is held of it or on it is shown.
     """
     builder = current_builder("positions")
     known = check_accounts("positions", accounts)
@@ -114,8 +82,17 @@ def positions(
         raise PageError(f'positions: group is "underlying" or None, not {group!r}')
     if sort.removeprefix("-") not in SORTS:
         raise PageError(f"positions: sort is one of {', '.join(SORTS)}, not {sort!r}")
+    checked = check_symbols("positions", () if symbol is None else (symbol,))
+    id = builder.new_id("positions")
     panel = PositionsPanel(
-        builder.new_id("positions"), known, columns, title, is_grouped=group is not None, sort=sort
+        id,
+        known,
+        columns,
+        title,
+        is_grouped=group is not None,
+        sorting=Sorting(builder.address, id, sort, SORTS, _is_rising),
+        address=builder.address,
+        symbol=checked[0] if checked else None,
     )
     builder.add(panel)
 
@@ -138,12 +115,18 @@ class PositionsPanel(HoldingTable):
         title: str | None,
         *,
         is_grouped: bool,
-        sort: str,
+        sorting: Sorting,
+        address: Address,
+        symbol: str | None = None,
     ) -> None:
         super().__init__(id, accounts, columns, title)
+        self.sorting = sorting
         self._is_grouped = is_grouped
-        self._is_descending = sort.startswith("-")
-        self._sort = sort.removeprefix("-")
+        self._is_descending = not _is_rising(sorting.sort)
+        self._sort = sorting.sort.removeprefix("-")
+        self._address = address
+        self._names = None if symbol is None else names_of(symbol)
+        self._folded = frozenset(filter(None, address.choice(id, "fold").split(",")))
 
     def head(self, column: str) -> Head:
         """The head of a column."""
@@ -157,10 +140,15 @@ class PositionsPanel(HoldingTable):
         self, topics: Sequence[Topic], records: Sequence[Record | None]
     ) -> Mapping[Topic, Sums]:
         """The sum of all, and of each underlying with several positions."""
-        known = [each for each in records if isinstance(each, PositionUpdate)]
+        known = [each for each in records if self._concerns(each)]
         if len(known) < 2:
             return {}
-        found = {Topic(GROUP, NOBODY, ALL): _sum_up(ALL_NAME, known, is_all=True)}
+        is_one = self._is_grouped and len({each.underlying for each in known}) == 1
+        found = (
+            {}  # the sum of the only underlying says it all
+            if is_one and self._names is not None
+            else {Topic(GROUP, NOBODY, ALL): _sum_up(ALL_NAME, known, is_all=True)}
+        )
         if self._is_grouped:
             for underlying in dict.fromkeys(each.underlying for each in known):
                 parts = [each for each in known if each.underlying == underlying]
@@ -177,6 +165,7 @@ class PositionsPanel(HoldingTable):
     def order(self, records: Sequence[Any]) -> Sequence[int] | None:
         """The sum of all first, then each underlying's sum before its positions."""
         sums = [each for each in records if isinstance(each, Sums)]
+        shown = [index for index, each in enumerate(records) if self._is_shown(each, sums)]
         groups = {each.name: each for each in sums if not each.is_all}
 
         def key(record: Any) -> tuple[Any, ...]:
@@ -190,7 +179,39 @@ class PositionsPanel(HoldingTable):
             name = record.underlying
             return (1, self._rank(groups.get(name, record), name), name, 1, own)
 
-        return sorted(range(len(records)), key=lambda index: key(records[index]))
+        return sorted(shown, key=lambda index: key(records[index]))
+
+    def _concerns(self, record: Any) -> TypeGuard[PositionUpdate]:
+        """Whether it is a position, and one that the page asks for."""
+        if not isinstance(record, PositionUpdate):
+            return False
+        return self._names is None or not self._names.isdisjoint(
+            (record.symbol, record.broker_symbol, record.underlying)
+        )
+
+    def _is_shown(self, record: Any, sums: Sequence[Sums]) -> bool:
+        if isinstance(record, Sums):
+            return True
+        if not isinstance(record, PositionUpdate):
+            return self._names is None
+        has_sum = any(each.name == record.underlying for each in sums if not each.is_all)
+        return self._concerns(record) and not (has_sum and self._is_folded(record.underlying))
+
+    def _is_folded(self, name: str) -> bool:
+        return (FOLDED in self._folded) != (name in self._folded)
+
+    def _write_fold(self, sums: Sums) -> Markup:
+        """Return the sign before the name of a sum, which folds what is below it."""
+        is_folded = FOLDED in self._folded if sums.is_all else self._is_folded(sums.name)
+        # Of all: whatever was folded by itself is as the others are.
+        chosen = frozenset() if sums.is_all and is_folded else frozenset({FOLDED})
+        names = chosen if sums.is_all else self._folded ^ {sums.name}
+        return Markup('<a class="fold" href="{}" aria-label="{} {}">{}</a>').format(
+            self._address.link(self.id, "fold", ",".join(sorted(names))),
+            "Unfold" if is_folded else "Fold",
+            sums.name,
+            "▸" if is_folded else "▾",
+        )
 
     def _rank(self, record: Any, name: str) -> tuple[Any, ...]:
         """Return what a row is sorted by: unknown values last, names where values are equal."""
@@ -210,8 +231,9 @@ class PositionsPanel(HoldingTable):
         name = write_row_name(
             _describe(record),
             "closed today" if state == "closed" else "",
-            _explain(record),
+            explain_position(record),
             record.updated_at if record.stale else "",
+            record.symbol,
         )
         cells = [f"{state} part".strip() if move.is_part else state, name]
         for column in self.columns:
@@ -224,27 +246,15 @@ class PositionsPanel(HoldingTable):
         if totals.unknown:
             notes.append(f"{totals.unknown} without a mark, in no sum")
         cells = ["total" if sums.is_all else "group"]
-        cells.append(write_row_name(sums.name, ", ".join(notes)))
+        name = write_row_name(sums.name, ", ".join(notes))
+        cells.append(f"{self._write_fold(sums)}{name}" if self._is_grouped else name)
         for column in self.columns:
-            cells += _sum_cell(column, totals)
+            cells += write_sum(column, totals)
         return tuple(cells)
 
 
 def _describe(record: PositionUpdate) -> str:
     return record.description or record.symbol or record.broker_symbol
-
-
-def _explain(record: PositionUpdate) -> str:
-    """Return the inputs of a row's figures, for its tooltip."""
-    parts = [
-        record.broker_symbol,
-        f"account {record.account}",
-        f"{format_quantity(record.quantity)} × {format_quantity(record.multiplier)}",
-        f"opened at {_price(record.average_open_price)}",
-        f"the day counts from {_price(record.day_basis)}",
-        SOURCES.get(record.mark_source or "", "no mark is known"),
-    ]
-    return " · ".join(parts)
 
 
 def _sum_up(name: str, records: Sequence[PositionUpdate], *, is_all: bool = False) -> Sums:
@@ -273,62 +283,8 @@ def _totals_of(record: PositionUpdate) -> Totals:
 def _read_sort(record: Any, name: str) -> Any:
     if isinstance(record, Sums):
         return getattr(record.totals, name, None)
-    return getattr(record, "days_to_expiration" if name == "dte" else name, None)
+    return getattr(record, FIELDS.get(name, name), None)
 
 
-def _price(value: Decimal | None) -> str:
-    return format_number(value, min(decimals_of(value), PRICE_DECIMALS))
-
-
-def _money(value: Decimal | None) -> tuple[str, str]:
-    return direction_of(value), format_change(value)
-
-
-def _plain(value: Decimal | None, decimals: int = 2) -> tuple[str, str]:
-    return "", format_number(value, decimals)
-
-
-CELLS: dict[str, Callable[[PositionUpdate, RowChange], tuple[str, str]]] = {
-    "account": lambda record, move: ("", escape(record.account)),
-    "quantity": lambda record, move: ("", format_quantity(record.quantity)),
-    "trade": lambda record, move: ("", _price(record.average_open_price)),
-    "mark": lambda record, move: (
-        f"c-last flash-{move.flash}" if move.flash else "c-last",
-        _price(record.mark),
-    ),
-    "pnl_day": lambda record, move: _money(record.pnl_day),
-    "pnl_open": lambda record, move: _money(record.pnl_open),
-    "pnl_open_pct": lambda record, move: (
-        direction_of(record.pnl_open_pct),
-        format_percent(record.pnl_open_pct),
-    ),
-    "beta_delta": lambda record, move: _plain(record.beta_delta),
-    "delta": lambda record, move: _plain(record.delta),
-    "gamma": lambda record, move: _plain(record.gamma, 4),
-    "theta": lambda record, move: _plain(record.theta),
-    "vega": lambda record, move: _plain(record.vega),
-    "iv_rank": lambda record, move: ("", _percent(record.implied_volatility_rank)),
-    "dte": lambda record, move: (
-        "",
-        "" if record.days_to_expiration is None else f"{record.days_to_expiration}",
-    ),
-    "realized": lambda record, move: _money(record.realized_day or None),
-    "value": lambda record, move: _plain(record.value),
-}
-"""The class and the content of a position's cell, by column."""
-
-SUMMED = frozenset({"pnl_day", "pnl_open", "beta_delta", "delta", "theta", "value"})
-
-
-def _sum_cell(column: str, totals: Totals) -> tuple[str, str]:
-    if column == "realized":
-        return _money(totals.realized_day or None)
-    if column not in SUMMED:
-        return "", ""
-    value = getattr(totals, column)
-    return _money(value) if column.startswith("pnl") else _plain(value)
-
-
-def _percent(fraction: Decimal | None) -> str:
-    text = format_number(None if fraction is None else fraction * 100, 0)
-    return text if text == UNKNOWN else f"{text}%"
+def _is_rising(sort: str) -> bool:
+    return not sort.startswith("-")

@@ -4,13 +4,15 @@ from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from markupsafe import Markup, escape
 
 from gateway.clock import SYSTEM_CLOCK, Clock
+from gateway.pages.authoring.address import link_symbol
 from gateway.pages.authoring.builder import plain_id
 from gateway.pages.panel import Cells, RowChange, TablePanel
+from gateway.pages.panels.sorting import Head, Sorting
 from gateway.pages.rendering.formats import (
     CENT,
     MIN_DECIMALS,
@@ -42,15 +44,6 @@ REMEMBERED = 4096
 """Names of rows: a symbol has four."""
 
 
-class Head(NamedTuple):
-    """The head of a column."""
-
-    title: str
-    css: str = ""
-    meaning: str = ""
-    """What an abbreviated title stands for."""
-
-
 class SymbolTable(TablePanel):
     """A row for each of these symbols, in this order."""
 
@@ -70,6 +63,9 @@ class SymbolTable(TablePanel):
 
     style: ClassVar[str] = ""
     """A class of its own."""
+
+    sorting: Sorting | None = None
+    """How it is sorted, where it can be."""
 
     def __init__(
         self, id: str, symbols: Sequence[str], columns: Sequence[str], title: str | None = None
@@ -92,6 +88,12 @@ class SymbolTable(TablePanel):
     def heads(self) -> list[Head]:
         """Of the columns, for the frame."""
         return [self.head(each) for each in self.columns]
+
+    @property
+    def row_heads(self) -> list[Head]:
+        """Of the symbol and of the columns, with their links."""
+        heads = {"symbol": Head(self.first), **dict(zip(self.columns, self.heads, strict=True))}
+        return list(heads.values()) if self.sorting is None else self.sorting.complete(heads)
 
     @property
     def cell_tags(self) -> tuple[str, ...]:
@@ -191,12 +193,16 @@ def write_hours(quote: QuoteUpdate) -> str:
 
 
 @lru_cache(REMEMBERED)
-def write_name(name: str, rest: str, state: str, gap: str = "", symbol: str = "") -> str:
+def write_name(
+    name: str, rest: str, state: str, gap: str = "", symbol: str = "", opens: str = ""
+) -> str:
     """Return a symbol, the part of it that matters less, and what the row says of itself.
 
-    `symbol` is shown on hovering when the name is another text.
+    `symbol` is shown on hovering when the name is another text; `opens` is whose page it leads to.
     """
     html = escape(name)
+    if opens:
+        html = Markup('<a href="{}">{}</a>').format(link_symbol(opens), name)
     if rest:
         title = Markup(' title="{}"').format(symbol) if symbol else ""
         html += Markup("{}<span{}>{}</span>").format(gap, title, rest)

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from gateway.pages.authoring.builder import PageError, check_symbols, current_builder
 from gateway.pages.panel import Cells, FragmentPanel, RowChange
+from gateway.pages.panels.sorting import Head, Sorting
 from gateway.pages.panels.sparkline import SparklinePanel
 from gateway.pages.panels.table import (
     REMEMBERED,
-    Head,
     SymbolTable,
     write_change,
     write_name,
@@ -97,11 +97,17 @@ def watchlist(
             f"watchlist: it cannot be sorted by {sort!r}, but by {', '.join(SORTS)}; "
             'with a minus, as in "-change_pct", the smallest is on top'
         )
-    table = QuoteTable(id, checked, columns, title, sort)
+    sorting = Sorting(builder.address, id, sort or "", SORTS, _is_rising)
+    table = QuoteTable(id, checked, columns, title, sorting)
     with builder.open_group("watchlist", "containers/quotes.html", {}):
         builder.add(table)
         for panel in table.inlays.values():
             builder.add(panel)
+
+
+def _is_rising(sort: str) -> bool:
+    """Whether a sort puts the least on top: names begin with A, numbers with the largest."""
+    return sort.startswith("-") != (sort in ("symbol", "-symbol"))
 
 
 class QuoteTable(SymbolTable):
@@ -117,13 +123,14 @@ class QuoteTable(SymbolTable):
         symbols: Sequence[str],
         columns: Sequence[str],
         title: str | None = None,
-        sort: str | None = None,
+        sorting: Sorting | None = None,
     ) -> None:
         super().__init__(id, symbols, columns, title)
+        self.sorting = sorting
+        sort = "" if sorting is None else sorting.sort
         self._write = [WRITERS[each] for each in columns]
-        self._sort = None if sort is None else sort.removeprefix("-")
-        # Names begin with A; of everything else the largest is on top.
-        self._is_rising = sort is not None and (sort[0] == "-") != (sort in ("symbol", "-symbol"))
+        self._sort = sort.removeprefix("-") or None
+        self._is_rising = _is_rising(sort)
         self.inlays: Mapping[Topic, FragmentPanel] = {
             # In a cell that is left alone whenever its row changes.
             key: SparklinePanel(f"{self.row_id(key)} .keep", key.subject)
@@ -135,9 +142,9 @@ class QuoteTable(SymbolTable):
         if symbol.startswith("."):
             root, contract = describe_option(symbol)
             if contract:
-                return write_name(root, contract, state, " ", symbol)
+                return write_name(root, contract, state, " ", symbol, symbol)
         root, colon, exchange = symbol.partition(":")
-        return write_name(root, colon + exchange, state)
+        return write_name(root, colon + exchange, state, opens=symbol)
 
     def head(self, column: str) -> Head:
         """The column's own, as one names it."""

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.pages import PageError, positions
-from gateway.pages.panels.positions import SORTS
+from gateway.pages.authoring.address import Address
+from gateway.pages.authoring.builder import open_builder
+from gateway.pages.layout import list_panels
+from gateway.pages.panels.positions import FIELDS, SORTS
 from gateway.pages.rendering.formats import UNKNOWN, format_change, format_number
 from gateway.streams.records import Record
 from tests.pages.panels.holding import make_position
@@ -88,7 +91,7 @@ def test_the_sum_is_the_sum_of_its_parts(held: list[tuple[Any, Any, str]]) -> No
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_rows_are_sorted_with_the_unknown_last(sort: str) -> None:
-    field = "days_to_expiration" if sort == "dte" else sort
+    field = FIELDS.get(sort, sort)
     values = [3, None, 1, 2]
     records = [
         make_position(
@@ -123,6 +126,56 @@ def test_what_the_broker_writes_is_escaped() -> None:
     (row,) = rows_of(make_position("<b>x", description="<script>"), columns=["account"])
     assert not row.find("script")
     assert "<script>" in row.words
+
+
+def held() -> tuple[Record, ...]:
+    return (
+        make_position("SPY   261218C00600000", underlying="SPY", description="SPY 18 Dec 26 600 C"),
+        make_position("SPY"),
+        make_position("/ESZ6", symbol="/ESZ26:XCME", description="/ESZ6"),
+    )
+
+
+def rows_at(choices: dict[str, str], *records: Record, **given: Any) -> list[Node]:
+    with open_builder(address=Address({}, choices)) as builder:
+        positions(**given)
+    (panel,) = list_panels(builder.nodes)
+    return render(panel, *records, accounts=None).find("tr")
+
+
+def test_a_group_is_folded_in_the_address() -> None:
+    rows = rows_at({"~positions.fold": "SPY"}, *held())
+    assert names_of(rows) == ["All positions", "/ESZ6", "SPY"]
+    (link,) = rows[2].find("a")
+    assert (link.attributes["href"], link.attributes["aria-label"]) == ("?", "Unfold SPY")
+    rows = rows_at({}, *held())
+    assert rows[2].find("a")[0].attributes["href"] == "?~positions.fold=SPY"
+    rows = rows_at({"~positions.fold": "*"}, *held())
+    assert names_of(rows) == ["All positions", "/ESZ6", "SPY"]
+    assert rows[0].find("a")[0].attributes["aria-label"] == "Unfold All positions"
+    assert names_of(rows_at({"~positions.fold": "*,SPY"}, *held()))[-1] == "SPY 18 Dec 26 600 C"
+
+
+def test_a_viewer_sorts_by_what_the_address_says() -> None:
+    records = [make_position(each, value=Decimal(value)) for each, value in (("A", 1), ("B", 2))]
+    chosen = {"~positions.sort": "-value"}
+    assert names_of(rows_at(chosen, *records, group=None))[1:] == ["B", "A"]
+    assert names_of(rows_at({"~positions.sort": "-nope"}, *records))[1:] == ["A", "B"]
+
+
+def rows_of_positions(rows: list[Node]) -> list[Node]:
+    return [row for row in rows if row.find("b") and row.find("b")[0].find("a")]
+
+
+@pytest.mark.parametrize(("symbol", "count"), [("SPY", 2), ("/ESZ26:XCME", 1), ("QQQ", 0)])
+def test_only_what_is_held_of_a_symbol_is_shown(symbol: str, count: int) -> None:
+    rows = rows_at({}, *held(), symbol=symbol)
+    assert len(rows_of_positions(rows)) == count
+
+
+def test_a_name_leads_to_the_page_of_its_symbol() -> None:
+    (row,) = rows_of(make_position("/ESZ6", symbol="/ESZ26:XCME"))
+    assert row.find("a")[0].attributes["href"] == "?~open=%2FESZ26%3AXCME"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ def test_a_list_names_options_as_people_do_and_explains_unknown_names() -> None:
     table = QuoteTable("list", [".SPX261218C6000", "MGC"], ["last"])
     option, unknown = table.keys()
     name = table.row_cells(option, None, RowChange())[1]
-    assert name.startswith('SPX <span title=".SPX261218C6000">18 Dec 26 6000 C</span>')
+    link = '<a href="?~open=.SPX261218C6000">SPX</a>'
+    assert name.startswith(f'{link} <span title=".SPX261218C6000">18 Dec 26 6000 C</span>')
     note = table.row_cells(unknown, None, RowChange(is_overdue=True))[1]
     assert "nothing is known under this name; did you mean /MGC" in note
     assert "known" not in table.row_cells(unknown, None, RowChange())[1]

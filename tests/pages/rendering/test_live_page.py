@@ -224,6 +224,9 @@ async def test_an_empty_list_says_what_to_do(world: World) -> None:
     viewer.close()
 
 
+LINK = '<a href="?~open=SPY">SPY</a>'
+
+
 async def test_stale_quotes_say_so(world: World) -> None:
     quote = make_quote("SPY", "7.00")
     updated_at = quote.updated_at
@@ -232,11 +235,11 @@ async def test_stale_quotes_say_so(world: World) -> None:
     await read(viewer)
     world.hub.mark_stale()
     world.tick()
-    stale = {-1: "stale", 1: f'SPY<small class="age" data-since="{updated_at}">stale</small>'}
+    stale = {-1: "stale", 1: f'{LINK}<small class="age" data-since="{updated_at}">stale</small>'}
     assert changes_of(await read(viewer)) == {"watchlist-SPY": stale}
     world.hub.mark_stale(False)
     world.tick()
-    assert changes_of(await read(viewer)) == {"watchlist-SPY": {-1: "", 1: "SPY"}}
+    assert changes_of(await read(viewer)) == {"watchlist-SPY": {-1: "", 1: LINK}}
     viewer.close()
 
 
