@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import version
 
 import msgspec
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -15,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from gateway import __version__
 from gateway.streams.records import Status
 from gateway.streams.reports import UpstreamReport
-from gateway.streams.topics import Grant
+from gateway.streams.topics import MAIN_LOGIN, Grant, Owner, covers
 from gateway.web.auth.authenticator import grant_of
 from gateway.web.state import OPERATOR, AppState
 
@@ -109,6 +110,8 @@ def find_reasons(state: AppState) -> list[str]:
 def report_status(state: AppState, versions: dict[str, str], grant: Grant) -> StatusReport:
     """Return all that an operator asks first; of the statuses those that this viewer may see."""
     hub, upstream = state.hub, state.report()
+    if not covers(grant, Owner(MAIN_LOGIN)):
+        upstream = msgspec.structs.replace(upstream, desk=UNSET)  # how much somebody holds
     drops = describe_drops(state, upstream)
     return StatusReport(
         version=__version__,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from anyio import to_thread
+from msgspec import UNSET
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
@@ -49,6 +50,18 @@ class _Gateway(Collector):
             "gateway_symbols_waiting",
             "Symbols asked for that nobody knows and whose place was needed",
             len(state.demand.waiting),
+        )
+        desk = state.report().desk
+        drift = None if desk is UNSET else desk.net_liq_drift
+        yield _gauge(
+            "gateway_net_liq_drift_ratio",
+            "How far the last net liquidating value was off; NaN when not known",
+            float("nan") if drift is None else drift,
+        )
+        yield _gauge(
+            "gateway_held_symbols_left_out",
+            "Held symbols for which there is no room",
+            0 if desk is UNSET else desk.not_followed,
         )
         failures = CounterMetricFamily(
             "gateway_login_failures", "Tries to come in that failed", labels=["reason"]

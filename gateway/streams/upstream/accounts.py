@@ -342,8 +342,11 @@ class Accounts:
             self._publish("degraded", f"balances are polled; {reason}")
         elif self._is_polled:
             self._publish("connecting", "the account stream is being opened")
+        elif self._is_streaming and self._poll_reason is None:
+            # At the start and after a hand-over: what has been read so far is of this moment.
+            self._publish("connecting", "the first balances are being read")
         elif self._is_streaming:
-            self._publish("degraded", self._poll_reason or "the first balances are being read")
+            self._publish("degraded", self._poll_reason)
         else:
             self._publish("stale" if self._records else "connecting", self._poll_reason)
 

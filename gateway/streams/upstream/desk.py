@@ -84,7 +84,9 @@ class Desk:
         self._balances: dict[str, BalanceUpdate] = {}
         self._net_liqs: dict[str, LiveNetLiq] = {}
         self._moved: set[str] = set()
-        self._stale: dict[str, bool] = {}
+        self._stale: set[str] = set()
+        """Accounts whose positions are not known to be live."""
+        self._stale_orders: set[str] = set()
         self._today = self._holdings.today
         self._ticks = 0
         self._holdings.on_positions = self._on_positions
@@ -207,12 +209,16 @@ class Desk:
         accounts = {key.account for key in self._held} | {key.account for key in self._orders}
         accounts |= set(self._balances)
         for account in accounts:
-            stale = self._accounts.is_stale or self._holdings.is_stale(account, "positions")
-            if self._stale.get(account, False) != stale:
-                self._stale[account] = stale
+            is_stale = self._accounts.is_stale
+            stale = is_stale or self._holdings.is_stale(account, "positions")
+            if (account in self._stale) != stale:
+                self._stale ^= {account}
                 self._mark_dirty(h for k, h in self._held.items() if k.account == account)
-                self._publish_orders([key for key in self._orders if key.account == account])
                 self._moved.add(account)
+            stale = is_stale or self._holdings.is_stale(account, "orders")
+            if (account in self._stale_orders) != stale:
+                self._stale_orders ^= {account}
+                self._publish_orders([key for key in self._orders if key.account == account])
 
     def _mark_dirty(self, some: Iterable[HeldPosition]) -> None:
         for held in some:
@@ -244,7 +250,7 @@ class Desk:
             expires_at=held.expires_at,
             multiplier=held.holding.multiplier,
             rank=(metrics.implied_volatility_rank if isinstance(metrics, MetricsUpdate) else None),
-            stale=self._stale.get(account, False),
+            stale=account in self._stale,
             updated_at=before.updated_at if is_same and before is not None else at,
         )
         held.worth = worth
@@ -261,7 +267,7 @@ class Desk:
             row = self._holdings.orders.get(key)
             if row is None:
                 continue
-            stale = self._stale.get(key.account, False)
+            stale = key.account in self._stale_orders
             record = make_order_update(row, self._find_symbol, login=self._login, stale=stale)
             if record != self._orders.get(key):
                 self._orders[key] = record
@@ -292,7 +298,7 @@ class Desk:
             login=self._login,
             net_liq=None if net_liq is None else net_liq.live(self._list_values(account)),
             basis=self._basis.find(account),
-            stale=self._stale.get(account, False),
+            stale=account in self._stale,
             updated_at=at if before is None else before.updated_at,
         )
         if record != before:

@@ -32,6 +32,8 @@ class HeldSymbols:
         if wanted == self._wanted and not self.left_out:
             return
         fitting = self._demand.fit(ordered)
+        if wanted == self._wanted and fitting == self.symbols:
+            return  # there is still no room for the others
         self._wanted = wanted
         if len(fitting) < len(wanted):
             # What is let go makes room first; it lingers, so that what is in both goes on.

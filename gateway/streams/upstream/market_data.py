@@ -30,14 +30,7 @@ from gateway.streams.upstream.normalize import Normalizer
 from gateway.streams.upstream.quality import QuoteToken, rate_quality
 from gateway.streams.upstream.reconnect import Reconnect
 from gateway.streams.upstream.retry import TROUBLE, describe_error, describe_next_step
-from gateway.streams.upstream.sdk import (
-    EVENT_TYPES,
-    Event,
-    MarketStream,
-    Session,
-    get,
-    open_stream,
-)
+from gateway.streams.upstream.sdk import EVENT_TYPES, Event, MarketStream, Session, get, open_stream
 from gateway.streams.upstream.session import BrokerSession
 from gateway.streams.upstream.staleness import MOMENT_S, Verdict
 from gateway.streams.upstream.subscriptions import Subscriptions

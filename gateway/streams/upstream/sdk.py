@@ -302,6 +302,11 @@ async def get(
     return await session._get(path, **options)
 
 
+def is_closed(session: Session) -> bool:
+    """Say whether a session sends no requests any more."""
+    return session._client.is_closed
+
+
 # --- Streams -------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from gateway.clock import SYSTEM_CLOCK, Clock
-from gateway.errors import GrantRevoked, RateLimited, Unauthorized
+from gateway.errors import GrantRevoked, RateLimited, Unauthorized, UpstreamError
 from gateway.settings import BrokerSettings
 from gateway.streams.backoff import Backoff
 from gateway.streams.publisher import Publisher, publish_status
@@ -21,7 +21,14 @@ from gateway.streams.records import State
 from gateway.streams.reports import SessionReport
 from gateway.streams.topics import MAIN_LOGIN
 from gateway.streams.upstream.retry import LIMIT_PAUSE_S, TROUBLE, RetryPolicy, describe_error
-from gateway.streams.upstream.sdk import Session, ask, load_tls, open_sdk_session, refresh
+from gateway.streams.upstream.sdk import (
+    Session,
+    ask,
+    is_closed,
+    load_tls,
+    open_sdk_session,
+    refresh,
+)
 from gateway.streams.upstream.supervisor import RestartLimiter, supervise
 
 logger = logging.getLogger(__name__)
@@ -152,6 +159,11 @@ class BrokerSession:
     async def _ask(self, request: Callable[[Session], Awaitable[T]], sdk: Session) -> T:
         try:
             return await ask(request, sdk)
+        except RuntimeError as error:
+            if not is_closed(sdk):
+                raise
+            # It was replaced, or the login ended, while the request waited for its turn.
+            raise UpstreamError("the session was replaced meanwhile") from error
         except RateLimited as error:
             self.pause(error.retry_after_s or LIMIT_PAUSE_S)
             raise

@@ -66,6 +66,11 @@ async def supervise(
         except passes:
             raise
         except Exception as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # A group inside that failed in the same instant kept the failure and dropped the
+                # cancellation (anyio 4.16); the stage would go on with a session that is closed.
+                raise asyncio.CancelledError from error
             logger.exception("%s failed and is restarted", stage)
             restarts.count(stage, error)
         else:

@@ -15,6 +15,7 @@ from gateway.streams.hub.hub import opening
 from gateway.streams.hub.subscription import subscription_for
 from gateway.streams.topics import MAIN_LOGIN, Owner, account_topic
 from gateway.streams.upstream.instruments import Instrument, InstrumentKey
+from gateway.streams.upstream.rows import read_order
 from tests.simulation import Simulator
 from tests.streams.running import Running, running
 from tests.streams.samples import make_quote
@@ -129,6 +130,23 @@ def test_a_stale_price_makes_a_stale_position_and_portfolio() -> None:
     assert stage.held("AAPL").stale
     assert stage.portfolio().stale
     assert stage.held("AAPL").mark == 100
+
+
+def test_positions_and_orders_that_cannot_be_read_are_stale_each_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage()
+    stage.read(make_row("AAPL", 10))
+    stage.hub.publish(make_quote("AAPL", 100))
+    row = {"id": 7, "account-number": ACCOUNT, "status": "Live"}
+    stage.holdings.on_orders(stage.holdings.orders.push(read_order(row), stage.now_s))
+    stage.settle()
+    for what, stale in (("orders", [False, True]), ("positions", [True, False])):
+        monkeypatch.setattr(stage.holdings, "is_stale", lambda account, kind, w=what: kind == w)
+        stage.settle()
+        order = stage.order("7")
+        assert order is not None
+        assert [stage.held("AAPL").stale, order.stale] == stale
 
 
 def test_held_symbols_their_underlyings_and_spy_are_followed_first() -> None:

@@ -10,12 +10,12 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.clock import Clock
-from gateway.errors import GrantRevoked, Unauthorized
+from gateway.errors import GrantRevoked, Unauthorized, UpstreamError
 from gateway.settings import BrokerSettings
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Status
 from gateway.streams.topics import status_topic
-from gateway.streams.upstream.sdk import Session, open_sdk_session
+from gateway.streams.upstream.sdk import Session, get, open_sdk_session
 from gateway.streams.upstream.session import (
     MAX_REFUSALS,
     REFUSED_PAUSE_S,
@@ -279,3 +279,17 @@ async def test_no_secret_is_logged_even_at_debug(
             settings.refresh.get_secret_value(),
         ):
             assert secret not in caplog.text
+
+
+async def test_a_request_that_waited_until_the_session_was_replaced_is_no_bug(
+    simulator: Simulator,
+) -> None:
+    """Its stage tries again, instead of being restarted as after an error of our own."""
+
+    async def request(sdk: Session) -> dict[str, Any]:
+        await sdk._client.aclose()
+        return await get(sdk, "/customers/me/accounts")
+
+    async with running(BrokerSession(simulator.settings().broker, make_hub())) as session:
+        with pytest.raises(UpstreamError, match="replaced meanwhile"):
+            await session.call(request)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import anyio
 import pytest
 
 from gateway.clock import Clock
@@ -72,3 +73,39 @@ def test_stages_are_counted_one_by_one() -> None:
             restarts.count(stage, ValueError())
     with pytest.raises(StageFailed):
         restarts.count("one", ValueError())
+
+
+def test_a_failure_in_the_same_instant_does_not_undo_a_cancellation() -> None:
+    """As when a process wakes up: everything times out at once, and it is to end."""
+    runs: list[int] = []
+
+    async def stop_and_fail() -> None:
+        runs.append(1)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise RuntimeError("in the same instant") from None
+
+    async def play() -> asyncio.Task[None]:
+        task = asyncio.create_task(keep_it(stop_and_fail))
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait([task], timeout=10 * RESTART_S)
+        return task
+
+    assert run(play()).cancelled()
+    assert len(runs) == 1
+
+
+def test_a_group_that_has_failed_leaves_no_cancellation_behind() -> None:
+    runs: list[int] = []
+
+    async def fail_in_a_group() -> None:
+        runs.append(1)
+        if len(runs) < 3:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(asyncio.sleep, 100)
+                raise RuntimeError("a bug")
+
+    run(keep_it(fail_in_a_group))
+    assert len(runs) == 3
