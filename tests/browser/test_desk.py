@@ -138,3 +138,37 @@ def test_nothing_is_cut_off_at_any_width(desk: Screen, path: str) -> None:
         desk.page.set_viewport_size({"width": width, "height": 900})
         assert desk.page.evaluate(CUT) == [], f"at {width} px"
         assert desk.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_search_finds_as_one_types_and_opens(desk: Screen) -> None:
+    show(desk, "/chain")
+    desk.page.keyboard.press("/")
+    assert desk.page.evaluate("document.activeElement.id") == "search-text"
+    desk.page.keyboard.type("appl")
+    desk.page.wait_for_selector("#search-results [data-symbol=AAPL]")
+    desk.page.keyboard.press("ArrowDown")
+    desk.wait_for("() => document.querySelector('#search-results [aria-selected=true]')")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_url("**/symbol/AAPL")
+    desk.wait_for_state("live")
+    assert desk.errors == []
+    assert desk.violations == []
+
+
+def test_a_search_without_a_result_says_so_and_escape_leaves(desk: Screen) -> None:
+    show(desk, "/chain")
+    desk.page.fill("#search-text", "ZZQQX")
+    desk.page.wait_for_selector("#search-results .note")
+    assert "Nothing is listed" in desk.text("#search-results")
+    desk.page.press("#search-text", "Escape")
+    assert desk.page.is_hidden("#search-results")
+    assert desk.page.input_value("#search-text") == ""
+
+
+def test_alt_and_enter_add_to_the_list_of_the_page(desk: Screen) -> None:
+    show(desk, "/list")
+    desk.page.fill("#search-text", "tlt")
+    desk.page.press("#search-text", "Alt+Enter")
+    desk.page.wait_for_selector("#watchlist-TLT")
+    assert desk.page.input_value("#search-text") == ""
+    desk.check()
