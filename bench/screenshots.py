@@ -38,6 +38,7 @@ PANELS = {
     "metric": "#page > .columns > div:first-child .metric",
     "watchlist": ".tab .list-card",
     "chart": ".chart:has-text('Bitcoin')",
+    "chain": ".list-card:has(.chain)",
     "facts": ".facts",
     "greeks": ".list-card:has(.greeks)",
     "balance": ".accounts .tile",
@@ -50,8 +51,8 @@ PANELS = {
 
 PAGES = '''
 from gateway.pages import (
-    balance, chart, columns, facts, greeks, metric, orders, page, positions, section, status, tabs,
-    text, watchlist,
+    balance, chain, chart, columns, facts, greeks, metric, orders, page, positions, section,
+    status, tabs, text, watchlist,
 )
 
 @page("/example", title="My desk")
@@ -73,6 +74,7 @@ def panels():
         chart("AAPL", interval="1d", kind="line")
         chart("BTC/USD:CXTALP", interval="1m", title="Bitcoin")
     facts("AAPL")
+    chain("SPY", strikes=12)
     greeks(*OPTIONS, title="Calls")
     positions()
     orders()

@@ -7,6 +7,7 @@ from gateway.pages.authoring.builder import PageError
 from gateway.pages.authoring.containers import columns, section, tabs
 from gateway.pages.authoring.factory import Symbols, page
 from gateway.pages.panels.balance import balance
+from gateway.pages.panels.chain import chain
 from gateway.pages.panels.chart import chart
 from gateway.pages.panels.custom import panel
 from gateway.pages.panels.facts import facts
@@ -22,6 +23,7 @@ __all__ = [
     "PageError",
     "Symbols",
     "balance",
+    "chain",
     "chart",
     "columns",
     "facts",

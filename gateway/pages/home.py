@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from gateway.pages import (
     Symbols,
     balance,
+    chain,
     chart,
     columns,
     facts,
@@ -15,6 +16,9 @@ from gateway.pages import (
     watchlist,
 )
 from gateway.pages.layout import Page
+
+NEAREST = 8
+"""Strikes on the page of a symbol."""
 
 
 @page("/", title="Desk")
@@ -32,6 +36,12 @@ def own_list(symbols: Symbols) -> None:
     watchlist(*symbols, editable=True)
 
 
+@page("/chain", title="Chain")
+def chain_page(underlying: str = "SPY") -> None:
+    """The options on one underlying."""
+    chain(underlying)
+
+
 @page("/symbol/{symbol}", title="{symbol}")
 def symbol_page(symbol: str, interval: str = "5m") -> None:
     """One instrument: where every row with its name leads to."""
@@ -41,9 +51,11 @@ def symbol_page(symbol: str, interval: str = "5m") -> None:
     chart(symbol, interval=interval)
     positions(symbol=symbol)
     orders(symbol=symbol)
+    if symbol.isalnum():
+        chain(symbol, strikes=NEAREST)
 
 
-SITE = (home, own_list)
+SITE = (home, chain_page, own_list)
 """The pages of a gateway that was given none."""
 
 ALWAYS = (home, symbol_page)

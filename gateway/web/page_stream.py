@@ -22,11 +22,13 @@ from gateway.pages.authoring.factory import (
 )
 from gateway.pages.authoring.library import Library
 from gateway.pages.authoring.loader import find_mistake
+from gateway.pages.authoring.questions import Answer, Answers, ChainQuestion
 from gateway.pages.layout import Page
 from gateway.pages.panels.watchlist import WatchlistPanel
 from gateway.pages.rendering.cache import encode_message, render_partial
 from gateway.pages.rendering.live_page import LivePages
 from gateway.streams.demand import TooManySymbols
+from gateway.streams.documents import BrokerUnavailable, NotListed
 from gateway.streams.hub.sink import Attach, Sink, Source
 from gateway.streams.symbols import parse_symbol
 from gateway.web import watchlist
@@ -45,6 +47,9 @@ RETRY_MS = 250
 
 BYE_RETRY_MS: Spread = (250, 1500)
 """The same when the server says goodbye: spread, and still back within seconds."""
+
+ANSWER_S = 8.0
+"""A page waits so long for the broker, then it says that it got no answer."""
 
 MAX_FORM_FIELDS = 600
 MAX_PASTED_BYTES = 65_536
@@ -228,11 +233,32 @@ class Live:
         except Exception as error:
             logger.exception("the page %s cannot be described", factory.path)
             raise Problem(500, f"This page has a mistake. {find_mistake(error)}") from error
+        if page.questions:
+            page = factory.answer(arguments, await self._answer(page.questions))
         if len(page.symbols) > self._limit:
             name = factory.watchlist_parameter
             words = f"one page follows at most {self._limit} symbols"
             raise Problem(400, f"{name}: {words}" if name else _sentence(words), parameter=name)
         return page
+
+    async def _answer(self, questions: Sequence[ChainQuestion]) -> Answers:
+        """Return what the broker answers, or in words why it does not."""
+        documents = self._context.documents
+        answers: dict[ChainQuestion, Answer] = {}
+        for each in questions:
+            if documents is None:
+                answers[each] = "This process has no login at Tastytrade to ask for a chain."
+                continue
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    answers[each] = await documents.chain(
+                        each.underlying, each.expiration, each.root, strikes=each.strikes
+                    )
+            except (NotListed, BrokerUnavailable) as error:
+                answers[each] = _sentence(str(error))
+            except TimeoutError:
+                answers[each] = "Tastytrade does not answer. Reload the page to ask again."
+        return answers
 
     async def _render_change(
         self,

@@ -30,12 +30,12 @@ STYLE_SHEETS = (
     *(
         f"css/{name}.css"
         for name in (
-            *("bar", "quotes", "layout", "cards", "lists", "panels", "chart"),
+            *("bar", "quotes", "layout", "cards", "lists", "chain", "panels", "chart"),
             *("old", "narrow", "output"),
         )
     ),
 )
-"""What `page.css` is made of, in this order: one request instead of eleven before the first paint,
+"""What `page.css` is made of, in this order: one request instead of twelve before the first paint,
 and the later ones overrule the earlier."""
 
 PREFIX = "/static"

@@ -15,7 +15,7 @@ OPEN = "~open"
 MOST_CHOICES = 8
 LONGEST_CHOICE = 200
 
-_CHOICE = re.compile(r"~[a-z]{1,16}\d{0,3}\.(?:sort|fold)\Z")
+_CHOICE = re.compile(r"~[a-z]{1,16}\d{0,3}\.(?:sort|fold|expiration|strikes)\Z")
 
 
 def read_choices(given: Mapping[str, Any]) -> dict[str, str]:
