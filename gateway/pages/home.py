@@ -42,6 +42,12 @@ def chain_page(underlying: str = "SPY") -> None:
     chain(underlying)
 
 
+@page("/chain/{symbol}", title="Options on {symbol}")
+def options_page(symbol: str) -> None:
+    """The same of a symbol: where the name of an underlying leads to."""
+    chain(symbol)
+
+
 @page("/symbol/{symbol}", title="{symbol}")
 def symbol_page(symbol: str, interval: str = "5m") -> None:
     """One instrument: where every row with its name leads to."""
@@ -58,7 +64,7 @@ def symbol_page(symbol: str, interval: str = "5m") -> None:
 SITE = (home, chain_page, own_list)
 """The pages of a gateway that was given none."""
 
-ALWAYS = (home, symbol_page)
+ALWAYS = (home, symbol_page, options_page)
 """Those that stand beside a person's own pages, unless these have the same address."""
 
 
