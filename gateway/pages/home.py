@@ -10,6 +10,7 @@ from gateway.pages import (
     columns,
     facts,
     metric,
+    net_liq,
     orders,
     page,
     positions,
@@ -27,6 +28,14 @@ def home(symbols: Symbols) -> None:
     balance()
     positions()
     watchlist(*symbols, editable=True)
+    orders()
+
+
+@page("/account", title="Account")
+def account_page() -> None:
+    """What each account is worth, now and over time, and what it ordered."""
+    balance()
+    net_liq()
     orders()
 
 
@@ -61,7 +70,7 @@ def symbol_page(symbol: str, interval: str = "5m") -> None:
         chain(symbol, strikes=NEAREST)
 
 
-SITE = (home, chain_page, own_list)
+SITE = (home, chain_page, account_page, own_list)
 """The pages of a gateway that was given none."""
 
 ALWAYS = (home, symbol_page, options_page)

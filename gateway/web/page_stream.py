@@ -68,7 +68,13 @@ class Live:
     """The endpoints and what they share."""
 
     def __init__(self, context: AppState, environment: Environment, library: Library) -> None:
-        self.views = LivePages(context.hub, context.demand, environment, clock=context.clock)
+        self.views = LivePages(
+            context.hub,
+            context.demand,
+            environment,
+            clock=context.clock,
+            documents=lambda: context.documents,
+        )
         self._context = context
         self._renderer = PageRenderer(self.views, environment, library)
         self._library = library
