@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from gateway.pages.authoring.questions import Answer, Answers, ChainQuestion, prefer_expiration
 from gateway.streams.documents import BrokerUnavailable, Documents, NotListed
 
-WAIT_S = 8.0
+WAIT_S = 6.0
 """A page waits so long for the broker, then it says that it got no answer."""
 
 NO_LOGIN = (
@@ -14,6 +14,10 @@ NO_LOGIN = (
     "Set TT_SECRET and TT_REFRESH, and start it again."
 )
 AGAIN = "Reload the page to ask again."
+LATE = (
+    f"There is no answer in {WAIT_S:.0f} s: Tastytrade is slow, or, where the gateway is several "
+    f"processes, no `gateway feed` runs. {AGAIN}"
+)
 
 
 async def answer_questions(
@@ -35,7 +39,7 @@ async def _answer(documents: Documents, question: ChainQuestion, wait_s: float) 
     except BrokerUnavailable as error:
         return f"{_sentence(error)} {AGAIN}"
     except TimeoutError:
-        return f"Tastytrade does not answer. {AGAIN}"
+        return LATE
 
 
 async def _find_chain(documents: Documents, question: ChainQuestion) -> Answer:

@@ -149,7 +149,9 @@ class NetLiqPanel(HistoryPanel):
         if change is None and values:
             change = now - values[0]
         base = None if change is None else now - change
-        is_stale = balance.stale or (portfolio is not None and portfolio.stale)
+        stale_since = format_iso(balance.timestamp) if balance.stale else None
+        if stale_since is None and portfolio is not None and portfolio.stale:
+            stale_since = portfolio.updated_at
         return {
             "account": balance.account,
             "value": format_money(now, balance.currency),
@@ -157,7 +159,7 @@ class NetLiqPanel(HistoryPanel):
             "percent": format_percent(100 * change / base) if change is not None and base else "",
             "direction": direction_of(change),
             "meaning": OF_THE_DAY if is_day else OF_THE_RANGE,
-            "stale_since": format_iso(balance.timestamp) if is_stale else None,
+            "stale_since": stale_since,
             "problem": _explain(answer),
             **draw([*values, now] if values else [], base),
             "low": format_money(min([*values, now]), balance.currency) if values else "",

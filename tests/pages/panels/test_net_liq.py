@@ -120,6 +120,16 @@ def test_a_gateway_without_a_login_says_what_to_do() -> None:
     assert "Set TT_SECRET and TT_REFRESH" in words
 
 
+def test_what_is_old_says_since_when() -> None:
+    balance = make_balance(FIRST, "110.00", stale=True)
+    portfolio = make_portfolio(account=FIRST, stale=True, updated_at="2026-11-20T15:29:00Z")
+    fresh = make_portfolio(account=FIRST)
+    assert line_of(None, fresh)["stale_since"] is None
+    assert line_of(None, portfolio)["stale_since"] == "2026-11-20T15:29:00Z"
+    (line,) = place_panel().context([balance, fresh, None], 0)["lines"]
+    assert line["stale_since"] == "2026-11-20T15:30:00Z"
+
+
 @pytest.mark.parametrize("count", [2, 3, MOST_POINTS, MOST_POINTS + 1, 5 * MOST_POINTS + 3])
 def test_a_long_line_is_thinned_and_keeps_its_end(count: int) -> None:
     drawn = draw([Decimal(each) for each in range(count)], None)
