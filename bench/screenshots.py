@@ -42,6 +42,7 @@ PANELS = {
     "facts": ".facts",
     "greeks": ".list-card:has(.greeks)",
     "balance": ".accounts .tile",
+    "net_liq": ".net-liq",
     "positions": ".list-card:has(.positions)",
     "orders": ".list-card:has(.orders)",
     "status": ".upstreams",
@@ -51,8 +52,8 @@ PANELS = {
 
 PAGES = '''
 from gateway.pages import (
-    balance, chain, chart, columns, facts, greeks, metric, orders, page, positions, section,
-    status, tabs, text, watchlist,
+    balance, chain, chart, columns, facts, greeks, metric, net_liq, orders, page, positions,
+    section, status, tabs, text, watchlist,
 )
 
 @page("/example", title="My desk")
@@ -78,6 +79,7 @@ def panels():
     greeks(*OPTIONS, title="Calls")
     positions()
     orders()
+    net_liq(back="1m")
     with columns(2):
         balance(total=True)
         status()

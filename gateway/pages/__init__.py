@@ -13,6 +13,7 @@ from gateway.pages.panels.custom import panel
 from gateway.pages.panels.facts import facts
 from gateway.pages.panels.greeks import greeks
 from gateway.pages.panels.metric import metric
+from gateway.pages.panels.net_liq import net_liq
 from gateway.pages.panels.orders import orders
 from gateway.pages.panels.positions import positions
 from gateway.pages.panels.status import status
@@ -29,6 +30,7 @@ __all__ = [
     "facts",
     "greeks",
     "metric",
+    "net_liq",
     "orders",
     "page",
     "panel",

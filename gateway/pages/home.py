@@ -10,6 +10,7 @@ from gateway.pages import (
     columns,
     facts,
     metric,
+    net_liq,
     orders,
     page,
     positions,
@@ -30,6 +31,14 @@ def home(symbols: Symbols) -> None:
     orders()
 
 
+@page("/account", title="Account")
+def account_page() -> None:
+    """What each account is worth, now and over time, and what it ordered."""
+    balance()
+    net_liq()
+    orders()
+
+
 @page("/list", title="Watchlist")
 def own_list(symbols: Symbols) -> None:
     """The viewer's own list alone."""
@@ -40,6 +49,12 @@ def own_list(symbols: Symbols) -> None:
 def chain_page(underlying: str = "SPY") -> None:
     """The options on one underlying."""
     chain(underlying)
+
+
+@page("/chain/{symbol}", title="Options on {symbol}")
+def options_page(symbol: str) -> None:
+    """The same of a symbol: where the name of an underlying leads to."""
+    chain(symbol)
 
 
 @page("/symbol/{symbol}", title="{symbol}")
@@ -55,10 +70,10 @@ def symbol_page(symbol: str, interval: str = "5m") -> None:
         chain(symbol, strikes=NEAREST)
 
 
-SITE = (home, chain_page, own_list)
+SITE = (home, chain_page, account_page, own_list)
 """The pages of a gateway that was given none."""
 
-ALWAYS = (home, symbol_page)
+ALWAYS = (home, symbol_page, options_page)
 """Those that stand beside a person's own pages, unless these have the same address."""
 
 

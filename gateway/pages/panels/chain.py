@@ -10,10 +10,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
 
-from gateway.pages.authoring.address import Address
+from gateway.pages.authoring.address import Address, link_chain
 from gateway.pages.authoring.builder import PageError, current_builder, plain_id
 from gateway.pages.authoring.questions import Answer, ChainQuestion
 from gateway.pages.panel import Cells, Key, RowChange, TablePanel
+from gateway.pages.panels.chain_outlook import ChainOutlook, Tab, list_tabs
 from gateway.pages.rendering.formats import (
     MIN_DECIMALS,
     MINUS,
@@ -24,7 +25,7 @@ from gateway.pages.rendering.formats import (
     is_known,
 )
 from gateway.streams.account_records import PositionUpdate
-from gateway.streams.documents import Expiration, OptionChain, OptionQuote
+from gateway.streams.documents import OptionChain, OptionQuote
 from gateway.streams.records import GreeksUpdate, QuoteUpdate, Record
 from gateway.streams.topics import NOBODY, Topic, TopicPattern, market_topic
 
@@ -35,8 +36,6 @@ MOST_STRIKES = 64
 LINE = "chain_line"
 """The kind of the topics of lines: no record is published under it."""
 
-YEAR_DAYS = 365
-
 _UNDERLYING = re.compile(r"/?[A-Z0-9][A-Z0-9./$^]{0,15}\Z")
 
 LEAST_DELTA = Decimal("0.01")
@@ -45,8 +44,17 @@ SIDE_CELLS = 5
 BLANK: Cells = ("", "", *["", UNKNOWN] * (SIDE_CELLS - 1))
 
 
-def chain(underlying: str, *, strikes: int = STRIKES, title: str | None = None) -> None:
-    """Place the option chain of a stock, an index or a future, with its expirations as tabs."""
+def chain(
+    underlying: str,
+    expiration: date | str | None = None,
+    strikes: int = STRIKES,
+    title: str | None = None,
+) -> None:
+    """Place the option chain of a stock, an index or a future, with its expirations as tabs.
+
+    `expiration` is the day that is shown first, a date or "2026-12-18"; without one it is the
+    monthly that is nearest to 45 days from now.
+    """
     builder = current_builder("chain")
     name = str(underlying).strip().upper()
     if not _UNDERLYING.match(name):
@@ -55,36 +63,42 @@ def chain(underlying: str, *, strikes: int = STRIKES, title: str | None = None) 
         )
     if not 1 <= strikes <= MOST_STRIKES:
         raise PageError(f"chain: strikes is 1 to {MOST_STRIKES}, not {strikes!r}")
+    own = _check_expiration(expiration)
     id = builder.new_id("chain")
     address = builder.address
-    day, root = _read_expiration(address.choice(id, "expiration"))
+    day, root = _read_expiration(address.choice(id, "expiration")) or (own, None)
     count = _read_count(address.choice(id, "strikes"), strikes)
     answer = builder.ask(ChainQuestion(name, day, root, count))
-    builder.add(ChainPanel(id, name, answer, count, address, title or f"Options on {name}"))
+    heading = title or f"Options on {name}"
+    # Of a future the name is a product's, which is no symbol.
+    options = {"title": heading, "link": "" if name[0] == "/" else link_chain(name)}
+    with builder.open_group("chain", "containers/chain.html", options):
+        builder.add(ChainOutlook(f"{id}-outlook", name, answer))
+        builder.add(ChainPanel(id, name, answer, count, address, heading))
 
 
-def _read_expiration(chosen: str) -> tuple[date | None, str | None]:
+def _check_expiration(expiration: date | str | None) -> date | None:
+    if expiration is None or isinstance(expiration, date):
+        return expiration
+    try:
+        return date.fromisoformat(expiration)
+    except (TypeError, ValueError):
+        raise PageError(
+            f'chain: {expiration!r} is no day: write chain("SPY", expiration="2026-12-18")'
+        ) from None
+
+
+def _read_expiration(chosen: str) -> tuple[date, str | None] | None:
     day, _, root = chosen.partition(",")
     try:
         return date.fromisoformat(day), root or None
     except ValueError:
-        return None, None
+        return None
 
 
 def _read_count(chosen: str, own: int) -> int:
     count = int(chosen) if chosen.isascii() and chosen.isdigit() and len(chosen) < 4 else own
     return max(1, min(count, MOST_STRIKES))
-
-
-class Tab(NamedTuple):
-    """An expiration as a link: the day, how far it is, and which root when there are several."""
-
-    day: str
-    days: str
-    root: str
-    link: str
-    is_chosen: bool
-    meaning: str
 
 
 class Side(NamedTuple):
@@ -148,34 +162,8 @@ class ChainPanel(TablePanel):
 
     @property
     def tabs(self) -> list[Tab]:
-        """The expirations, without adjusted contracts unless one of them is chosen."""
-        if self._chain is None:
-            return []
-        chosen = self._chain.expiration
-        shown = [
-            each for each in self._chain.expirations if each.is_standard or _is_same(each, chosen)
-        ]
-        roots = {each.root for each in shown}
-        return [
-            Tab(
-                f"{each.date.day} {each.date:%b}" + (f" {each.date:%y}" if _is_far(each) else ""),
-                UNKNOWN if each.days is None else f"{each.days}d",
-                each.root if len(roots) > 1 else "",
-                self._address.link(self.id, "expiration", f"{each.date.isoformat()},{each.root}"),
-                _is_same(each, chosen),
-                _explain(each),
-            )
-            for each in shown
-        ]
-
-    @property
-    def outlook(self) -> str:
-        """The volatility of the chosen expiration, and how far it lets the price be expected."""
-        chosen = self._chain.expiration if self._chain else None
-        if chosen is None or chosen.implied_volatility is None or chosen.days is None:
-            return ""
-        move = float(chosen.implied_volatility) * (chosen.days / YEAR_DAYS) ** 0.5
-        return f"IV {chosen.implied_volatility * 100:.1f}%, expected move ±{move * 100:.1f}%"
+        """The expirations as links."""
+        return [] if self._chain is None else list_tabs(self._chain, self._address, self.id)
 
     @property
     def more(self) -> str:
@@ -214,9 +202,9 @@ class ChainPanel(TablePanel):
             if isinstance(each, PositionUpdate) and each.symbol is not None:
                 held[each.symbol] = held.get(each.symbol, Decimal(0)) + each.quantity
         price = self._chain.price if self._chain else None
-        quote = known.get(("quote_update", self._underlying or ""))
-        if isinstance(quote, QuoteUpdate) and is_known(quote.last):
-            price = quote.last
+        now = known.get(("quote_update", self._underlying or ""))
+        if isinstance(now, QuoteUpdate) and is_known(now.last):
+            price = now.last
         lines, was_below = {}, True
         for topic, row in self._lines.items():
             is_above = price is not None and row.strike >= price
@@ -248,19 +236,6 @@ class ChainPanel(TablePanel):
         return (*call, css, text, *mirrored)
 
 
-def _is_same(one: Expiration, other: Expiration | None) -> bool:
-    return other is not None and (one.date, one.root) == (other.date, other.root)
-
-
-def _explain(expiration: Expiration) -> str:
-    settled = f"settled {expiration.settlement}" if expiration.settlement else None
-    return " · ".join(filter(None, (expiration.kind, settled)))
-
-
-def _is_far(expiration: Expiration) -> bool:
-    return expiration.days is None or expiration.days >= YEAR_DAYS // 2
-
-
 def _read_side(
     seed: OptionQuote | None,
     known: Mapping[tuple[str, str], Record | None],
@@ -270,16 +245,15 @@ def _read_side(
     if seed is None:
         return None
     symbol = seed.symbol or ""
-    quote = known.get(("quote_update", symbol))
+    now = known.get(("quote_update", symbol))
     greeks = known.get(("greeks_update", symbol))
-    is_quoted = isinstance(quote, QuoteUpdate)
+    prices = (now.bid, now.ask) if isinstance(now, QuoteUpdate) else (seed.bid, seed.ask)
     return Side(
-        quote.bid if is_quoted else seed.bid,  # type: ignore[union-attr]
-        quote.ask if is_quoted else seed.ask,  # type: ignore[union-attr]
+        *prices,
         greeks.delta if isinstance(greeks, GreeksUpdate) and is_known(greeks.delta) else seed.delta,
         seed.open_interest,
         held.get(symbol, Decimal(0)),
-        isinstance(quote, QuoteUpdate) and quote.stale,
+        isinstance(now, QuoteUpdate) and now.stale,
     )
 
 

@@ -4,9 +4,16 @@ from datetime import date
 from decimal import Decimal
 
 import msgspec
+import pytest
 
-from gateway.pages.authoring.questions import digest_answers
-from tests.pages.panels.chains import make_chain
+from gateway.pages.authoring.questions import digest_answers, prefer_expiration
+from gateway.streams.documents import Expiration
+from tests.pages.panels.chains import make_chain, make_expiration
+
+
+def make(days: int | None, kind: str = "Regular", *, is_standard: bool = True) -> Expiration:
+    expiration = make_expiration(is_standard=is_standard)
+    return msgspec.structs.replace(expiration, days=days, kind=kind)
 
 
 def test_prices_are_not_in_the_digest() -> None:
@@ -27,3 +34,21 @@ def test_strikes_expirations_and_problems_are() -> None:
         )
     }
     assert len(digests) == 5
+
+
+@pytest.mark.parametrize(
+    ("listed", "chosen"),
+    [
+        ([make(0, "Weekly"), make(21), make(44, "Weekly"), make(49), make(77)], 3),
+        ([make(3, "Weekly"), make(10, "Weekly")], 0),
+        ([make(45, is_standard=False), make(3, "Weekly")], 1),
+        ([make(-1), make(2, "Weekly")], 1),
+        ([make(None)], 0),
+    ],
+)
+def test_the_monthly_nearest_to_45_days_is_preferred(listed: list[Expiration], chosen: int) -> None:
+    assert prefer_expiration(listed) is listed[chosen]
+
+
+def test_nothing_is_preferred_of_nothing() -> None:
+    assert prefer_expiration([]) is None

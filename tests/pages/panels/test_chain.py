@@ -12,6 +12,7 @@ from gateway.pages.authoring.builder import open_builder
 from gateway.pages.authoring.questions import Answer, ChainQuestion
 from gateway.pages.layout import list_panels
 from gateway.pages.panels.chain import MOST_STRIKES, ChainPanel
+from gateway.pages.panels.chain_outlook import ChainOutlook
 from gateway.pages.rendering.formats import UNKNOWN
 from gateway.streams.records import GreeksUpdate, Record
 from tests.pages.panels.chains import make_chain, make_expiration
@@ -23,6 +24,11 @@ BID, STRIKE, PUT_BID = 3, 5, 6
 
 
 def place_chain(answer: Answer | None = None, **choices: str) -> ChainPanel:
+    (_, panel) = place_both(answer, **choices)
+    return panel
+
+
+def place_both(answer: Answer | None = None, **choices: str) -> tuple[ChainOutlook, ChainPanel]:
     chosen = {f"~chain.{name}": value for name, value in choices.items()}
     day, _, root = choices.get("expiration", "").partition(",")
     question = ChainQuestion(
@@ -35,9 +41,10 @@ def place_chain(answer: Answer | None = None, **choices: str) -> ChainPanel:
     with open_builder(address=Address({}, chosen), answers=answers) as builder:
         chain("spy")
     assert list(builder.questions) == [question]
-    (panel,) = list_panels(builder.nodes)
+    outlook, panel = list_panels(builder.nodes)
+    assert isinstance(outlook, ChainOutlook)
     assert isinstance(panel, ChainPanel)
-    return panel
+    return outlook, panel
 
 
 def rows_of(*records: Record, answer: Answer | None = None, **given: Any) -> list[Node]:
@@ -117,21 +124,37 @@ def test_more_strikes_are_asked_for_up_to_a_bound() -> None:
     assert place_chain(wide, strikes=most).more == ""
 
 
-def test_the_expected_move_is_of_the_expiration() -> None:
-    assert place_chain(make_chain()).outlook == "IV 15.0%, expected move ±4.2%"
-
-
 @pytest.mark.parametrize("answer", [None, "Tastytrade does not answer."])
 def test_without_a_chain_it_says_why(answer: str | None) -> None:
-    panel = place_chain(answer)
+    outlook, panel = place_both(answer)
     assert (panel.problem, panel.keys(), panel.tabs) == (answer, (), [])
     assert not render(panel).find("td")
+    assert (outlook.keys(), render(outlook).words) == ((), "")
+
+
+@pytest.mark.parametrize("given", ["2026-12-18", date(2026, 12, 18)])
+def test_an_expiration_may_be_named(given: str | date) -> None:
+    with open_builder() as builder:
+        chain("/ES", given, strikes=8)
+    assert list(builder.questions) == [ChainQuestion("/ES", date(2026, 12, 18), None, 8)]
+
+
+def test_a_choice_wins_over_the_expiration_of_the_page() -> None:
+    chosen = Address({}, {"~chain.expiration": "2027-01-15,SPXW", "~chain.strikes": "999"})
+    with open_builder(address=chosen) as builder:
+        chain("SPX", "2026-12-18")
+    (question,) = builder.questions
+    assert question == ChainQuestion("SPX", date(2027, 1, 15), "SPXW", MOST_STRIKES)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [(("S P",), "no underlying"), (("SPY", 0), "strikes is 1 to")]
+    ("given", "words"),
+    [
+        (("S P",), "no underlying"),
+        (("SPY", None, 0), "strikes is 1 to"),
+        (("SPY", "18 Dec"), "no day"),
+    ],
 )
 def test_a_mistake_says_how_to_write_it(given: tuple[Any, ...], words: str) -> None:
-    name, *strikes = given
     with pytest.raises(PageError, match=words):
-        place(lambda: chain(name, **({"strikes": strikes[0]} if strikes else {})))
+        place(lambda: chain(*given))
