@@ -26,6 +26,9 @@ class Stream:
     def note(self, ledger: Ledger, kind: str, number: str, body: dict[str, Any]) -> None:
         self.noted.append((ledger, kind, number))
 
+    def note_alert(self, ledger: Ledger, body: dict[str, Any]) -> None:
+        """Nothing: no alert fires here."""
+
     async def push(self) -> None:
         """Nothing: no socket is open here."""
 
