@@ -38,9 +38,11 @@ PANELS = {
     "metric": "#page > .columns > div:first-child .metric",
     "watchlist": ".tab .list-card",
     "chart": ".chart:has-text('Bitcoin')",
+    "chain": ".list-card:has(.chain)",
     "facts": ".facts",
     "greeks": ".list-card:has(.greeks)",
     "balance": ".accounts .tile",
+    "net_liq": ".net-liq",
     "positions": ".list-card:has(.positions)",
     "orders": ".list-card:has(.orders)",
     "status": ".upstreams",
@@ -50,8 +52,8 @@ PANELS = {
 
 PAGES = '''
 from gateway.pages import (
-    balance, chart, columns, facts, greeks, metric, orders, page, positions, section, status, tabs,
-    text, watchlist,
+    balance, chain, chart, columns, facts, greeks, metric, net_liq, orders, page, positions,
+    section, status, tabs, text, watchlist,
 )
 
 @page("/example", title="My desk")
@@ -73,9 +75,11 @@ def panels():
         chart("AAPL", interval="1d", kind="line")
         chart("BTC/USD:CXTALP", interval="1m", title="Bitcoin")
     facts("AAPL")
+    chain("SPY", strikes=12)
     greeks(*OPTIONS, title="Calls")
     positions()
     orders()
+    net_liq(back="1m")
     with columns(2):
         balance(total=True)
         status()
