@@ -29,6 +29,9 @@ class Stream:
     def note_alert(self, ledger: Ledger, body: dict[str, Any]) -> None:
         """Nothing: no alert fires here."""
 
+    def note_public_list(self, body: dict[str, Any]) -> None:
+        """Nothing: no public watchlist changes here."""
+
     async def push(self) -> None:
         """Nothing: no socket is open here."""
 
