@@ -45,7 +45,9 @@ def test_what_is_typed_fast_arrives_whole_and_in_order(screen: Screen, slow: Pag
 def test_two_clicks_on_one_cross_remove_one_symbol_which_can_be_undone(
     screen: Screen, slow: Page
 ) -> None:
-    box = slow.locator("button[aria-label='Remove QQQ']").bounding_box()
+    cross = slow.locator("button[aria-label='Remove QQQ']")
+    cross.scroll_into_view_if_needed()  # the list is below the positions
+    box = cross.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     slow.mouse.click(x, y)
@@ -98,7 +100,8 @@ def test_a_failed_add_says_so_soon_and_gives_back_what_was_typed(
 
 def test_a_symbol_that_is_there_and_a_bad_one_are_told_without_a_jump(screen: Screen) -> None:
     page = screen.page
-    top = "document.querySelector('#watchlist-SPY').getBoundingClientRect().top"
+    # Of the document: the browser scrolls to what is filled.
+    top = "document.querySelector('#watchlist-SPY').getBoundingClientRect().top + scrollY"
     before = page.evaluate(top)
     page.fill("#add-symbol", "SPY")
     page.press("#add-symbol", "Enter")

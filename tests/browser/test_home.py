@@ -71,7 +71,8 @@ def test_a_symbol_is_added_and_removed_without_a_reload(screen: Screen) -> None:
     screen.wait_for_change("#watchlist-TSLA td:nth-child(2)")
     page.keyboard.type("TSLA")
     page.keyboard.press("Enter")
-    screen.wait_for("() => document.querySelector('#add-symbol').value === ''")
+    page.wait_for_selector("#add-message:not(:empty)")
+    assert "TSLA" in screen.text("#add-message")
     assert page.locator("#watchlist-TSLA").count() == 1
     page.click("button[aria-label='Remove TSLA']")
     page.wait_for_selector("#watchlist-TSLA", state="detached")

@@ -106,6 +106,7 @@ def test_nothing_moves_when_the_feed_or_the_connection_is_in_trouble(
         assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.fault(54)
 def test_names_and_figures_are_not_for_translators(screen: Screen) -> None:
     """Those of the page as it was loaded, and those that came since."""
     screen.page.fill("#add-symbol", "CAT")

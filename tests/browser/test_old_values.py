@@ -166,6 +166,7 @@ window.fetch = async (url, options) => {
 """
 
 
+@pytest.mark.fault(54)
 def test_values_that_come_late_are_not_live_though_bytes_come(
     browser: Browser, gateway: Gateway
 ) -> None:

@@ -42,6 +42,7 @@ def states(screens: list[Screen]) -> list[str]:
     return sorted(screen.page.evaluate(STATE) for screen in screens)
 
 
+@pytest.mark.fault(54)
 def test_eight_windows_all_move_and_four_of_them_by_a_stream(
     context: BrowserContext, gateway: Gateway
 ) -> None:

@@ -189,6 +189,16 @@ FAULTS = (
         "memory bounded, the oldest forgotten, nothing slows",
     ),
     Fault(
+        54,
+        "any browser: Firefox, Chromium; a translated page, a sleeping tab, a phone's network",
+        "the same page rules: every window live, nothing old painted as live, names untranslated",
+    ),
+    Fault(
+        55,
+        "another release of the gateway on the same Valkey or database",
+        "told in one line what to do, and not joined while it publishes, or it works; never half",
+    ),
+    Fault(
         56,
         "middleware, a proxy or a server of somebody else around it",
         "every stream ends with `bye` at SIGTERM, in time; what does not start it says so",

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from gateway.streams.markets import market_of
 from gateway.streams.upstream.liquidity import BUSY_S
 from tests.faults.observer import Observer, live_after, observe
 from tests.faults.trial import Trial
@@ -163,7 +164,7 @@ def mute(simulator: Simulator, *, keepalive: bool) -> None:
 def test_one_market_is_frozen_for_ten_minutes(trial: Trial) -> None:
     """
     1. Two gateways; one knows its markets for 75 s, the other has just connected.
-    2. The future freezes for ten minutes, the rest goes on.
+    2. All index futures freeze for ten minutes, held ones too; the rest goes on.
     Result: its price is stale in time at both, no other price ever is, one connection more is
     tried; live again as soon as it moves.
     """
@@ -184,8 +185,11 @@ def test_one_market_is_frozen_for_ten_minutes(trial: Trial) -> None:
         known = open_gateway()
         time.sleep(75)
         young = open_gateway()
+        held: dict[str, list[str]] = simulator.read_sync("subscriptions")
+        market = [each for each in held["Quote"] if market_of(each) == "index futures"]
+        assert future in market
         frozen_ns = time.monotonic_ns()
-        simulator.control_sync("freeze", symbols=[future])
+        simulator.control_sync("freeze", symbols=market)
         eventually_sync(lambda: not any(stream.is_live(future) for _, stream in (known, young)), 25)
         time.sleep(max(0.0, frozen_s - (time.monotonic_ns() - frozen_ns) / 1e9))
         live_s = [live_after(stream.painted(future), frozen_ns) for _, stream in (known, young)]
@@ -198,7 +202,7 @@ def test_one_market_is_frozen_for_ten_minutes(trial: Trial) -> None:
                 assert told
                 assert all(each.is_live for each in told), f"{symbol} was disturbed"
             stream.check_ids()
-        simulator.control_sync("freeze", symbols=[future], frozen=False)
+        simulator.control_sync("freeze", symbols=market, frozen=False)
         eventually_sync(lambda: all(s.is_live(future) for _, s in (known, young)), 10)
         assert [count_connects(gateway) for gateway, _ in (known, young)] == [2, 2]
     trial.tell(f"a market frozen for {frozen_s} s: connects 2 and 2, no other price stale")
