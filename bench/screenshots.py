@@ -27,6 +27,8 @@ SIZES = {
 SCHEMES = ("light", "dark")
 SYMBOLS = "SPY,QQQ,IWM,SPX,VIX,AAPL,MSFT,NVDA,TSLA,AMD,/ESZ26:XCME,BTC/USD:CXTALP"
 MOVED = "() => document.querySelectorAll('[class*=flash], polyline').length > 1"
+FRESH = "() => !document.querySelector('#page .age')"
+"""A machine that is busy with pictures lets values grow old."""
 DRAWN = (
     "() => [...document.querySelectorAll('.chart')].every((each) => each.querySelector('canvas'))"
 )
@@ -155,6 +157,7 @@ def _take(browser: Browser, url: str, size: str, scheme: str, picture: Path) -> 
         if not url.endswith("/nothing"):
             screen.wait_for_change("#status time")
             screen.wait_for_change("#status time")
+            screen.wait_for(FRESH, timeout_s=45)
         page.screenshot(path=picture)
         print(picture)
         if picture.stem == "panels-desk-light":

@@ -68,6 +68,7 @@ def test_an_unknown_underlying_says_so_in_the_panel(browser: Browser, gateway: G
     screen = open_at(browser, gateway, "/chain/NOSUCH")
     assert screen.text(".chain-note").endswith(".")
     assert screen.page.evaluate(ROWS) == 0
+    assert not screen.page.is_visible(".chain"), "no heads without a chain"
     screen.check()
     screen.page.context.close()
 

@@ -16,7 +16,6 @@ from gateway.pages.authoring.questions import Answer, ChainQuestion
 from gateway.pages.panel import Cells, Key, RowChange, TablePanel
 from gateway.pages.panels.chain_outlook import ChainOutlook, Tab, list_tabs
 from gateway.pages.rendering.formats import (
-    MIN_DECIMALS,
     MINUS,
     UNKNOWN,
     decimals_of,
@@ -149,6 +148,9 @@ class ChainPanel(TablePanel):
             Topic(LINE, NOBODY, f"{row.strike:f}"): row
             for row in (self._chain.rows if self._chain else ())
         }
+        strikes_shown = [row.strike for row in self._lines.values()]
+        is_whole = all(each == each.to_integral_value() for each in strikes_shown)
+        self._decimals = 0 if is_whole else decimals_of(*(e.normalize() for e in strikes_shown))
         self._underlying = None if underlying.startswith("/") else underlying
         keys: list[Key] = []
         if self._lines and self._underlying is not None:
@@ -232,7 +234,7 @@ class ChainPanel(TablePanel):
         held, interest, delta, bid, ask = zip(put[::2], put[1::2], strict=True)
         mirrored = (*bid, *ask, *delta, *interest, *held)
         css = "atm" if record.is_first_above else ""
-        text = format_number(strike, max(decimals_of(strike.normalize()), MIN_DECIMALS))
+        text = format_number(strike, self._decimals)
         return (*call, css, text, *mirrored)
 
 

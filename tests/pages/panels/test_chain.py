@@ -4,6 +4,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.pages import PageError, chain
@@ -14,6 +15,7 @@ from gateway.pages.layout import list_panels
 from gateway.pages.panels.chain import MOST_STRIKES, ChainPanel
 from gateway.pages.panels.chain_outlook import ChainOutlook
 from gateway.pages.rendering.formats import UNKNOWN
+from gateway.streams.documents import ChainRow
 from gateway.streams.records import GreeksUpdate, Record
 from tests.pages.panels.chains import make_chain, make_expiration
 from tests.pages.panels.holding import make_position
@@ -60,7 +62,7 @@ def test_the_broker_fills_it_until_the_feed_does() -> None:
     before = rows_of()[1]
     assert [cell(before, each).words for each in (BID, STRIKE, PUT_BID)] == [
         "1.25",
-        "600.00",
+        "600",
         "1.25",
     ]
     quote = make_quote(".SPY261218C600", None, bid=Decimal("4.10"), ask=Decimal("4.20"))
@@ -77,6 +79,16 @@ def test_a_small_delta_is_never_0(delta: str, words: str) -> None:
     known = {"symbol": ".SPY261218C600", "updated_at": AT, "source": "dxfeed_stream"}
     record = GreeksUpdate(**{**greeks, **known, "stale": False, "delta": Decimal(delta)})  # type: ignore[arg-type]
     assert cell(rows_of(record)[1], 2).words == words
+
+
+@pytest.mark.parametrize(
+    ("strikes", "written"),
+    [(("5200", "5225"), ["5,200", "5,225"]), (("227.5", "230"), ["227.50", "230.00"])],
+)
+def test_strikes_are_whole_where_all_are(strikes: tuple[str, ...], written: list[str]) -> None:
+    rows = tuple(ChainRow(strike=Decimal(each), call=None, put=None) for each in strikes)
+    answer = msgspec.structs.replace(make_chain(), rows=rows)
+    assert [cell(row, STRIKE).words for row in rows_of(answer=answer)] == written
 
 
 def test_a_bid_that_went_away_is_unknown_and_not_the_one_before() -> None:
