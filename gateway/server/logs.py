@@ -9,6 +9,7 @@ from gateway.redaction import Redactor
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 LOGGER_LEVELS = {
+    "alembic": logging.WARNING,  # its plug-ins, at each start
     "tastytrade": logging.WARNING,  # 13.2.3 logs bearer tokens at DEBUG, its default
     "httpx": logging.WARNING,  # whole URLs at INFO
     "httpx2": logging.WARNING,

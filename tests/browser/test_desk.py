@@ -127,7 +127,7 @@ def test_an_expiration_is_chosen_and_what_is_held_is_marked(desk: Screen) -> Non
     chosen = desk.page.inner_text(".expirations [aria-current]")
     assert chosen.startswith("18 Dec")
     desk.wait_for("() => document.querySelectorAll('#chain .held').length >= 2")
-    desk.page.goto(desk.url.replace("64", "8") + "&underlying=NOPE")
+    desk.page.goto(desk.url.replace("strikes=64", "strikes=8") + "&underlying=NOPE")
     assert "Tastytrade" in desk.text(".chain-note")
 
 
