@@ -9,6 +9,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 from playwright.sync_api import Browser
 
 from gateway.simulator.market.universe import list_universe
@@ -43,6 +44,7 @@ PANELS = {
     "balance": ".accounts .tile",
     "positions": ".list-card:has(.positions)",
     "orders": ".list-card:has(.orders)",
+    "alerts": ".list-card:has(.alerts)",
     "status": ".upstreams",
     "text": "#page > .text",
 }
@@ -50,8 +52,8 @@ PANELS = {
 
 PAGES = '''
 from gateway.pages import (
-    balance, chart, columns, facts, greeks, metric, orders, page, positions, section, status, tabs,
-    text, watchlist,
+    alerts, balance, chart, columns, facts, greeks, metric, orders, page, positions, section,
+    status, tabs, text, watchlist,
 )
 
 @page("/example", title="My desk")
@@ -76,6 +78,7 @@ def panels():
     greeks(*OPTIONS, title="Calls")
     positions()
     orders()
+    alerts()
     with columns(2):
         balance(total=True)
         status()
@@ -92,6 +95,13 @@ def panels():
         | 9:30 | open |
     """)
 '''
+ALERTS = (
+    {"when": {"key": "quote_update:SPY", "field": "last", "op": "crosses_above", "value": 9999}},
+    {
+        "when": {"key": "quote_update:QQQ", "field": "change_pct", "op": "below", "value": -50},
+        "note": "Call it a day",
+    },
+)
 WRONG = '\n@page("/wrong")\ndef wrong():\n    metric("sp y")\n'
 
 
@@ -114,6 +124,8 @@ def main(folder: Path) -> int:
         gateway = Gateway(simulator, ("run", file.name), Path(pages), GATEWAY_SYMBOLS=SYMBOLS)
         gateway.start()
         try:
+            for rule in ALERTS:
+                httpx.post(f"{gateway.url}/api/alerts", json=rule, trust_env=False)
             for page in ("", "example", "panels", "nothing", "wrong"):
                 if page == "wrong":
                     file.write_text(file.read_text() + WRONG)

@@ -39,6 +39,7 @@ STAGES = [
             *(
                 "records",
                 "account_records",
+                "alert_records",
                 "reports",
                 "documents",
                 "sse",
