@@ -55,7 +55,7 @@ format: $(INSTALLED_TEST) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format .
 
-faults: $(INSTALLED_TEST) vendor browser ## Break it in every way, half an hour, into docs/reliability.md (ARGS="--seed 7 --rows 1,7")
+faults: $(INSTALLED_TEST) vendor browser ## Break it in every way, 45 minutes, into docs/reliability.md (ARGS="--seed 7 --rows 1,7")
 	@$(BIN)/pytest -q -p no:cacheprovider -m fault --full -o faulthandler_timeout=600 --reliability=docs/reliability.md $(ARGS) tests
 
 soak: $(INSTALLED_TEST) vendor ## A hundred viewers who come and go, and faults (MINUTES=60 ARGS="--seed 7")

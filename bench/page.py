@@ -37,9 +37,14 @@ ROWS = 20
 UNIVERSE = 480
 """Symbols over which the hundred different views are spread: twenty disjoint lists, and mixed."""
 
+HELD = 200
+"""Positions."""
+QUOTE, POSITION = ".quotes tbody tr", "#positions tr:nth-child(3)"
+"""A row whose changes are counted."""
+
 READ_BYTES = 1 << 16
 
-KINDS = ("page", "paint", "heap", "viewers", "references")
+KINDS = ("page", "positions", "paint", "heap", "viewers", "references")
 """What can be measured."""
 
 REFERENCES = ("streamlit", "nicegui")
@@ -63,9 +68,12 @@ CHANGES = """
 
 
 @contextmanager
-def open_server(count: int, rate: float = RATE, root: Path = ROOT) -> Iterator[tuple[int, int]]:
+def open_server(
+    count: int, rate: float = RATE, root: Path = ROOT, held: int = 0
+) -> Iterator[tuple[int, int]]:
     """The process and the port of a gateway with so many symbols."""
     command = [sys.executable, "-m", "bench.page_server", str(count), str(rate)]
+    command += [str(held)] if held else []
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
@@ -94,7 +102,9 @@ def read_metrics(session: CDPSession) -> dict[str, float]:
     return {each["name"]: each["value"] for each in found}
 
 
-def measure_page(browser: Browser, url: str, pid: int, row: str, seconds: float) -> Result:
+def measure_page(
+    browser: Browser, url: str, pid: int, row: str, seconds: float, changing: str = QUOTE
+) -> Result:
     """One page in one window, after it has settled."""
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
         page = context.new_page()
@@ -106,7 +116,7 @@ def measure_page(browser: Browser, url: str, pid: int, row: str, seconds: float)
         page.wait_for_timeout(seconds * 1000)
         revoked, took_s = read_metrics(session), time.monotonic() - begun_s
         cpu_s = on_cpu_s(pid) - cpu_s
-        changes = page.evaluate(CHANGES, ".quotes tbody tr")
+        changes = page.evaluate(CHANGES, changing)
 
     def share(name: str) -> float:
         return 100 * (revoked[name] - begun[name]) / took_s
@@ -320,6 +330,11 @@ def run(browser: Browser, options: argparse.Namespace) -> Iterator[Result]:
                     yield measure_page(
                         browser, f"{url}/floor", pid, f"floor: {title}, JSON and script", seconds
                     )
+    if "positions" in rows:
+        with open_server(1, held=HELD) as (pid, port):
+            row, url = f"{HELD} positions × {RATE:g} Hz, and sums", f"http://127.0.0.1:{port}/held"
+            found = measure_page(browser, url, pid, row, seconds, POSITION)
+            yield msgspec.structs.replace(found, target="< 20 %")
     for count in (12, 100, 500):
         for name, root in roots:
             if "paint" not in rows:
@@ -354,9 +369,7 @@ def main() -> int:
     """The exit status; the table is on the standard output."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
-    parser.add_argument(
-        "--heap-minutes", type=float, default=1.0, help="the heap is watched so long"
-    )
+    parser.add_argument("--heap-minutes", type=float, default=1.0, help="of the heap's row")
     parser.add_argument("--rows", nargs="+", default=list(KINDS))
     parser.add_argument("--before", type=Path, help="another checkout, measured in the same run")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")

@@ -1,8 +1,9 @@
 """The gateway that `bench.page` looks at: its own app and socket, a feed of ours, and the floor.
 
-Started as `python -m bench.page_server SYMBOLS RATE`: every symbol's price changes so many times a
-second. `/floor` is a page with the same table that gets JSON and has a script of its own: what a
-browser needs at least. Only the way from record to screen differs.
+Started as `python -m bench.page_server SYMBOLS RATE [POSITIONS]`: every symbol's price, or every
+position's value, changes so many times a second. `/floor` is a page with the same table that gets
+JSON and has a script of its own: what a browser needs at least. Only the way from record to screen
+differs.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bench.page_positions import feed_positions, held
 from bench.process import raise_file_limit
 from bench.publish import tell
 from gateway.app import build_app, create_context
@@ -199,6 +201,7 @@ def main() -> None:
     """Serve until the process is ended."""
     raise_file_limit()
     symbols, rate = symbols_of(int(sys.argv[1])), float(sys.argv[2])
+    held_count = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     settings = load_settings(
         _env_file=None,
         symbols=symbols,
@@ -212,9 +215,11 @@ def main() -> None:
     context = create_context(settings)
 
     async def publish() -> None:
+        if held_count:
+            await feed_positions(context.hub, held_count, rate)
         await feed(context.hub, symbols, rate)
 
-    gateway = build_app(context, publish, Library(factories=[desk]))
+    gateway = build_app(context, publish, Library(factories=[desk, held]))
     pages = Floor(gateway, symbols)
     floor = Starlette(
         routes=[

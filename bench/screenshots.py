@@ -39,9 +39,11 @@ PANELS = {
     "metric": "#page > .columns > div:first-child .metric",
     "watchlist": ".tab .list-card",
     "chart": ".chart:has-text('Bitcoin')",
+    "chain": ".list-card:has(.chain)",
     "facts": ".facts",
     "greeks": ".list-card:has(.greeks)",
     "balance": ".accounts .tile",
+    "net_liq": ".net-liq",
     "positions": ".list-card:has(.positions)",
     "orders": ".list-card:has(.orders)",
     "alerts": ".list-card:has(.alerts)",
@@ -52,8 +54,8 @@ PANELS = {
 
 PAGES = '''
 from gateway.pages import (
-    alerts, balance, chart, columns, facts, greeks, metric, orders, page, positions, section,
-    status, tabs, text, watchlist,
+    alerts, balance, chain, chart, columns, facts, greeks, metric, net_liq, orders, page,
+    positions, section, status, tabs, text, watchlist,
 )
 
 @page("/example", title="My desk")
@@ -75,10 +77,12 @@ def panels():
         chart("AAPL", interval="1d", kind="line")
         chart("BTC/USD:CXTALP", interval="1m", title="Bitcoin")
     facts("AAPL")
+    chain("SPY", strikes=12)
     greeks(*OPTIONS, title="Calls")
     positions()
     orders()
     alerts()
+    net_liq(back="1m")
     with columns(2):
         balance(total=True)
         status()

@@ -38,28 +38,16 @@ MODULES = sorted(
 MISSING = {
     "pages/authoring/library.py",
     "server/feed_process.py",
-    "simulator/broker/books/accounts.py",
-    "simulator/broker/books/holdings.py",
-    "simulator/broker/dxlink/rows.py",
-    "simulator/broker/rest/answers.py",
-    "simulator/broker/sockets.py",
-    "simulator/market/options.py",
-    "simulator/market/spots.py",
-    "simulator/world.py",
-    "streams/account_records.py",
-    "streams/backplane/scripts.py",
-    "streams/backplane/stats.py",
-    "streams/upstream/account_selection.py",
     "web/page_renderer.py",
-    "web/sse/shutdown.py",
 }
 """Modules without a test file of their own so far: take out, never add."""
 
+MIGRATIONS = "store/migrations/"
+"""Run by Alembic alone, and compared with the tables as a whole by `tests/store/test_database.py`,
+on both kinds of database: a mirrored file could only run them once more."""
+
 LONG = {
-    "gateway/streams/upstream/sdk.py",
     "tests/faults/soak.py",
-    "tests/streams/backplane/test_follower.py",
-    "tests/test_imports.py",
 }
 """Long files that do not say why so far: take out, never add."""
 
@@ -78,11 +66,27 @@ def test_a_long_file_says_why(path: Path) -> None:
     assert len(lines) <= MAX_LINES or REASON.search("\n".join(lines[:20])), len(lines)
 
 
+PLAIN = (ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Pass)
+
+
+def is_plain(node: ast.stmt) -> bool:
+    """Whether a statement only names things: fields of a record, methods of a protocol."""
+    if isinstance(node, ast.ClassDef):
+        return all(is_plain(each) for each in node.body)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return all(
+            isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+            for each in node.body
+        )
+    return isinstance(node, PLAIN)
+
+
 def has_code(module: Path) -> bool:
-    """Whether there is something to test: a package's docstring and re-exports are not."""
+    """Whether there is something to test: docstrings, re-exports and declarations are not."""
+    if module.as_posix().startswith(MIGRATIONS):
+        return False
     tree = ast.parse((ROOT / "gateway" / module).read_text())
-    plain = (ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
-    return not all(isinstance(node, plain) for node in tree.body)
+    return not all(is_plain(node) for node in tree.body)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +97,21 @@ def has_code(module: Path) -> bool:
 def test_a_module_has_a_test_file_of_its_own(module: Path) -> None:
     name = "test_package.py" if module.stem == "__init__" else f"test_{module.name}"
     assert f"tests/{module.with_name(name).as_posix()}" in NAMES
+
+
+@pytest.mark.parametrize(
+    ("source", "is_one"),
+    [
+        ('"""Words."""\nfrom a import b\nNAME = b\n', True),
+        ("class Kept:\n    name: str\n    count: int = 0\n", True),
+        ('class Asked(Protocol):\n    def ask(self) -> str:\n        """Return it."""\n', True),
+        ("class Kept:\n    @property\n    def name(self): return self.key\n", False),
+        ("def name(): return 1\n", False),
+        ("for name in NAMES: load(name)\n", False),
+    ],
+)
+def test_a_declaration_is_known(source: str, is_one: bool) -> None:
+    assert all(is_plain(node) for node in ast.parse(source).body) is is_one
 
 
 @pytest.mark.parametrize("path", [each for each in FILES if each.suffix == ".py"], ids=name_of)

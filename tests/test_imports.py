@@ -2,6 +2,8 @@
 
 Data moves session → feed → normalize → events → hub → web; nothing imports a later stage. An
 import counts wherever it stands: inside a function, or under TYPE_CHECKING.
+
+Over 400 lines because rules and the breaches of them that must be seen are read side by side.
 """
 
 import ast

@@ -46,10 +46,15 @@ class Page:
     generation: int = 0
     """Which loading of its file described it."""
 
+    questions: tuple[Any, ...] = ()
+    """What the broker must be asked before it can be shown; see `authoring.questions`."""
+    variant: str = ""
+    """What the answers make of it."""
+
     @property
     def key(self) -> tuple[str, str, int]:
         """What tells it from every other page; equal keys share a live page."""
-        return (self.name, self.query, self.generation)
+        return (self.name, f"{self.query}#{self.variant}", self.generation)
 
 
 def list_panels(nodes: Iterable[Node]) -> Iterator[Panel]:

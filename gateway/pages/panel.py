@@ -7,10 +7,11 @@ once and shared by every viewer, so nothing here knows a viewer, a stream or the
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
+from gateway.streams.documents import Back, NetLiqHistory
 from gateway.streams.records import Record
-from gateway.streams.topics import Topic, TopicPattern
+from gateway.streams.topics import Owner, Topic, TopicPattern
 
 Region = Literal["header", "notice", "main"]
 
@@ -78,6 +79,31 @@ class FragmentPanel(Panel):
 
         A topic has one record, None where there is none; a pattern has any number, by owner and
         subject.
+        """
+        ...
+
+
+class HistoryQuestion(NamedTuple):
+    """Asks the broker for the net liquidating value of an account over a range."""
+
+    owner: Owner
+    back: Back
+
+
+History = NetLiqHistory | str | None
+"""What the broker answered, or why it did not; None while it is asked."""
+
+
+class HistoryPanel(FragmentPanel):
+    """A private panel that shows what only the broker can tell of accounts."""
+
+    is_private: bool = True
+
+    @abstractmethod
+    def histories(self, topics: Sequence[Topic | None]) -> Sequence[HistoryQuestion]:
+        """Return what to ask, of the topics that its keys stand for: those are granted.
+
+        `context` gets the answers in this order, as `History`, behind the records.
         """
         ...
 

@@ -225,6 +225,7 @@ class Simulator:
                 matched_s = now
                 for login in world.logins.values():
                     login.ledger.match()
+                world.match_alerts()
 
     async def run_pushes(self) -> None:
         """Push what changed in accounts as soon as it did, prices once in a while, for ever."""

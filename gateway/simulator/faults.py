@@ -57,6 +57,13 @@ the answer is the state as `GET {control}` gives it, with `"done"`, how many thi
 |                  | "odd": `id`, `set`, `omit`                |                                   |
 | `/position`      | `account`, `odd` (rows), `symbol` (the    | odd rows beside the positions; a  |
 |                  | streamer's), `frozen` true                | position frozen, which is pushed  |
+| `/spoil`         | `kind` (`control/bad_rows.py`), or `at`   | rows are made bad: of a path, or  |
+|                  | (part of a path, or type of a push),      | of a push; fields laid over them, |
+|                  | `set` {}, `omit` [], `add` (rows);        | left out, whole rows added; `{}`  |
+|                  | `match` {} (all)                          | makes them good again             |
+| `/transfer`      | `account`, `amount`; or `id`, `customer`  | money is pending, or has come     |
+| `/quote_alert`   | `threshold`, `symbol` "SPY", `operator`   | an alert of the broker's; pushed  |
+|                  | ">", `field` "Last", `customer`           | once when the market meets it     |
 | `/trading_status`| `account`, `set` {}                       | what the account may do; pushed   |
 | `/customer`      | `customer`, `set` {}, `revoke`            | facts (`has-delayed-quotes`); the |
 |                  |                                           | grants of this one alone revoked  |
@@ -88,6 +95,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.simulator.broker.dxlink.rows import FIELDS, Row, Value
+from gateway.simulator.broker.spoiling import Spoil
 
 MOST_SUBSCRIPTIONS = 25_000
 # Of the order interface; an unknown one gets 406.
@@ -135,6 +143,7 @@ class Faults:
     has_full_format: bool = True
     withheld_types: tuple[str, ...] = ()
     sends_wrong_state: bool = False
+    spoils: tuple[Spoil, ...] = ()
     adds_seen: int = field(default=0, compare=False)
 
     def drops_add(self) -> bool:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.simulator.broker.books.ledger import Ledger
+from gateway.simulator.broker.books.transfers import Transfers
 from gateway.simulator.broker.customer import Customer
+from gateway.simulator.broker.quote_alerts import QuoteAlerts
 from gateway.simulator.broker.tokens import Tokens
 from gateway.simulator.clock import Clock
 from gateway.simulator.faults import Faults, Journal
@@ -55,6 +57,9 @@ class AccountPeer(Peer, Protocol):
     def note(self, ledger: Ledger, kind: str, number: str, body: dict[str, Any]) -> None:
         """Keep a change of an account for the next push."""
 
+    def note_alert(self, ledger: Ledger, body: dict[str, Any]) -> None:
+        """Keep an alert that fired for the next push, if it was subscribed to."""
+
     async def push(self) -> None:
         """Send what changed since the last push."""
 
@@ -83,10 +88,17 @@ class World:
     streams: set[AccountPeer] = field(default_factory=set)
     answering: asyncio.Event = field(default_factory=asyncio.Event)  # unset: REST is stalled
     has_pushes: asyncio.Event = field(default_factory=asyncio.Event)
+    alerts: QuoteAlerts = field(default_factory=QuoteAlerts)
+    transfers: Transfers = field(default_factory=Transfers)
 
     def __post_init__(self) -> None:
         self.answering.set()
         self.listen()
+        for login in self.logins.values():
+            self.alerts.add(
+                self.market, login.customer.external_id,
+                symbol="SPY", field="Last", operator="<", threshold=400.0,
+            )  # fmt: skip
 
     def listen(self) -> None:
         """Lead every change of the books to the open account streams."""
@@ -110,6 +122,24 @@ class World:
     def market_time(self) -> float:
         """Return the clock of the market, in epoch seconds."""
         return self.clock.now()
+
+    def match_alerts(self) -> None:
+        """Fire the alerts that the market meets and lead them to the open account streams."""
+        for alert in self.alerts.match(self.market):
+            ledgers = [
+                login.ledger
+                for login in self.logins.values()
+                if login.customer.external_id == alert.external_id
+            ]
+            for stream in self.streams:
+                for ledger in ledgers:
+                    stream.note_alert(ledger, alert.describe())
+            self.has_pushes.set()
+
+    async def push(self) -> None:
+        """Send what waits on the open account streams."""
+        for stream in list(self.streams):
+            await stream.push()
 
     def _listener(self, ledger: Ledger) -> Any:
         def listen(kind: str, number: str, body: dict[str, Any]) -> None:

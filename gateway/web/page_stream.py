@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.pages.authoring.address import OPEN
+from gateway.pages.authoring.address import CHAIN, OPEN
 from gateway.pages.authoring.builder import PageError
 from gateway.pages.authoring.factory import (
     PageFactory,
@@ -32,6 +32,7 @@ from gateway.streams.symbols import parse_symbol
 from gateway.web import watchlist
 from gateway.web.auth.authenticator import grant_of, viewer_of
 from gateway.web.own_list import OwnLists, drop_cookie, set_cookie
+from gateway.web.page_answers import answer_questions
 from gateway.web.page_renderer import PRIVATE, PageRenderer
 from gateway.web.problem import Problem, local_raw_path, root_path_of
 from gateway.web.sse.response import EventStream, has_room
@@ -67,7 +68,13 @@ class Live:
     """The endpoints and what they share."""
 
     def __init__(self, context: AppState, environment: Environment, library: Library) -> None:
-        self.views = LivePages(context.hub, context.demand, environment, clock=context.clock)
+        self.views = LivePages(
+            context.hub,
+            context.demand,
+            environment,
+            clock=context.clock,
+            documents=lambda: context.documents,
+        )
         self._context = context
         self._renderer = PageRenderer(self.views, environment, library)
         self._library = library
@@ -86,8 +93,9 @@ class Live:
         if found is None:
             raise HTTPException(404)
         factory, in_path = found
-        if OPEN in request.query_params:
-            return self._open_symbol(request)
+        for link, place in ((OPEN, "symbol"), (CHAIN, "chain")):
+            if link in request.query_params:
+                return self._open_page(request, link, place)
         name = factory.watchlist_parameter
         if name is None:
             page = await self._describe(factory, {**request.query_params, **in_path})
@@ -100,13 +108,13 @@ class Live:
             drop_cookie(request, response)
         return response
 
-    def _open_symbol(self, request: Request) -> Response:
-        """Lead from a row to the page of its symbol."""
+    def _open_page(self, request: Request, name: str, place: str) -> Response:
+        """Lead from a row to the page of its symbol, or of the options on it."""
         try:
-            symbol = parse_symbol(request.query_params[OPEN], self._library.read_today())
+            symbol = parse_symbol(request.query_params[name], self._library.read_today())
         except ValueError as error:
-            raise Problem(400, f"{OPEN}: {error}", parameter=OPEN) from None
-        path = f"{root_path_of(request.scope)}/symbol/{quote(symbol, safe='')}"
+            raise Problem(400, f"{name}: {error}", parameter=name) from None
+        path = f"{root_path_of(request.scope)}/{place}/{quote(symbol, safe='')}"
         return RedirectResponse(path, 303, PRIVATE)
 
     async def show_once(self, request: Request) -> Response:
@@ -228,6 +236,9 @@ class Live:
         except Exception as error:
             logger.exception("the page %s cannot be described", factory.path)
             raise Problem(500, f"This page has a mistake. {find_mistake(error)}") from error
+        if page.questions:
+            answers = await answer_questions(self._context.documents, page.questions)
+            page = factory.answer(arguments, answers)
         if len(page.symbols) > self._limit:
             name = factory.watchlist_parameter
             words = f"one page follows at most {self._limit} symbols"

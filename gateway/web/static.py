@@ -30,13 +30,13 @@ STYLE_SHEETS = (
     *(
         f"css/{name}.css"
         for name in (
-            *("bar", "quotes", "layout", "cards", "lists", "panels", "chart"),
+            *("bar", "quotes", "layout", "cards", "lists", "chain", "net-liq", "panels", "chart"),
             *("old", "narrow", "output"),
         )
     ),
 )
-"""What `page.css` is made of, in this order: one request instead of eleven before the first paint,
-and the later ones overrule the earlier."""
+"""What `page.css` is made of, in this order: one request instead of thirteen before the first
+paint, and the later ones overrule the earlier."""
 
 PREFIX = "/static"
 HASH_DIGITS = 12  # of a sha256: 48 bits, enough to tell versions of one file apart

@@ -6,8 +6,9 @@ import pytest
 
 from gateway.clock import Clock
 from gateway.streams.sessions import BY_RULE, EXCHANGE_TIME, date_at
+from gateway.streams.upstream.arrival_rate import MOMENT_S
 from gateway.streams.upstream.calendar import MarketCalendar
-from gateway.streams.upstream.staleness import MOMENT_S, Staleness
+from gateway.streams.upstream.staleness import Staleness
 from tests.faults.trial import Trial
 
 STALE_S = 4.0

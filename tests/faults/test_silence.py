@@ -7,10 +7,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from gateway.streams.upstream.liquidity import BUSY_S
 from tests.faults.observer import Observer, live_after, observe
 from tests.faults.trial import Trial
 from tests.processes import Gateway, open_served
 from tests.simulation import Simulator, open_simulator
+from tests.streams.upstream.market import UNIVERSE
 from tests.waiting import eventually_sync, scaled
 from tests.web.running import get
 
@@ -153,3 +155,52 @@ def begin_closed(stack: ExitStack, trial: Trial) -> Callable[[], None]:
 def mute(simulator: Simulator, *, keepalive: bool) -> None:
     """Let the feed's open sockets fall silent."""
     simulator.control_sync("mute", keepalive=keepalive, scope="all" if keepalive else "current")
+
+
+@pytest.mark.fault(49)
+@pytest.mark.long
+@pytest.mark.timeout(scaled(900))
+def test_one_market_is_frozen_for_ten_minutes(trial: Trial) -> None:
+    """
+    1. Two gateways; one knows its markets for 75 s, the other has just connected.
+    2. The future freezes for ten minutes, the rest goes on.
+    Result: its price is stale in time at both, no other price ever is, one connection more is
+    tried; live again as soon as it moves.
+    """
+    future = next(each for each in UNIVERSE.instruments if each.startswith("/ES"))
+    others = ("SPY", "AAPL", "BTC/USD:CXTALP")
+    symbols = ",".join((*others, future))
+    frozen_s = 600
+    with ExitStack() as stack:
+        simulator = stack.enter_context(open_simulator("--rate", "4"))
+
+        def open_gateway() -> tuple[Gateway, Observer]:
+            served = open_served(simulator, GATEWAY_SYMBOLS=symbols)
+            gateway = stack.enter_context(served)
+            stream = stack.enter_context(observe(gateway.port, "/events"))
+            eventually_sync(lambda: all(map(stream.is_live, (*others, future))), 15)
+            return gateway, stream
+
+        known = open_gateway()
+        time.sleep(75)
+        young = open_gateway()
+        frozen_ns = time.monotonic_ns()
+        simulator.control_sync("freeze", symbols=[future])
+        eventually_sync(lambda: not any(stream.is_live(future) for _, stream in (known, young)), 25)
+        time.sleep(max(0.0, frozen_s - (time.monotonic_ns() - frozen_ns) / 1e9))
+        live_s = [live_after(stream.painted(future), frozen_ns) for _, stream in (known, young)]
+        connects = [count_connects(gateway) for gateway, _ in (known, young)]
+        assert connects == [2, 2], "one connection as a try"
+        for _, stream in (known, young):
+            for symbol in others:
+                assert stream.is_live(symbol)
+                told = [e for e in stream.painted(symbol) if e.at_ns > frozen_ns]
+                assert told
+                assert all(each.is_live for each in told), f"{symbol} was disturbed"
+            stream.check_ids()
+        simulator.control_sync("freeze", symbols=[future], frozen=False)
+        eventually_sync(lambda: all(s.is_live(future) for _, s in (known, young)), 10)
+        assert [count_connects(gateway) for gateway, _ in (known, young)] == [2, 2]
+    trial.tell(f"a market frozen for {frozen_s} s: connects 2 and 2, no other price stale")
+    trial.measure("the frozen price live for, known for 75 s", live_s[:1], STALE_S)
+    trial.measure("the frozen price live for, just connected", live_s[1:], BUSY_S + 2)

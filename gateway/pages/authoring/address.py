@@ -12,10 +12,13 @@ from urllib.parse import urlencode
 OPEN = "~open"
 """The query's name that leads from a row to the page of its symbol."""
 
+CHAIN = "~chain"
+"""The same to the options on an underlying."""
+
 MOST_CHOICES = 8
 LONGEST_CHOICE = 200
 
-_CHOICE = re.compile(r"~[a-z]{1,16}\d{0,3}\.(?:sort|fold)\Z")
+_CHOICE = re.compile(r"~[a-z]{1,16}\d{0,3}\.(?:sort|fold|expiration|strikes|back)\Z")
 
 
 def read_choices(given: Mapping[str, Any]) -> dict[str, str]:
@@ -27,6 +30,11 @@ def read_choices(given: Mapping[str, Any]) -> dict[str, str]:
 def link_symbol(symbol: str) -> str:
     """Return the link to the page of a symbol."""
     return f"?{urlencode({OPEN: symbol})}"
+
+
+def link_chain(underlying: str) -> str:
+    """Return the link to the options on an underlying."""
+    return f"?{urlencode({CHAIN: underlying})}"
 
 
 class Address:

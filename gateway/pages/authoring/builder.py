@@ -14,6 +14,7 @@ from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.pages.authoring.address import Address
+from gateway.pages.authoring.questions import Answer, Answers, ChainQuestion
 from gateway.pages.layout import Group, Node
 from gateway.streams.symbols import parse_symbol
 
@@ -27,7 +28,12 @@ class PageError(GatewayError):
 class Builder:
     """Collects the panels of one page, gives them ids, and knows which container is open."""
 
-    def __init__(self, today: date | None = None, address: Address | None = None) -> None:
+    def __init__(
+        self,
+        today: date | None = None,
+        address: Address | None = None,
+        answers: Answers | None = None,
+    ) -> None:
         self.today = today
         """The day of the description, which completes the year of a future."""
         self.address = Address() if address is None else address
@@ -35,12 +41,20 @@ class Builder:
         self.nodes: list[Node] = []
         self.group: str | None = None
         """The name of the innermost container that is open."""
+        self.questions: dict[ChainQuestion, None] = {}
+        """What the page has asked; a dict for its order."""
+        self._answers = answers or {}
         self._ids: Counter[str] = Counter()
 
     def new_id(self, kind: str) -> str:
         """Return `metric`, `metric2`, …: plain in CSS, and the same for an unchanged page."""
         self._ids[kind] += 1
         return kind if self._ids[kind] == 1 else f"{kind}{self._ids[kind]}"
+
+    def ask(self, question: ChainQuestion) -> Answer | None:
+        """Return what the broker answered; None while it was not asked."""
+        self.questions[question] = None
+        return self._answers.get(question)
 
     def add(self, node: Node) -> None:
         """Place a node after the others of the open container."""
@@ -68,9 +82,11 @@ _current: ContextVar[Builder | None] = ContextVar("page", default=None)
 
 
 @contextmanager
-def open_builder(today: date | None = None, address: Address | None = None) -> Iterator[Builder]:
+def open_builder(
+    today: date | None = None, address: Address | None = None, answers: Answers | None = None
+) -> Iterator[Builder]:
     """Yield the builder that panels are added to within the block."""
-    builder = Builder(today, address)
+    builder = Builder(today, address, answers)
     token = _current.set(builder)
     try:
         yield builder

@@ -19,6 +19,7 @@ from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.authoring.address import Address, read_choices
 from gateway.pages.authoring.builder import PageError, open_builder
 from gateway.pages.authoring.paths import PagePath
+from gateway.pages.authoring.questions import Answers, digest_answers
 from gateway.pages.layout import Page, list_panels
 from gateway.pages.panel import Panel
 from gateway.pages.panels.alerts import ToldPanel
@@ -166,6 +167,14 @@ class PageFactory:
         self._kept.move_to_end(query)
         return page
 
+    def answer(self, arguments: Mapping[str, Any], answers: Answers) -> Page:
+        """Return the page with what the broker answered to its questions; another at each call.
+
+        Raises:
+            PageError: as `describe` does.
+        """
+        return self._describe(arguments, self.format_query(arguments), answers)
+
     def _list_chosen(self, arguments: Mapping[str, Any]) -> dict[str, str]:
         """Return what a link to this page needs in its query, without the viewer's list."""
         return {
@@ -176,10 +185,12 @@ class PageFactory:
             and arguments[name] != parameter.default
         }
 
-    def _describe(self, arguments: Mapping[str, Any], query: str) -> Page:
+    def _describe(
+        self, arguments: Mapping[str, Any], query: str, answers: Answers | None = None
+    ) -> Page:
         own = {name: arguments[name] for name in self.parameters}
         address = Address(self._list_chosen(own), read_choices(arguments))
-        with open_builder(self.clock.now().date(), address) as builder:
+        with open_builder(self.clock.now().date(), address, answers) as builder:
             result: Any = self.function(**own)
         if result is not None:
             raise PageError(
@@ -197,6 +208,8 @@ class PageFactory:
             query=query,
             body=tuple(builder.nodes),
             generation=self.generation,
+            questions=tuple(builder.questions),
+            variant=digest_answers(answers.values()) if answers else "",
         )
 
 

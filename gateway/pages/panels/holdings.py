@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from markupsafe import Markup, escape
 
-from gateway.pages.authoring.address import link_symbol
+from gateway.pages.authoring.address import link_chain, link_symbol
 from gateway.pages.authoring.builder import PageError, plain_id
 from gateway.pages.panel import Key, TablePanel
 from gateway.pages.panels.sorting import Head, Sorting
@@ -109,14 +109,21 @@ def names_of(symbol: str) -> frozenset[str]:
 
 
 def write_row_name(
-    name: str, note: str = "", tooltip: str = "", since: str = "", opens: str | None = None
+    name: str,
+    note: str = "",
+    tooltip: str = "",
+    since: str = "",
+    opens: str | None = None,
+    options_on: str = "",
 ) -> str:
     """Return the first cell: a name, a note beside it, and in its place the age of old values.
 
-    `opens` is whose page the name leads to.
+    `opens` is whose page the name leads to, `options_on` whose chain.
     """
     title = Markup(' title="{}"').format(tooltip) if tooltip else ""
-    if opens:
+    if options_on:
+        name = Markup('<a href="{}">{}</a>').format(link_chain(options_on), name)
+    elif opens:
         name = Markup('<a href="{}">{}</a>').format(link_symbol(opens), name)
     html = Markup("<b{}>{}</b>").format(title, name)
     if since:

@@ -27,6 +27,7 @@ from gateway.pages.rendering.formats import (
 from gateway.portfolio.totals import Totals
 from gateway.streams.account_records import PositionUpdate
 from gateway.streams.records import Record
+from gateway.streams.symbols import is_option
 from gateway.streams.topics import NOBODY, Topic
 
 SORTS = ("symbol", *(each for each in HEADS if each != "account"))
@@ -58,6 +59,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     totals: Totals
     is_all: bool = False
+    has_options: bool = False
 
 
 def positions(
@@ -246,7 +248,8 @@ class PositionsPanel(HoldingTable):
         if totals.unknown:
             notes.append(f"{totals.unknown} without a mark, in no sum")
         cells = ["total" if sums.is_all else "group"]
-        name = write_row_name(sums.name, ", ".join(notes))
+        underlying = sums.name if sums.has_options and not sums.is_all else ""
+        name = write_row_name(sums.name, ", ".join(notes), options_on=underlying)
         cells.append(f"{self._write_fold(sums)}{name}" if self._is_grouped else name)
         for column in self.columns:
             cells += write_sum(column, totals)
@@ -259,7 +262,11 @@ def _describe(record: PositionUpdate) -> str:
 
 def _sum_up(name: str, records: Sequence[PositionUpdate], *, is_all: bool = False) -> Sums:
     totals = sum(map(_totals_of, records), Totals())
-    return Sums(name=name, count=len(records), totals=totals, is_all=is_all)
+    # Of a future's options the underlying is a contract, and a chain is of a product.
+    has_options = name[:1] != "/" and any(is_option(each.symbol or "") for each in records)
+    return Sums(
+        name=name, count=len(records), totals=totals, is_all=is_all, has_options=has_options
+    )
 
 
 def _totals_of(record: PositionUpdate) -> Totals:

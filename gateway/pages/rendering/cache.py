@@ -17,8 +17,17 @@ import msgspec
 from jinja2 import Environment
 
 from gateway.clock import Clock
-from gateway.pages.panel import RESTING, Cells, FragmentPanel, Panel, RowChange, TablePanel
+from gateway.pages.panel import (
+    RESTING,
+    Cells,
+    FragmentPanel,
+    HistoryPanel,
+    Panel,
+    RowChange,
+    TablePanel,
+)
 from gateway.pages.rendering.author_code import AuthorCall, AuthorCode
+from gateway.pages.rendering.histories import Histories
 from gateway.pages.rendering.panel_topics import PanelTopics
 from gateway.streams.hub.hub import Hub
 from gateway.streams.records import Record
@@ -60,7 +69,7 @@ def render_partial(target_id: str, html: str, swap: str = "innerMorph") -> str:
 
 
 class Sources(NamedTuple):
-    """What rendering uses: the newest records, the templates, the clock, the authors' threads."""
+    """What rendering uses: newest records, templates, the clock, authors' threads, histories."""
 
     hub: Hub
     environment: Environment
@@ -68,6 +77,7 @@ class Sources(NamedTuple):
     clock: Clock
     parts: "RenderCache"
     author_code: AuthorCode
+    histories: Histories
 
 
 class Fragment:
@@ -77,7 +87,7 @@ class Fragment:
         self.html = ""
         self.version = 0
         self.tick = -1
-        self.records: list[Record | None] = []
+        self.records: list[Any] = []
         self._panel = panel
         self._sources = sources
         self._template = sources.environment.get_template(panel.template)
@@ -102,7 +112,9 @@ class Fragment:
                 return
         panel, latest = self._panel, self._sources.hub.latest
         topics = self._topics.read()
-        records = [None if topic is None else latest(topic) for topic in topics]
+        records: list[Any] = [None if topic is None else latest(topic) for topic in topics]
+        if isinstance(panel, HistoryPanel):
+            records += self._sources.histories.read(panel.histories(topics))
         now_s = self._sources.clock.monotonic_s()
         period_s = panel.refresh_s
         is_due = period_s is not None and now_s - self._rendered_s >= period_s

@@ -25,8 +25,10 @@ from gateway.pages.rendering.cache import (
     create_element,
 )
 from gateway.pages.rendering.channel import Channel, PrivatePanels, finish
+from gateway.pages.rendering.histories import Histories
 from gateway.pages.rendering.ticker import TICK_S, Ticker
 from gateway.streams.demand import Demand
+from gateway.streams.documents import Documents
 from gateway.streams.hub.hub import Hub
 from gateway.streams.hub.sink import Sink
 from gateway.streams.records import Status
@@ -225,7 +227,9 @@ class LivePages:
         tick_s: float = TICK_S,
         linger_s: float = LINGER_S,
         clock: Clock = SYSTEM_CLOCK,
+        documents: Callable[[], Documents | None] = lambda: None,
     ) -> None:
+        """`documents` asks the broker for what panels show of accounts."""
         self.ticker = Ticker(self._work, self._is_watched, tick_s)
         self.linger_s = linger_s
         self._hub = hub
@@ -233,7 +237,13 @@ class LivePages:
         self._environment = environment
         self._now_s = clock.monotonic_s
         self._sources = Sources(
-            hub, environment, self._is_overdue, clock, RenderCache(), AuthorCode(clock)
+            hub,
+            environment,
+            self._is_overdue,
+            clock,
+            RenderCache(),
+            AuthorCode(clock),
+            Histories(documents, clock),
         )
         self._views: dict[tuple[str, str, int], LivePage] = {}
         self._counts: Counter[str] = Counter()

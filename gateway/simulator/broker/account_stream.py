@@ -2,7 +2,8 @@
 
 Every push is the whole object and carries a counter of its connection, `ws-sequence`. Nothing is
 sent on connecting and nothing is replayed. Pushed is what changes an account: orders, positions and
-balances after a fill, money in and out; prices only on demand (`push_marks`).
+balances after a fill, money in and out; prices only on demand (`push_marks`). Alerts that fire are
+pushed to who subscribed to them.
 """
 
 import asyncio
@@ -16,13 +17,15 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.simulator.broker.books.ledger import Ledger
 from gateway.simulator.broker.sockets import is_clean_close, set_stalled
+from gateway.simulator.broker.spoiling import spoil_row
 from gateway.simulator.world import World
 
 MOST_WAITING = 10_000
 CONNECTS = ("connect", "account-subscribe")
+ALERTS = "quote-alerts-subscribe"
 SUBSCRIPTIONS = (
     "public-watchlists-subscribe",
-    "quote-alerts-subscribe",
+    ALERTS,
     "user-message-subscribe",
 )
 # Stamps that move with the market's clock, not with the account.
@@ -44,6 +47,7 @@ class AccountConnection:
         self._world = world
         self._session = secrets.token_hex(4)
         self._accounts: list[str] = []
+        self._subscribed: set[str] = set()
         self._ledger: Ledger | None = None
         self._waiting: deque[tuple[str, Body]] = deque(maxlen=MOST_WAITING)
         self._sequence = 0
@@ -76,6 +80,11 @@ class AccountConnection:
         if ledger is self._ledger and number in self._accounts:
             self._waiting.append((kind, body))
 
+    def note_alert(self, ledger: Ledger, body: Body) -> None:
+        """Keep an alert that fired for the next push, if it was subscribed to."""
+        if ledger is self._ledger and ALERTS in self._subscribed:
+            self._waiting.append(("QuoteAlert", body))
+
     async def push(self) -> None:
         """Send the changes since the last push."""
         if not self._moving.is_set():
@@ -99,6 +108,7 @@ class AccountConnection:
         if self._world.faults.take_push():
             return None
         stamp = round(self._world.market_time() * 1000)
+        body = spoil_row(self._world.faults.spoils, kind, body)
         return {"type": kind, "data": body, "timestamp": stamp, "ws-sequence": self._sequence}
 
     async def _notify(self, message: Body, count: int) -> bool:
@@ -151,6 +161,7 @@ class AccountConnection:
             await self._acknowledge(message)
         elif action in SUBSCRIPTIONS:
             if self._accounts:
+                self._subscribed.add(str(action))
                 await self._acknowledge(message)
             else:
                 await self._refuse(message, "connect-not-completed")

@@ -14,7 +14,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.simulator.control import bad_frames
+from gateway.simulator.control.bad_rows import BadRows
 from gateway.simulator.control.books import Action, Body, Books
+from gateway.simulator.control.customers import Customers
 from gateway.simulator.faults import Faults
 from gateway.simulator.world import Peer, World
 
@@ -63,7 +65,7 @@ class Control:
             "dxlink": self.dxlink,
         }
         self._books = Books(world)
-        self.actions |= self._books.actions
+        self.actions |= self._books.actions | BadRows(world).actions | Customers(world).actions
 
     async def state(self, request: Request) -> Response:
         """Return faults, counters, the market's state and who is connected."""

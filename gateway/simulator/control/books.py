@@ -200,8 +200,7 @@ class Books:
         return login, login.ledger.accounts[body["account"]]
 
     async def _push(self) -> None:
-        for stream in list(self._world.streams):
-            await stream.push()
+        await self._world.push()
 
 
 def _amount(value: Any) -> Decimal:

@@ -153,12 +153,15 @@ class Book:
     def mark(self) -> Decimal:
         """What one unit is worth by the broker's rule; 0 when nothing is known.
 
-        Shares, futures and indices: the last price within the quote. Options and coins: the middle;
-        an option without a bid or without sizes is worth its theoretical price.
+        Shares, futures and indices: the last price within the quote, unless that is crossed.
+        Options and coins: the middle, where a bid of 0 is known; an option with a side unknown or
+        without sizes is worth its theoretical price.
         """
+        is_crossed = self.bid > self.ask
         if self.kind in (Kind.OPTION, Kind.FUTURE_OPTION):
-            has_sizes = self.bid_size > 0 or self.ask_size > 0
-            if not (has_sizes and self.bid > 0 and self.ask > 0) and self.theoretical is not None:
+            has_sides = self.bid == self.bid and self.ask == self.ask
+            is_dead = self.bid_size == 0 and self.ask_size == 0
+            if (is_dead or not has_sides) and self.theoretical is not None:
                 return Decimal(str(round(self.theoretical.price, 2)))
         if self.kind in (Kind.OPTION, Kind.FUTURE_OPTION, Kind.CRYPTO):
             if self.bid == self.bid and self.ask == self.ask:
@@ -166,9 +169,9 @@ class Book:
             price = self.mid
         else:
             price = self.last
-            if self.has_quote and self.bid > price:
+            if self.has_quote and self.bid > price and not is_crossed:
                 price = self.bid
-            if self.has_quote and self.ask < price:
+            if self.has_quote and self.ask < price and not is_crossed:
                 price = self.ask
             price = self.mid if math.isnan(price) else price
         return Decimal(0) if math.isnan(price) else Decimal(str(price))

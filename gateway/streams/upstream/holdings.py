@@ -216,8 +216,23 @@ class Holdings:
             items += found
             if len(found) < ORDERS_PER_PAGE:
                 break
+        known = {each.get("id") for each in items if isinstance(each, dict)}
+        items += [
+            each
+            for each in await self._list_tied_orders(part.account)
+            if isinstance(each, dict) and each.get("id") not in known
+        ]
         rows = self._sort_out(part, items, read_order, "Order")
         self.on_orders(self.orders.read(part.account, rows, asked_s))
+
+    async def _list_tied_orders(self, account: str) -> list[Any]:
+        """Return the orders of complex orders: what waits for another may be listed only there."""
+        path = f"/accounts/{account}/complex-orders/live"
+        try:
+            data = await self._budget.get("other", path, version=ORDER_VERSION)
+        except Refused:
+            return []  # not for every account
+        return [order for each in list_items(data) for order in list_orders_of(each)]
 
     def _sort_out(
         self, part: _Part, items: Iterable[Any], read: Callable[[Row], T], kind: str

@@ -25,6 +25,7 @@ from gateway.streams.records import QuoteUpdate, State
 from gateway.streams.reports import FeedReport
 from gateway.streams.sessions import date_at
 from gateway.streams.topics import market_topic
+from gateway.streams.upstream.arrival_rate import MOMENT_S
 from gateway.streams.upstream.drops import DropStats, Fate
 from gateway.streams.upstream.normalize import Normalizer
 from gateway.streams.upstream.quality import QuoteToken, rate_quality
@@ -32,7 +33,7 @@ from gateway.streams.upstream.reconnect import Reconnect
 from gateway.streams.upstream.retry import TROUBLE, describe_error, describe_next_step
 from gateway.streams.upstream.sdk import EVENT_TYPES, Event, MarketStream, Session, get, open_stream
 from gateway.streams.upstream.session import BrokerSession
-from gateway.streams.upstream.staleness import MOMENT_S, Verdict
+from gateway.streams.upstream.staleness import Verdict
 from gateway.streams.upstream.subscriptions import Subscriptions
 from gateway.streams.upstream.supervisor import RestartLimiter, supervise
 from gateway.streams.upstream.watchdog import Watchdog
@@ -172,9 +173,7 @@ class MarketData:
         """Serve one connection until it ends with an error."""
         async with self._connection(session) as stream, anyio.create_task_group() as tasks:
             follow = functools.partial(self.subscriptions.run, stream, self._list_subscribed)
-            tasks.start_soon(
-                self._supervise, "the subscriptions", follow, name="feed subscriptions"
-            )
+            tasks.start_soon(self._supervise, "the subscriptions", follow, name="feed symbols")
             for event_type in EVENT_TYPES:
                 tasks.start_soon(self._pump, stream, event_type, name=f"pump {event_type}")
             tasks.start_soon(self._supervise, "the watchdog", self._watch, name="feed watchdog")
@@ -364,9 +363,7 @@ class MarketData:
         while True:
             try:
                 customer = await self._session.call(lambda session: get(session, "/customers/me"))
-            except GatewayError as error:
-                logger.info("whether quotes are delayed is not known yet: %s", error)
-            except TROUBLE as error:
+            except (GatewayError, *TROUBLE) as error:
                 logger.info("whether quotes are delayed is not known: %s", describe_error(error))
             else:
                 value = customer.get("has-delayed-quotes")

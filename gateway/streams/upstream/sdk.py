@@ -10,8 +10,8 @@ readers, so that the rest of the house sees typed errors and values that may be 
 - Entering a streamer has no time limit; a channel that never opens is waited for without end.
 - Its logger starts at DEBUG and logs bearer tokens at that level.
 
-Only this module and `normalize` import `tastytrade`. It is long so that an upgrade of the SDK has
-one file to look at.
+Only this module and `normalize` import `tastytrade`. Over 400 lines because an upgrade of the SDK
+then has one file to look at.
 """
 
 import asyncio

@@ -2,78 +2,27 @@
 
 A price that rightly does not change sends nothing, so the age of an event says little: a far option
 may be quiet for an hour and be right. What counts is how the same symbol, its market and all open
-markets together moved until now. From the share of moments in which each moved (two running means,
-the lower counts, so neither a burst nor a lull deceives) follows how long a silence can be by
-chance; a longer one is a fault. In a market with a canary no chance is given: it always moves.
+markets together moved until now: a silence longer than chance explains is a fault (`arrival_rate`).
+In a market with a canary no chance is given: it always moves. Before enough is learned, what is of
+a kind that is never quiet for long (`liquidity`) may be so for no longer than that, and its market.
 """
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date
-from math import log, log1p
 
 from gateway.streams.markets import Market, market_of
+from gateway.streams.upstream.arrival_rate import MOMENT_S, ArrivalRate
+from gateway.streams.upstream.liquidity import longest_silence_s
 
-MOMENT_S = 0.25
-"""What one check covers; a symbol moved in it or did not."""
+ANSWERING_S = 10.0
+"""So long after connecting what answers its subscription says that its market is alive."""
 
-CHANCE = log(1e-9)
-"""Logarithm of how improbable a silence must be: once a week with 500 busy symbols."""
-
-FAST, SLOW = 1 / 32, 1 / 240
-"""Weights of the newest moment: memories of 8 s and of a minute."""
-
-MIN_MOMENTS = 60
-"""What is known for less than 15 s is not evaluated: a burst at its beginning deceives."""
-
-MIN_SHARE = 1 / 8
-"""Nor is what moves less than once in two seconds: the memories are too short to know its rate."""
-
+OPENING_S = 60.0
+"""A market that has just opened may take so long for its first quotes."""
 
 CANARY_MARKET: Market = "stocks"
 """The market in which something is always followed that always moves while it is open."""
-
-
-class ArrivalRate:
-    """How often something moves, learned from when it did."""
-
-    __slots__ = ("_at_least_s", "_fast", "_moments", "_slow", "last_s", "limit_s")
-
-    def __init__(self, now_s: float, at_least_s: float) -> None:
-        self.last_s = now_s
-        """The last movement, or since when one is awaited."""
-        self.limit_s = float("inf")
-        """The longest silence that chance explains; never less than `at_least_s`."""
-        self._at_least_s = at_least_s
-        self._moments = 0
-        self._fast = self._slow = 0.0
-
-    def move(self, at_s: float) -> None:
-        """Learn from a movement; movements within the same moment are one."""
-        quiet = round((at_s - self.last_s) / MOMENT_S) - 1
-        self.last_s = at_s
-        if quiet < 0:
-            return
-        self._fast = self._learn(self._fast, quiet, FAST)
-        self._slow = self._learn(self._slow, quiet, SLOW)
-        self._moments += quiet + 1
-        # What moved in every moment known may yet be quiet in the next: Laplace's rule.
-        share = min(self._fast, self._slow, 1 - 1 / (self._moments + 2))
-        if self._moments >= MIN_MOMENTS and share >= MIN_SHARE:
-            self.limit_s = max(self._at_least_s, CHANCE / log1p(-share) * MOMENT_S)
-        else:
-            self.limit_s = float("inf")
-
-    def _learn(self, share: float, quiet: int, weight: float) -> float:
-        """The mean after so many quiet moments and one with a movement."""
-        moments = self._moments + quiet + 1
-        if moments * weight < 1:  # a plain mean, until the memory is full
-            return (share * self._moments + 1) / moments
-        return share * (1 - weight) ** (quiet + 1) + weight
-
-    def is_silent(self, now_s: float) -> bool:
-        """Whether it has been silent for longer than chance explains."""
-        return now_s - self.last_s > self.limit_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +57,7 @@ class Staleness:
         self.today: date | None = None
         """In New York: some options keep other hours on their last day."""
         self._stale_s = stale_s
+        self._connected_s = 0.0
         # Since the last check.
         self._moved: dict[str, float] = {}
         self._rates: dict[str, ArrivalRate] = {}
@@ -125,6 +75,12 @@ class Staleness:
         self._recovered: set[str] = set()
         # Of these nothing has come in this connection.
         self._awaited: set[str] = set()
+        # What has answered its subscription since the last check, and moved no further.
+        self._answered: dict[str, float] = {}
+        # Of these something has come, ever.
+        self._heard: set[str] = set()
+        # How long what is never quiet for long may be so.
+        self._patience_s: dict[str, float] = {}
 
     @property
     def silent(self) -> Collection[str]:
@@ -139,7 +95,10 @@ class Staleness:
     def connect(self, symbols: Collection[str], now_s: float) -> None:
         """Begin a connection: silence counts from now, and nothing has come of these symbols."""
         self._awaited = set(symbols)
-        self._moved.clear()  # what came last before the break would take the clocks back to then
+        self._connected_s = now_s
+        # What came last before the break would take the clocks back to then.
+        self._moved.clear()
+        self._answered.clear()
         for rate in (*self._rates.values(), *self._markets.values(), self._all):
             rate.last_s = max(rate.last_s, now_s)
 
@@ -160,15 +119,25 @@ class Staleness:
                 self._silent[symbol] = True
                 return False
             self._on_recovered(symbol)
-        self._moved[symbol] = now_s
+        self._heard.add(symbol)
+        if is_first:
+            self._answered[symbol] = now_s
+        else:
+            self._moved[symbol] = now_s
         return True
 
     def forget(self, symbols: Collection[str]) -> None:
         """Drop what is known of these symbols."""
         for symbol in symbols:
-            for known in (self._moved, self._rates, self._silent):
+            for known in (
+                self._moved,
+                self._answered,
+                self._rates,
+                self._silent,
+                self._patience_s,
+            ):
                 known.pop(symbol, None)
-        for each in (self._alone, self._recovered, self._awaited, self._unquoted):
+        for each in (self._alone, self._recovered, self._awaited, self._unquoted, self._heard):
             each.difference_update(symbols)
 
     def evaluate(self, symbols: Set[str], open_markets: frozenset[Market], now_s: float) -> Verdict:
@@ -177,9 +146,10 @@ class Staleness:
             self._on_sessions_changed(open_markets, now_s)
         silenced, moved = self._apply(symbols, now_s)
         for market, rate in self._markets.items():
-            if self._is_silent(market, rate, now_s) and self._is_outlasted(rate):
+            kin = (each for each in self._patience_s if self._market_of(each) == market)
+            if self._is_outlasted(rate) and self._is_silent(market, rate, kin, now_s):
                 self._silent_markets.add(market)
-        if self._is_silent(CANARY_MARKET, self._all, now_s):
+        if self._is_silent(CANARY_MARKET, self._all, self._patience_s, now_s):
             self._is_stalled = True
         if self.is_suspect:
             silenced |= {
@@ -228,6 +198,10 @@ class Staleness:
         markets that moved."""
         for symbol in symbols - self._rates.keys():
             self._rates[symbol] = ArrivalRate(now_s - MOMENT_S, self._stale_s)
+            patience_s = longest_silence_s(symbol, self.today)
+            if patience_s < float("inf"):
+                self._patience_s[symbol] = patience_s
+        self._apply_answers(symbols)
         newest: dict[Market, float] = {}
         moved, self._moved = self._moved, {}
         for symbol, at_s in moved.items():
@@ -248,17 +222,52 @@ class Staleness:
             for symbol, rate in self._rates.items()
             if rate.is_silent(now_s) and self._is_outlasted(rate)
         }
+        silent |= {
+            symbol
+            for symbol in self._patience_s
+            if self._is_mute(rate := self._rates[symbol], (symbol,), now_s)
+            and self._is_outlasted(rate)
+        }
         self._alone |= silent
         return silent, frozenset(newest)
+
+    def _apply_answers(self, symbols: Set[str]) -> None:
+        """Count silences from the answers to subscriptions, which are no movements."""
+        answered, self._answered = self._answered, {}
+        for symbol, at_s in answered.items():
+            market = self._market_of(symbol)
+            if market not in self._open or symbol not in symbols:
+                continue
+            rates = [self._rates[symbol]]
+            is_timely = at_s - self._connected_s <= ANSWERING_S
+            if is_timely and symbol not in self._unquoted and not self._is_suspected(symbol):
+                rates += [self._markets[market], self._all]
+            for rate in rates:
+                rate.answer(at_s)
+
+    def _is_mute(self, rate: ArrivalRate, symbols: Iterable[str], now_s: float) -> bool:
+        """Whether what moves with these symbols is silent for longer than their kinds ever are."""
+        if rate.is_learned:
+            return False
+        return any(now_s - rate.last_s > self._early_limit_s(symbol) for symbol in symbols)
+
+    def _early_limit_s(self, symbol: str) -> float:
+        """How long this symbol may be quiet by what its kind says; infinity when it may be."""
+        if self._market_of(symbol) not in self._open or symbol not in self._heard:
+            return float("inf")
+        patience_s = self._patience_s[symbol]
+        return patience_s if self._rates[symbol].has_come else max(patience_s, OPENING_S)
 
     def _is_outlasted(self, rate: ArrivalRate) -> bool:
         """Whether others have moved for long since; if not, all may be falling silent."""
         return self._all.last_s - rate.last_s >= self._stale_s
 
-    def _is_silent(self, market: Market, rate: ArrivalRate, now_s: float) -> bool:
+    def _is_silent(
+        self, market: Market, rate: ArrivalRate, symbols: Iterable[str], now_s: float
+    ) -> bool:
         if market == CANARY_MARKET and market in self._open:
             return now_s - rate.last_s > self._stale_s
-        return rate.is_silent(now_s)
+        return rate.is_silent(now_s) or self._is_mute(rate, symbols, now_s)
 
     def _is_suspected(self, symbol: str) -> bool:
         market = self._market_of(symbol)

@@ -4,6 +4,7 @@ from gateway.pages.authoring.address import (
     LONGEST_CHOICE,
     MOST_CHOICES,
     Address,
+    link_chain,
     link_symbol,
     read_choices,
 )
@@ -31,3 +32,4 @@ def test_a_link_keeps_what_else_the_address_says() -> None:
 
 def test_a_symbol_is_quoted() -> None:
     assert link_symbol("/ESZ26:XCME") == "?~open=%2FESZ26%3AXCME"
+    assert link_chain("BRK/B") == "?~chain=BRK%2FB"

@@ -189,3 +189,16 @@ def test_a_name_leads_to_the_page_of_its_symbol() -> None:
 def test_a_mistake_says_how_to_write_it(given: dict[str, Any], words: str) -> None:
     with pytest.raises(PageError, match=words):
         place(lambda: positions(**given))
+
+
+def test_the_sum_of_an_underlying_with_options_leads_to_its_chain() -> None:
+    def links(*records: Record) -> list[str | None]:
+        found = [a.attributes["href"] for row in rows_of(*records) for a in row.find("a")]
+        return [each for each in found if each and "~chain" in each]
+
+    shares = make_position("SPY", underlying="SPY")
+    call = make_position("call", symbol=".SPY261218C600", underlying="SPY")
+    other = make_position("QQQ", underlying="QQQ")
+    more = make_position("SPY2", underlying="SPY")
+    assert links(shares, call, other) == ["?~chain=SPY"]
+    assert links(shares, more, other) == []

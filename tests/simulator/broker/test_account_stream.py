@@ -91,15 +91,15 @@ async def test_a_move_of_prices_is_no_change_of_an_account(simulator: Simulator)
         body = {"account": at.accounts[0], "legs": [leg], "type": "Market", "until": "Routed"}
         order = await switch(at, "order", **body)
         await switch(at, "order", do="fill", account=at.accounts[0], id=order["done"])
-        heard = [await stream.hear() for _ in range(7)]
+        heard = [await stream.hear() for _ in range(8)]
         assert [each["type"] for each in heard] == [
             "Order", "Order", "Order", "Order", "CurrentPosition", "AccountBalance",
-            "UnderlyingYearGainSummary",
+            "UnderlyingYearGainSummary", "OrderChain",
         ]  # fmt: skip
         assert [each["data"]["status"] for each in heard[:4]] == [
             "Received", "Routed", "Routed", "Filled",
         ]  # fmt: skip
-        assert [each["ws-sequence"] for each in heard] == [1, 2, 3, 4, 5, 6, 7]
+        assert [each["ws-sequence"] for each in heard] == list(range(1, 9))
         url = f"{at.rest}/accounts/{at.accounts[0]}/orders/{order['done']}"
         assert (await get(url, stream.token)).json()["data"] == heard[3]["data"]
 

@@ -58,6 +58,7 @@ from tastytrade.utils import TastytradeError
 from tastytrade.watchlists import PairsWatchlist, PrivateWatchlist, PublicWatchlist
 
 from gateway.simulator.app import Simulator
+from gateway.simulator.broker.books.amounts import cents
 from gateway.simulator.market.calendar import NEW_YORK
 from tests.simulator.client import open_session, switch
 from tests.waiting import eventually, scaled
@@ -183,7 +184,7 @@ async def test_rest(closed: Simulator) -> None:
                 )
                 for position in positions
             )
-            assert balance.net_liquidating_value == balance.cash_balance + total
+            assert balance.net_liquidating_value == cents(balance.cash_balance + total)
         (only,) = await accounts[0].get_positions(session, symbol="AAPL")
         assert (only.symbol, only.mark) == ("AAPL", None)
         spies = await accounts[0].get_positions(session, underlying_symbols=["SPY"])

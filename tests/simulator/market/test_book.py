@@ -33,6 +33,7 @@ def make_book(kind: Kind, bid: float, ask: float, last: float, theory: float | N
         (math.nan, 10.0, 9.0, "9.0"),
         (10.0, math.nan, 9.0, "10.0"),
         (10.0, 11.0, math.nan, "10.5"),
+        (11.0, 10.0, 10.4, "10.4"),
         (math.nan, math.nan, math.nan, "0"),
     ],
 )
@@ -53,5 +54,7 @@ def test_a_dead_option_is_marked_at_its_theoretical_price() -> None:
     assert dead.mark == Decimal("750.625")
     dead.bid_size = dead.ask_size = 0.0
     assert dead.mark == Decimal("801.77")
+    # A bid of 0 is known: nobody bids, and the middle is half of what is asked.
+    assert make_book(Kind.OPTION, 0.0, 0.05, 0.05, theory=0.014).mark == Decimal("0.025")
     one_sided = make_book(Kind.OPTION, math.nan, 0.05, 0.05, theory=0.014)
     assert one_sided.mark == Decimal("0.01")

@@ -21,24 +21,12 @@ from gateway.streams.topics import market_topic
 from tests.streams.pulling import Puller
 from tests.streams.replicating import open_web, until
 from tests.streams.samples import make_balance, make_quote, make_status
-from tests.valkey import Valkey, find_port, open_valkey
+from tests.valkey import Valkey, find_port
 from tests.waiting import scaled
 from tests.world import Forwarder
 
 ALL = Subscription(types=DATA_TYPES)
 HOLDER = make_holder("test", 60)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Valkey]:
-    with open_valkey() as valkey:
-        yield valkey
-
-
-@pytest.fixture
-def valkey(server: Valkey) -> Valkey:
-    server.redis.flushall()
-    return server
 
 
 class Publishing:

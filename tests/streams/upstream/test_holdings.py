@@ -1,5 +1,6 @@
 """Positions and orders against the simulator: at once, pushed, after what was missed."""
 
+import asyncio
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from gateway.streams.records import Status
 from gateway.streams.topics import status_topic
+from gateway.streams.upstream.drops import DropStats
 from gateway.streams.upstream.holdings import Holdings
 from gateway.streams.upstream.position_book import PositionKey
 from tests.simulation import Simulator
@@ -169,6 +171,33 @@ async def test_an_unknown_status_and_missing_times_cost_nothing(simulator: Simul
         await eventually(lambda: holdings(up).readings >= readings + 4, 10)
         assert found() == "Levitating"
         assert status(up).reason is None
+
+
+async def test_orders_that_are_only_in_a_complex_order_are_known() -> None:
+    tied = {"id": 8, "account-number": "A", "status": "Contingent"}
+    live = {"id": 7, "account-number": "A", "status": "Live"}
+    complex_order = {"id": 9, "orders": [tied, dict(live, status="Old")], "trigger-order": live}
+    answers: dict[str, list[Any]] = {
+        "/accounts/A/positions": [],
+        "/accounts/A/orders/live": [live],
+        "/accounts/A/complex-orders/live": [complex_order, "no order"],
+    }
+
+    class Budget:
+        async def get(self, kind: str, path: str, *args: Any, **options: Any) -> Any:
+            return {"items": answers[path]}
+
+    budget: Any = Budget()
+    holdings = Holdings(budget, DropStats())
+    task = asyncio.create_task(holdings.run(["A"]))
+    try:
+        await eventually(lambda: holdings.is_read)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    found = {row.order_id: row.status for row in holdings.orders.rows()}
+    assert found == {"7": "Live", "8": "Contingent"}
+    assert holdings.find_remark() is None
 
 
 @pytest.mark.parametrize("kind", ["html", "empty", "bare", "truncated", "redirect", "oversized"])

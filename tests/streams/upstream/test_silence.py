@@ -1,25 +1,31 @@
 """A feed that says nothing: stale, then left; a closed market is no fault."""
 
 import math
+import time
 
 import pytest
 
 from gateway.streams.markets import MARKETS, Market, SessionState
 from gateway.streams.records import MarketRecord, MetricsUpdate, Record
-from gateway.streams.upstream import staleness, watchdog
+from gateway.streams.upstream import arrival_rate, liquidity, watchdog
 from gateway.streams.upstream.calendar import MarketCalendar
 from tests.simulation import Simulator
 from tests.streams.running import running
 from tests.streams.upstream.market import UNIVERSE
-from tests.waiting import eventually
+from tests.waiting import eventually, scaled
 
 NEVER_S = float("inf")
 
 
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge sooner than in earnest, and oftener wrong."""
-    monkeypatch.setattr(staleness, "CHANCE", math.log(1e-3))
-    monkeypatch.setattr(staleness, "MIN_MOMENTS", 6)
+    monkeypatch.setattr(arrival_rate, "CHANCE", math.log(1e-3))
+    monkeypatch.setattr(arrival_rate, "MIN_MOMENTS", 6)
+
+
+def is_learned(rate: arrival_rate.ArrivalRate) -> bool:
+    """Whether its silence is judged by how it moved."""
+    return rate.is_learned and rate.limit_s < NEVER_S
 
 
 @pytest.mark.fault(1)
@@ -114,7 +120,7 @@ async def test_one_symbol_that_stops_is_stale_and_no_other(
     async with running(simulator.settings(stale_s=0.5)) as up:
         await eventually(up.is_live, 10)
         paces = up.upstream.feed.watchdog.staleness._rates
-        await eventually(lambda: (p := paces.get("QQQ")) and p.limit_s < NEVER_S, 10)
+        await eventually(lambda: (p := paces.get("QQQ")) and is_learned(p), 10)
         await simulator.control("freeze", symbols=["QQQ"])
         await eventually(lambda: (q := up.quote("QQQ")) and q.stale, 10)
         assert up.status().state == "live"
@@ -136,7 +142,7 @@ async def test_at_night_silence_is_a_fault_of_what_is_open_and_of_nothing_else(
     async with running(simulator.settings(symbols=("SPY", *open_ones), stale_s=0.5)) as up:
         await eventually(lambda: up.is_live("SPY", *open_ones), 10)
         judge = up.upstream.feed.watchdog.staleness
-        await eventually(lambda: judge._all.limit_s < NEVER_S, 10)
+        await eventually(lambda: is_learned(judge._all), 10)
         await simulator.control("mute", keepalive=True)
         await eventually(lambda: up.status().state == "stale", 10)
         quotes = {each: up.quote(each) for each in ("SPY", *open_ones)}
@@ -148,3 +154,34 @@ async def test_at_night_silence_is_a_fault_of_what_is_open_and_of_nothing_else(
         assert (spy.market, spy.stale) == ("closed", False)
         await simulator.control("unmute")
         await eventually(lambda: up.is_live("SPY", *open_ones), 10)
+
+
+@pytest.mark.fault(49)
+@pytest.mark.timeout(scaled(90))
+async def test_one_market_that_freezes_right_after_connecting(simulator: Simulator) -> None:
+    """It answers its subscription and never moves: stale in 15 s, and nobody else is."""
+    future = next(each for each in UNIVERSE.instruments if each.startswith("/ES"))
+    others = ("SPY", "AAPL", "BTC/USD:CXTALP")
+    stale: set[str] = set()
+    await simulator.control("freeze", symbols=[future])
+    try:
+        async with running(simulator.settings(symbols=(*others, future)), follows_held=False) as up:
+            await eventually(lambda: up.is_live(*others) and up.quote(future), 10)
+            came_s = time.monotonic()
+
+            def is_told() -> bool:
+                stale.update(each for each in others if (q := up.quote(each)) is None or q.stale)
+                quote = up.quote(future)
+                return quote is not None and quote.stale
+
+            await eventually(is_told, liquidity.BUSY_S + 5)
+            assert time.monotonic() - came_s > liquidity.BUSY_S - 1
+            await eventually(lambda: up.status().state == "degraded")
+            assert up.status().reason == "nothing comes of index futures"
+            assert up.upstream.feed.connects == 1
+            assert is_told()
+            assert not stale, "nobody else was disturbed"
+            await simulator.control("freeze", symbols=[future], frozen=False)
+            await eventually(lambda: up.is_live(*others, future), 10)
+    finally:
+        await simulator.control("freeze", symbols=[future], frozen=False)

@@ -4,12 +4,18 @@ from decimal import Decimal
 
 ZERO = Decimal(0)
 SMALLEST = Decimal("0.00000001")
+CENT = Decimal("0.01")
 
 
 def money(amount: Decimal) -> str:
     """Return an amount as text without trailing zeros but one: `1240.0`, `0.035`."""
     shown = f"{amount.quantize(SMALLEST):f}".rstrip("0")
     return f"{shown}0" if shown.endswith(".") else shown
+
+
+def cents(amount: Decimal) -> Decimal:
+    """Return an amount of an account as reports give it: in whole cents."""
+    return amount.quantize(CENT)
 
 
 def plain(quantity: Decimal) -> str:

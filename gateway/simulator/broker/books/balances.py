@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.simulator.broker.books.accounts import Account
-from gateway.simulator.broker.books.amounts import ZERO, effect, money, signed
+from gateway.simulator.broker.books.amounts import ZERO, cents, effect, money, signed
 from gateway.simulator.broker.books.positions import Position
 from gateway.simulator.broker.catalogue.naming import (
     broker_symbol,
@@ -77,7 +77,6 @@ def balance(market: Market, account: Account) -> Body:
         free = max(value - needed - long_options, ZERO)
     times = 2 if account.is_margin else 1
     amounts = {
-        "cash-balance": account.cash,
         "long-equity-value": longs[Kind.EQUITY],
         "short-equity-value": shorts[Kind.EQUITY],
         "long-derivative-value": longs[Kind.OPTION],
@@ -105,8 +104,9 @@ def balance(market: Market, account: Account) -> Body:
     }
     body: Body = {"account-number": account.number}
     body |= dict.fromkeys(NOTHING, "0.0")
-    body |= {name: money(amount) for name, amount in amounts.items()}
-    body |= signed("pending-cash", account.pending)
+    body |= {name: money(cents(amount)) for name, amount in amounts.items()}
+    # Fees are fractions of a cent, so cash is as well; what follows from prices is rounded.
+    body |= {"cash-balance": money(account.cash)} | signed("pending-cash", account.pending)
     body |= {
         "buying-power-adjustment-effect": "None",
         "unsettled-cryptocurrency-fiat-effect": "None",
@@ -141,7 +141,8 @@ def margin_report(market: Market, account: Account) -> Body:
         "groups": [_group(market, account, name, group) for name, group in groups.items()],
     }
     for name, amount in totals.items():
-        body |= signed(name, -amount)
+        body |= signed(name, -cents(amount))
+    value, needed = cents(value), cents(needed)
     body |= signed("margin-equity", value) | signed("option-buying-power", value - needed)
     body |= signed("reg-t-margin-requirement", -needed)
     return (
@@ -173,7 +174,7 @@ def effective_margin(market: Market, account: Account, underlying: str) -> Body 
 def _group(market: Market, account: Account, name: str, group: Iterable[Valued]) -> Body:
     entries, total = [], ZERO
     for each in group:
-        needed = requirement(each, is_margin=account.is_margin)
+        needed = cents(requirement(each, is_margin=account.is_margin))
         total += needed
         held = each.held
         side = "LONG" if held.quantity > 0 else "SHORT"

@@ -5,13 +5,14 @@ its deposits lead to now. Before that the value is a smooth made-up path.
 """
 
 import math
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from gateway.simulator.broker.books.accounts import Account
-from gateway.simulator.broker.books.amounts import ZERO, money
+from gateway.simulator.broker.books.amounts import CENT, ZERO, cents, money
 from gateway.simulator.broker.books.balances import balance, net_liq, value_positions
 from gateway.simulator.broker.catalogue.naming import today
 from gateway.simulator.market.calendar import (
@@ -23,7 +24,6 @@ from gateway.simulator.market.calendar import (
 from gateway.simulator.market.market import Market
 
 Body = dict[str, Any]
-CENT = Decimal("0.01")
 MINUTE_S = 60.0
 DAY_S = 86_400.0
 # How far back, and the time between two points.
@@ -37,6 +37,7 @@ BACK = {
     "all": (1_200, DAY_S),
 }
 MOST_POINTS = 2_000
+INTERVAL = re.compile(r"(\d{1,4})([mhd]?)")
 
 
 def last_close(market: Market) -> float:
@@ -52,6 +53,11 @@ def value_at_close(market: Market, account: Account) -> Decimal:
     return net_liq(market, account) - sum(gained, ZERO) - moved
 
 
+def describe_now(market: Market, account: Account) -> Body:
+    """Return the point of now."""
+    return _point(market.now, cents(net_liq(market, account)), account.pending)
+
+
 def list_points(market: Market, account: Account, start_s: float, step_s: float) -> list[Body]:
     """Return points from an instant to now, oldest first."""
     now, closed_s = market.now, last_close(market)
@@ -64,7 +70,7 @@ def list_points(market: Market, account: Account, start_s: float, step_s: float)
             value = _value(account, at, (closed_s, base), (now, ending))
             points.append(_point(at, value, account.pending if at > closed_s else ZERO))
         at += step_s
-    points.append(_point(now, ending, account.pending))
+    points.append(describe_now(market, account))
     return points
 
 
@@ -79,6 +85,14 @@ def start_of(market: Market, back: str) -> tuple[float, float] | None:
     if session is None or session.open_s > market.now:
         session = find_session("Equity", previous_trading_day(today(market)))
     return (session.open_s if session is not None else market.now - DAY_S), step_s
+
+
+def parse_interval(text: str) -> float | None:
+    """Return the seconds of an interval (`5m`, `1h`, `1d`, a number alone: minutes), or None."""
+    found = INTERVAL.fullmatch(text)
+    if found is None or int(found[1]) == 0:
+        return None
+    return int(found[1]) * {"m": MINUTE_S, "h": 60 * MINUTE_S, "d": DAY_S}[found[2] or "m"]
 
 
 def step_of(market: Market, start_s: float) -> float:

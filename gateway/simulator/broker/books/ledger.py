@@ -15,6 +15,7 @@ from gateway.simulator.broker.books.accounts import Account
 from gateway.simulator.broker.books.amounts import ZERO, money, plain
 from gateway.simulator.broker.books.balances import balance, net_liq
 from gateway.simulator.broker.books.holdings import describe_position, describe_year, new_position
+from gateway.simulator.broker.books.order_chains import describe_chain
 from gateway.simulator.broker.books.orders import STAGES, ComplexOrder, Fill, Leg, Order
 from gateway.simulator.broker.books.transactions import Transaction, find_fees
 from gateway.simulator.broker.catalogue.naming import (
@@ -148,6 +149,7 @@ class Ledger:
         self.note_balance(number)
         summary = describe_year(account, order.underlying, order.underlying_kind, local_day(now))
         self.on_change("UnderlyingYearGainSummary", number, summary)
+        self.on_change("OrderChain", number, describe_chain(account, order.underlying))
         self._follow_up(order)
         return order
 

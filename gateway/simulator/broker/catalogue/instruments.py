@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import timedelta
+from decimal import Decimal
 
 from gateway.simulator.broker.catalogue.naming import (
     Body,
@@ -17,6 +18,7 @@ from gateway.simulator.broker.catalogue.products import (
     future_option_product,
     future_product,
 )
+from gateway.simulator.market.book import Book
 from gateway.simulator.market.calendar import monthly_expiry
 from gateway.simulator.market.futures import find_product
 from gateway.simulator.market.market import Market
@@ -58,12 +60,14 @@ def list_instruments(
     names: Collection[str] | None = None,
     *,
     products: Collection[str] = (),
+    exchanges: Collection[str] = (),
     is_etf: bool | None = None,
     is_index: bool | None = None,
 ) -> list[Body] | None:
     """Return the instruments of a kind (all if `names` is None), or None for an unknown kind.
 
-    Options are listed by name only. `products` keeps the futures of those codes.
+    Options are listed by name only. `products` keeps the futures of those codes, `exchanges` those
+    that trade there.
     """
     kinds = KINDS.get(kind)
     if kinds is None:
@@ -74,6 +78,8 @@ def list_instruments(
     if products:
         roots = {code.lstrip("/") for code in products}
         found = [each for each in found if each.contract and each.contract.root in roots]
+    if exchanges:
+        found = [each for each in found if _exchange(each) in exchanges]
     if is_etf is not None:
         found = [item for item in found if item.is_etf is is_etf]
     if is_index is not None:
@@ -81,15 +87,45 @@ def list_instruments(
     return [describe(market, item) for item in found]
 
 
+def _exchange(item: Instrument) -> str:
+    product = find_product(item.contract.root) if item.contract is not None else None
+    return product.exchange if product is not None else ""
+
+
 def _find_named(market: Market, names: Collection[str], kinds: tuple[Kind, ...]) -> list[Body]:
     bodies = []
     for name in dict.fromkeys(names):
-        book = find_book(market, name) or find_book(market, f"/{name}")
+        book = _find_loosely(market, name)
         if book is not None and book.kind in kinds:
             found = book.instrument or book.option
             if found is not None:
                 bodies.append(describe(market, found))
     return bodies
+
+
+def list_future_options(
+    market: Market,
+    *,
+    roots: Collection[str] = (),
+    expiries: Collection[str] = (),
+    strikes: Collection[Decimal] = (),
+    sides: Collection[str] = (),
+) -> list[Body]:
+    """Return the options on futures that pass every filter given; `sides` are C and P."""
+    return [
+        describe(market, option)
+        for option in market.universe.future_options.values()
+        if (not roots or option.root in roots)
+        and (not expiries or option.expiry.isoformat() in expiries)
+        and (not strikes or Decimal(str(option.strike)) in strikes)
+        and (not sides or ("C" if option.is_call else "P") in sides)
+    ]
+
+
+def _find_loosely(market: Market, name: str) -> Book | None:
+    """A future is found without its slash, an option on one without `./`: paths lose them."""
+    names = (name, f"/{name}", f"./{name}")
+    return next((book for each in names if (book := find_book(market, each))), None)
 
 
 def describe(market: Market, found: Instrument | Option) -> Body:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from gateway.simulator.broker.catalogue.naming import Body, find_book, iso, today
+from gateway.simulator.market.book import Book
 from gateway.simulator.market.calendar import NEW_YORK
 from gateway.simulator.market.corporate import (
     next_dividend,
@@ -16,8 +17,11 @@ from gateway.simulator.market.universe import Instrument, Kind
 
 
 def metrics(market: Market, name: str) -> Body | None:
-    """Return the metrics of an underlying's REST symbol, or None. Futures have no market cap."""
-    book = find_book(market, name)
+    """Return the metrics of an underlying's REST symbol, or None. Futures have no market cap.
+
+    A product (`/ES`) has those of its contract in front.
+    """
+    book = find_book(market, name) or _find_front(market, name)
     item = book.instrument if book is not None else None
     if book is None or item is None or item.kind is Kind.CRYPTO:
         return None
@@ -75,6 +79,15 @@ def metrics(market: Market, name: str) -> Body | None:
         for (expiry, is_am, kind), at_s in sorted(expiries.items())
     ]
     return body
+
+
+def _find_front(market: Market, product: str) -> Book | None:
+    contracts = [
+        (item.contract.expiry, symbol)
+        for symbol, item in market.universe.instruments.items()
+        if item.contract is not None and f"/{item.contract.root}" == product
+    ]
+    return market.find(min(contracts)[1]) if contracts else None
 
 
 def list_earnings(market: Market, name: str) -> list[Body] | None:

@@ -62,6 +62,7 @@ class Accounts(Endpoints):
             (f"{base}/transactions", self.transactions),
             (f"{base}/transactions/total-fees", self.total_fees),
             (f"{base}/transactions/{{identity:int}}", self.transaction),
+            (f"{base}/net-liq", self.net_liq),
             (f"{base}/net-liq/history", self.net_liq_history),
             (f"{base}/margin-requirements/{{symbol:path}}/effective", self.effective_margin),
             ("/margin/accounts/{number}/requirements", self.margin),
@@ -172,6 +173,10 @@ class Accounts(Endpoints):
         charged = (t for t in self._account(request).transactions if local_day(t.at) == day)
         return one(request, signed("total-fees", -sum((each.fees for each in charged), ZERO)))
 
+    async def net_liq(self, request: Request) -> Response:
+        """Return the net liquidating value as it is now, as a point of its history."""
+        return one(request, history.describe_now(self._world.market, self._account(request)))
+
     async def net_liq_history(self, request: Request) -> Response:
         """Return the net liquidating value over time: of a `time-back`, or since `start-time`."""
         account, market = self._account(request), self._world.market
@@ -179,13 +184,20 @@ class Accounts(Endpoints):
         start, end = read_instant(request, "start-time"), read_instant(request, "end-time")
         if ("time-back" in query) == (start is not None):
             raise Refusal(400, "invalid_parameter", "Either time-back or start-time")
-        if start is not None:
-            found_ = history.list_points(market, account, start, history.step_of(market, start))
-        else:
-            begins = history.start_of(market, query["time-back"])
-            if begins is None:
-                raise Refusal(400, "invalid_parameter", "Unknown time-back")
-            found_ = history.list_points(market, account, *begins)
+        begins = (
+            history.start_of(market, query["time-back"])
+            if start is None
+            else (start, history.step_of(market, start))
+        )
+        if begins is None:
+            raise Refusal(400, "invalid_parameter", "Unknown time-back")
+        first, step_s = begins
+        if "interval" in query:
+            asked_s = history.parse_interval(query["interval"])
+            if asked_s is None:
+                raise Refusal(400, "invalid_parameter", "Unknown interval")
+            step_s = asked_s
+        found_ = history.list_points(market, account, first, step_s)
         if end is not None:
             latest = history.stamp(end)
             found_ = [point for point in found_ if point["time"] <= latest]
@@ -214,22 +226,9 @@ class Accounts(Endpoints):
         return one(request, {"token": token, "dxlink-url": url, "level": level})
 
     async def quote_alerts(self, request: Request) -> Response:
-        """Return the broker's own alerts: one that has not fired, so without the times of that."""
+        """Return the customer's alerts on prices; one that has not fired has no times of that."""
         external = self._login(request).customer.external_id
-        alert = {
-            "alert-external-id": "7c1f5a52-0000-4000-8000-000000000001",
-            "user-external-id": external,
-            "symbol": "SPY",
-            "dx-symbol": "SPY",
-            "instrument-type": "Equity",
-            "field": "Last",
-            "operator": "<",
-            "threshold": "400.0",
-            "threshold-numeric": "400.0",
-            "created-at": 1_700_000_000_000,
-            "expires-at": 1_900_000_000_000,
-        }
-        return many(request, [alert])
+        return many(request, [each.describe() for each in self._world.alerts.list_of(external)])
 
     async def validate(self, request: Request) -> Response:
         """Say that the session is good; a bad one does not get here."""

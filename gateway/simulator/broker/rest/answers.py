@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.simulator.broker.books.accounts import Account
 from gateway.simulator.broker.books.ledger import Ledger
+from gateway.simulator.broker.spoiling import spoil_row, spoil_rows
 from gateway.simulator.market.calendar import NEW_YORK, local_day
 from gateway.simulator.world import Login, World
 
@@ -64,12 +65,14 @@ def found(body: T | None) -> T:
 
 def one(request: Request, body: Any, status: int = 200) -> Response:
     """Return an object in its envelope."""
+    body = spoil_row(request.scope["spoils"], request.url.path, body)
     return JSONResponse({"data": body, "context": request.url.path}, status)
 
 
 def many(request: Request, items: Sequence[Any]) -> Response:
     """Return a list in its envelope."""
-    return JSONResponse({"data": {"items": list(items)}, "context": request.url.path})
+    shown = spoil_rows(request.scope["spoils"], request.url.path, items)
+    return JSONResponse({"data": {"items": shown}, "context": request.url.path})
 
 
 def page(request: Request, items: Sequence[Any], *, usual: int, most: int) -> Response:
@@ -79,6 +82,7 @@ def page(request: Request, items: Sequence[Any], *, usual: int, most: int) -> Re
     if per_page < 1:
         raise Refusal(400, "invalid_parameter", "per-page is 1 or more")
     shown = items[offset * per_page : (offset + 1) * per_page]
+    shown = spoil_rows(request.scope["spoils"], request.url.path, shown)
     total = len(items)
     pagination = {
         "per-page": per_page,
@@ -91,7 +95,7 @@ def page(request: Request, items: Sequence[Any], *, usual: int, most: int) -> Re
         "next-link": None,
         "paging-link-template": None,
     }
-    body = {"data": {"items": list(shown)}, "context": request.url.path, "pagination": pagination}
+    body = {"data": {"items": shown}, "context": request.url.path, "pagination": pagination}
     return JSONResponse(body)
 
 

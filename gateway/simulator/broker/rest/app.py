@@ -43,6 +43,7 @@ def make_rest(world: World) -> ASGIApp:
     app = Starlette(
         routes=routes, exception_handlers={Refusal: _refuse, HTTPException: _not_served}
     )
+    app.router.redirect_slashes = False  # a path is served as it is written, or not at all
     return Gate(app, world)
 
 

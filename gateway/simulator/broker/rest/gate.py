@@ -3,16 +3,21 @@
 import asyncio
 import re
 from collections import defaultdict, deque
+from datetime import date
 
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.simulator.broker.rest.answers import error
+from gateway.simulator.market.calendar import local_day
 from gateway.simulator.world import World
 
 PUBLIC = ("/oauth/", "/auth.html", "/margin-requirements-public-configuration")
-AGENT = re.compile(r"^[^\s/]+/\S+")  # product/version
+# product/version; Tastytrade's own JavaScript client has no version.
+AGENT = re.compile(r"^([^\s/]+/\S+|tastytrade-sdk-js$)")
+# On this day the old versions of the interface go away.
+RETIREMENT, FIRST_KEPT = date(2027, 4, 12), "20261012"
 # Requests a second of one customer, by what their path holds; the first that fits counts.
 RATES: tuple[tuple[str, int], ...] = (
     ("/positions", 1),
@@ -37,6 +42,7 @@ class Gate:
         """Serve, stall or refuse one request."""
         world, path = self._world, scope["path"]
         world.journal.requests[path] += 1
+        scope["spoils"] = world.faults.spoils
         await world.answering.wait()
         if world.faults.rest_delay_s > 0:
             await asyncio.sleep(world.faults.rest_delay_s)
@@ -82,7 +88,9 @@ class Gate:
 
     def _check_version(self, headers: Headers) -> Response | None:
         version = headers.get("accept-version")
-        if version is None or version in self._world.faults.versions:
+        has_retired = local_day(self._world.market_time()) >= RETIREMENT
+        served = self._world.faults.versions
+        if version is None or (version in served and not (has_retired and version < FIRST_KEPT)):
             return None
         return error(406, "not_acceptable", f"Version {version} is not supported")
 

@@ -1,15 +1,22 @@
 """Instruments, chains, market data, metrics, hours, search and watchlists."""
 
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.simulator.broker import watchlists
 from gateway.simulator.broker.catalogue import chains, metrics, products, quotes, sessions
-from gateway.simulator.broker.catalogue.instruments import PRECISIONS, WARRANTS, list_instruments
+from gateway.simulator.broker.catalogue.instruments import (
+    PRECISIONS,
+    WARRANTS,
+    list_future_options,
+    list_instruments,
+)
 from gateway.simulator.broker.catalogue.searching import search
 from gateway.simulator.broker.rest.answers import (
+    Body,
     Endpoints,
     Refusal,
     Routes,
@@ -123,11 +130,14 @@ class MarketData(Endpoints):
         kind = request.path_params["kind"]
         # Tastytrade's own JavaScript client says `symbols` for options.
         wanted = read_list(request, "symbol") + read_list(request, "symbols")
+        if kind == "future-options" and not wanted:
+            return many(request, self._future_options(request))
         bodies = list_instruments(
             self._world.market,
             kind,
             wanted or ([] if kind.endswith("options") else None),
             products=read_list(request, "product-code"),
+            exchanges=read_list(request, "exchange"),
             is_etf=read_flag(request, "is-etf"),
             is_index=read_flag(request, "is-index"),
         )
@@ -136,6 +146,20 @@ class MarketData(Endpoints):
         if kind in ("equities", "futures"):
             return page(request, bodies, usual=1_000, most=1_000)
         return many(request, bodies)
+
+    def _future_options(self, request: Request) -> list[Body]:
+        """All options on futures that pass the filters; without one, none: they are too many."""
+        names = ("option-root-symbol", "expiration-date", "strike-price", "option-type")
+        roots, expiries, strikes, sides = (read_list(request, name) for name in names)
+        if not (roots or expiries):
+            return []
+        try:
+            prices = [Decimal(each) for each in strikes]
+        except InvalidOperation:
+            raise Refusal(400, "invalid_parameter", "strike-price is a price") from None
+        return list_future_options(
+            self._world.market, roots=roots, expiries=expiries, strikes=prices, sides=sides
+        )
 
     async def active_equities(self, request: Request) -> Response:
         """Return all shares, a page at a time."""

@@ -6,10 +6,13 @@ from itertools import pairwise
 
 import pytest
 
+from gateway.simulator.broker.books.balances import balance
 from gateway.simulator.broker.books.history import (
     BACK,
+    describe_now,
     list_points,
     list_snapshots,
+    parse_interval,
     start_of,
     step_of,
     value_at_close,
@@ -92,3 +95,18 @@ def test_snapshots_are_of_trading_days() -> None:
     assert "2026-11-07" not in days
     assert days[-1] == "2026-11-24"
     assert list_snapshots(market, account, TODAY, TODAY, "BOD")[0]["time-of-day"] == "BOD"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("5m", 300), ("15", 900), ("1h", 3_600), ("1d", 86_400), ("0m", None), ("soon", None)],
+)
+def test_intervals(text: str, seconds: float | None) -> None:
+    assert parse_interval(text) == seconds
+
+
+def test_the_point_of_now_is_the_balance() -> None:
+    market = make_market()
+    account = open_first(market).accounts[MAIN]
+    value = Decimal(describe_now(market, account)["total-close"])
+    assert value == Decimal(balance(market, account)["net-liquidating-value"])

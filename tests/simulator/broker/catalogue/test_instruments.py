@@ -1,6 +1,8 @@
+from decimal import Decimal
+
 import pytest
 
-from gateway.simulator.broker.catalogue.instruments import list_instruments
+from gateway.simulator.broker.catalogue.instruments import list_future_options, list_instruments
 from tests.simulator.broker.catalogue.shared import MARKET
 
 
@@ -15,7 +17,29 @@ def test_filters_are_honoured() -> None:
     assert "SPY" in names("equities", is_etf=True)
     assert "AAPL" not in names("equities", is_etf=True)
     assert set(names("equities", is_index=True)) == {"SPX", "NDX", "RUT", "VIX"}
+    assert names("futures", exchanges=["CME"], products=["GC"])
+    assert names("futures", exchanges=["CFE"]) == []
     assert list_instruments(MARKET, "bonds") is None
+
+
+def test_options_on_futures_are_filtered() -> None:
+    found = list_future_options(MARKET, roots=["ES"])
+    assert {body["option-root-symbol"] for body in found} == {"ES"}
+    expiry = found[0]["expiration-date"]
+    for body in list_future_options(MARKET, roots=["ES"], expiries=[expiry], sides=["P"]):
+        assert (body["expiration-date"], body["option-type"]) == (expiry, "P")
+    (only,) = list_future_options(
+        MARKET, roots=["ES"], expiries=[expiry], strikes=[Decimal(6000)], sides=["C"]
+    )
+    assert only["strike-price"] == "6000.0"
+    assert list_future_options(MARKET, roots=["NOPE"]) == []
+
+
+def test_an_option_on_a_future_is_found_as_addresses_spell_it() -> None:
+    symbol = list_future_options(MARKET, roots=["ES"])[0]["symbol"]
+    for name in (symbol, symbol.removeprefix("./")):
+        (body,) = list_instruments(MARKET, "future-options", [name]) or []
+        assert body["symbol"] == symbol
 
 
 def test_a_symbol_with_a_slash_and_a_future_without_one() -> None:

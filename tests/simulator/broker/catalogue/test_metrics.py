@@ -49,3 +49,12 @@ def test_what_has_no_market_cap_and_what_has_no_metrics() -> None:
         assert "market-cap" not in body
     assert metrics(MARKET, "BTC/USD") is None
     assert metrics(MARKET, "SPY   261218C00600000") is None
+
+
+def test_a_product_of_futures_has_metrics_without_a_market_cap() -> None:
+    for name in ("/ES", "/ESZ6"):
+        body = metrics(MARKET, name)
+        assert body is not None
+        assert body["symbol"] == name
+        assert "market-cap" not in body
+    assert metrics(MARKET, "/NOPE") is None

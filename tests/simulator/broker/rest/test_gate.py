@@ -15,6 +15,7 @@ ROUTES = [
     *(f"{ACCOUNT}/orders", f"{ACCOUNT}/orders/live", f"{ACCOUNT}/complex-orders"),
     *(f"{ACCOUNT}/transactions", f"{ACCOUNT}/transactions/total-fees", f"{ACCOUNT}/position-limit"),
     *(f"{ACCOUNT}/trading-status", f"{ACCOUNT}/margin-requirements/SPY/effective"),
+    f"{ACCOUNT}/net-liq",
     *(f"{ACCOUNT}/net-liq/history?time-back=1d", "/margin/accounts/5WX00001/requirements"),
     *("/watchlists", "/public-watchlists", "/pairs-watchlists", "/quote-alerts"),
     *("/market-time/sessions/current", "/market-time/sessions", "/market-time/equities/holidays"),
@@ -78,6 +79,7 @@ async def test_an_answer_that_is_too_big(closed: Simulator) -> None:
         ({"User-Agent": ""}, 401),
         ({"User-Agent": "Mozilla"}, 401),
         ({"User-Agent": "gateway/1.0 (python)"}, 200),
+        ({"User-Agent": "tastytrade-sdk-js"}, 200),
         ({"Accept": "text/html"}, 406),
         ({"Accept": "text/html, application/json;q=0.9"}, 200),
         ({"Accept-Version": "20251101"}, 200),
@@ -98,6 +100,17 @@ async def test_headers_need_not_be_checked_and_versions_go_away(closed: Simulato
     assert (await get(url, token, headers={"User-Agent": ""})).status_code == 200
     old = await get(url, token, headers={"Accept-Version": "20251101"})
     assert old.status_code == 406
+
+
+async def test_old_versions_go_away_on_a_day(closed: Simulator) -> None:
+    at = closed.addresses
+    for instant, old in (("2027-04-11T12:00-04:00", 200), ("2027-04-12T12:00-04:00", 406)):
+        await switch(at, "clock", at=instant)
+        token = await get_token(at)
+        url = f"{at.rest}/customers/me"
+        for version, status in (("20251101", old), ("20261012", 200)):
+            answer = await get(url, token, headers={"Accept-Version": version})
+            assert answer.status_code == status, (instant, version)
 
 
 async def test_rates_are_limited_on_demand(closed: Simulator) -> None:
