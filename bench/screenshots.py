@@ -125,7 +125,13 @@ def main(folder: Path) -> int:
     ):
         file = Path(pages, "my_pages.py")
         file.write_text(PAGES.replace("OPTIONS", repr(calls)))
-        gateway = Gateway(simulator, ("run", file.name), Path(pages), GATEWAY_SYMBOLS=SYMBOLS)
+        gateway = Gateway(
+            simulator,
+            ("run", file.name),
+            Path(pages),
+            GATEWAY_SYMBOLS=SYMBOLS,
+            XDG_STATE_HOME=pages,
+        )
         gateway.start()
         try:
             for rule in ALERTS:
