@@ -9,6 +9,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 from playwright.sync_api import Browser
 
 from gateway.simulator.market.universe import list_universe
@@ -47,6 +48,7 @@ PANELS = {
     "net_liq": ".net-liq",
     "positions": ".list-card:has(.positions)",
     "orders": ".list-card:has(.orders)",
+    "alerts": ".list-card:has(.alerts)",
     "status": ".upstreams",
     "text": "#page > .text",
 }
@@ -54,8 +56,8 @@ PANELS = {
 
 PAGES = '''
 from gateway.pages import (
-    balance, chain, chart, columns, facts, greeks, metric, net_liq, orders, page, positions,
-    section, status, tabs, text, watchlist,
+    alerts, balance, chain, chart, columns, facts, greeks, metric, net_liq, orders, page,
+    positions, section, status, tabs, text, watchlist,
 )
 
 @page("/example", title="My desk")
@@ -81,6 +83,7 @@ def panels():
     greeks(*OPTIONS, title="Calls")
     positions()
     orders()
+    alerts()
     net_liq(back="1m")
     with columns(2):
         balance(total=True)
@@ -98,6 +101,13 @@ def panels():
         | 9:30 | open |
     """)
 '''
+ALERTS = (
+    {"when": {"key": "quote_update:SPY", "field": "last", "op": "crosses_above", "value": 9999}},
+    {
+        "when": {"key": "quote_update:QQQ", "field": "change_pct", "op": "below", "value": -50},
+        "note": "Call it a day",
+    },
+)
 WRONG = '\n@page("/wrong")\ndef wrong():\n    metric("sp y")\n'
 
 
@@ -117,9 +127,17 @@ def main(folder: Path) -> int:
     ):
         file = Path(pages, "my_pages.py")
         file.write_text(PAGES.replace("OPTIONS", repr(calls)))
-        gateway = Gateway(simulator, ("run", file.name), Path(pages), GATEWAY_SYMBOLS=SYMBOLS)
+        gateway = Gateway(
+            simulator,
+            ("run", file.name),
+            Path(pages),
+            GATEWAY_SYMBOLS=SYMBOLS,
+            XDG_STATE_HOME=pages,
+        )
         gateway.start()
         try:
+            for rule in ALERTS:
+                httpx.post(f"{gateway.url}/api/alerts", json=rule, trust_env=False)
             for page in ("", "example", "panels", "nothing", "wrong"):
                 if page == "wrong":
                     file.write_text(file.read_text() + WRONG)

@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from gateway.alerts.watcher import AlertWatcher
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library
@@ -35,6 +36,7 @@ from gateway.streams.symbols import split_symbols
 from gateway.streams.upstream.login_lock import hold_login
 from gateway.streams.upstream.upstream import create_upstream
 from gateway.web import (
+    alerts,
     api,
     desk,
     health,
@@ -117,6 +119,8 @@ def create_app(
     upstream = create_upstream(settings, context.hub, context.demand)
     context.report = upstream.report
     context.documents = upstream.documents
+    watcher = AlertWatcher(context.store, context.hub, context.demand, clock=context.clock)
+    context.wake_alerts = watcher.wake
 
     async def run() -> None:
         with hold_login(settings.broker) as is_alone:
@@ -125,7 +129,9 @@ def create_app(
                     "another process of this machine follows the same login; "
                     "several processes need REDIS_URL and `gateway feed`"
                 )
-            await upstream.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(watcher.run(), name="alerts")
+                tasks.create_task(upstream.run(), name="upstream half")
 
     return build_app(context, run, library, additions)
 
@@ -288,6 +294,7 @@ def _build_routes(
         *policies.declare(RoutePolicy.VIEWER, snapshot.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, desk.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, watchlists.routes(context)),
+        *policies.declare(RoutePolicy.VIEWER, alerts.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, health.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, metrics.routes(context)),
         *policies.declare(RoutePolicy.VIEWER, logout),

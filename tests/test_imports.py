@@ -41,6 +41,7 @@ STAGES = [
             *(
                 "records",
                 "account_records",
+                "alert_records",
                 "reports",
                 "documents",
                 "sse",

@@ -16,6 +16,7 @@ from gateway.cli.root import main
 from gateway.settings import Settings, variables
 from gateway.streams import records as events
 from gateway.streams.account_records import AccountRecord, Removed
+from gateway.streams.alert_records import AlertUpdate
 from gateway.web.query import STREAM_PARAMETERS
 
 ROOT = Path(__file__).parent.parent
@@ -124,6 +125,7 @@ def test_every_event_and_field() -> None:
     records: list[type[msgspec.Struct]] = [
         *events.MarketRecord.__subclasses__(),
         *get_args(AccountRecord),
+        AlertUpdate,
         Removed,
         events.Status,
         events.Heartbeat,

@@ -1,4 +1,4 @@
-"""`gateway positions`, `orders` and `chain`: the desk's documents of a running gateway, as tables.
+"""`gateway positions`, `orders`, `chain` and `alerts`: documents of a running gateway, as tables.
 
 `--json` and `--csv` print what the gateway answers, as it is.
 """
@@ -146,6 +146,32 @@ def chain(
         document = client.read(path, query)
         sys.stdout.write(f"{describe_chain(document)}\n")
         write_table(CHAIN, document["rows"], sys.stdout)
+
+
+ALERTS: tuple[Column, ...] = (
+    ("id", lambda row: row["id"], None),
+    ("of", lambda row: row["rule"]["when"]["key"], None),
+    ("field", lambda row: row["rule"]["when"]["field"], None),
+    ("", lambda row: row["rule"]["when"]["op"].replace("_", " "), None),
+    ("value", lambda row: row["rule"]["when"]["value"], -1),
+    ("now", lambda row: (row["alert"] or {}).get("current"), -1),
+    ("state", lambda row: (row["alert"] or {}).get("state"), None),
+    ("fired", lambda row: (row["alert"] or {}).get("at"), None),
+    ("note", lambda row: row["rule"]["note"], None),
+)
+
+
+@click.command()
+@click.option("--url", help="Of the gateway [default: this machine, at PORT, else 8000].")
+@click.option("--json", "as_json", is_flag=True, help="The document as it is.")
+def alerts(url: str | None, as_json: bool) -> None:
+    """Print your alerts: what each waits for, its state, and when it fired last."""
+    with one_line_errors():
+        client = Client(url)
+        if as_json:
+            client.copy("/api/alerts", [], as_csv=False)
+            return
+        write_table(ALERTS, client.read("/api/alerts", [])["alerts"], sys.stdout)
 
 
 class Client:

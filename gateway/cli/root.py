@@ -10,7 +10,7 @@ import click
 
 from gateway import __version__, redaction
 from gateway.cli.db import db
-from gateway.cli.desk import chain, orders, positions
+from gateway.cli.desk import alerts, chain, orders, positions
 from gateway.cli.feed import feed
 from gateway.cli.run import run
 from gateway.cli.serve import serve
@@ -82,6 +82,6 @@ def check() -> None:
 
 
 for _command in (
-    *(run, demo, serve, feed, tail, positions, orders, chain, viewer, db, check, simulator),
+    *(run, demo, serve, feed, tail, positions, orders, chain, alerts, viewer, db, check, simulator),
 ):
     main.add_command(_command)

@@ -6,6 +6,7 @@ This is all that a page's file needs: `from gateway.pages import metric, page`.
 from gateway.pages.authoring.builder import PageError
 from gateway.pages.authoring.containers import columns, section, tabs
 from gateway.pages.authoring.factory import Symbols, page
+from gateway.pages.panels.alerts import alerts
 from gateway.pages.panels.balance import balance
 from gateway.pages.panels.chain import chain
 from gateway.pages.panels.chart import chart
@@ -23,6 +24,7 @@ from gateway.pages.panels.watchlist import watchlist
 __all__ = [
     "PageError",
     "Symbols",
+    "alerts",
     "balance",
     "chain",
     "chart",

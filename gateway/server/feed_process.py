@@ -5,13 +5,16 @@ import logging
 import signal
 from collections.abc import Callable
 
+from gateway.alerts.watcher import AlertWatcher
 from gateway.clock import SYSTEM_CLOCK, Clock
 from gateway.server.logs import set_up_logging
 from gateway.settings import Settings
-from gateway.streams.backplane.election import Election
+from gateway.store.store import Store
+from gateway.streams.backplane.election import Election, Source
 from gateway.streams.backplane.questions import AnsweringSource
 from gateway.streams.backplane.server import Backplane
 from gateway.streams.demand import Demand
+from gateway.streams.reports import UpstreamReport
 from gateway.streams.upstream.upstream import create_upstream
 
 logger = logging.getLogger(__name__)
@@ -24,6 +27,24 @@ def run(settings: Settings, clock: Clock = SYSTEM_CLOCK) -> int:
         return runner.run(_lead(settings, clock))
 
 
+class WatchedSource:
+    """What publishes, and the alerts on what it publishes."""
+
+    def __init__(self, source: Source, watcher: AlertWatcher) -> None:
+        self._source = source
+        self._watcher = watcher
+
+    async def run(self) -> None:
+        """Publish and watch until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watcher.run(), name="alerts")
+            tasks.create_task(self._source.run(), name="upstream half")
+
+    def report(self) -> UpstreamReport:
+        """Return what `/status` shows of the source."""
+        return self._source.report()
+
+
 async def _lead(settings: Settings, clock: Clock) -> int:
     assert settings.redis_url is not None
     demand = Demand(
@@ -33,11 +54,13 @@ async def _lead(settings: Settings, clock: Clock) -> int:
         now_s=clock.monotonic_s,
     )
     backplane = Backplane(settings.redis_url.get_secret_value())
+    store = Store(settings.store, clock=clock)
     election = Election(
         backplane,
         demand,
-        lambda publisher: AnsweringSource(
-            create_upstream(settings, publisher, demand, clock=clock), backplane
+        lambda publisher: WatchedSource(
+            AnsweringSource(create_upstream(settings, publisher, demand, clock=clock), backplane),
+            AlertWatcher(store, publisher, demand, clock=clock),
         ),
         lease_s=settings.lease_s,
         clock=clock,
@@ -66,6 +89,7 @@ async def _lead(settings: Settings, clock: Clock) -> int:
         return 1
     finally:
         await backplane.close()
+        await store.close()
     logger.info("stopped")
     return 0
 

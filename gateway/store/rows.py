@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway.store.alert_rows import Alerts
 from gateway.store.kept import MappedSymbol, Watchlist
 from gateway.store.schema import (
     OWNED,
@@ -32,9 +33,11 @@ class Transaction:
         self.preferences = Preferences(connection, now_ms)
         self.secrets = Secrets(connection, now_ms, read_keyring)
         self.symbols = SymbolMap(connection, now_ms)
+        self.alerts = Alerts(connection, now_ms)
 
     def forget(self, owner: str) -> None:
         """Delete every row of a person."""
+        self.alerts.announce()
         for table in OWNED:
             self.connection.execute(delete(table).where(table.c.owner == owner))
 

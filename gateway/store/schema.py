@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision: a database that has it needs no migration, and Alembic is not imported."""
 
 METADATA = MetaData()
@@ -69,5 +69,33 @@ SYMBOL_MAP = Table(
     Index("symbol_map_streamer", "streamer_symbol"),
 )
 
-OWNED = (WATCHLIST_ENTRY, WATCHLIST, PREFERENCE, SECRET)
+ALERT = Table(
+    "alert",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Index("alert_owner", "owner"),
+)
+
+ALERT_FIRING = Table(
+    "alert_firing",
+    METADATA,
+    Column("alert", String(32), primary_key=True),
+    Column("arm", Integer, primary_key=True),
+    Column("firing", Text, nullable=False),
+    ForeignKeyConstraint(["alert"], ["alert.id"], ondelete="CASCADE"),
+)
+
+ALERT_CHANGE = Table(
+    "alert_change",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+)
+
+OWNED = (ALERT, WATCHLIST_ENTRY, WATCHLIST, PREFERENCE, SECRET)
 """The tables with rows of a person, in the order in which they can be emptied."""

@@ -1,7 +1,7 @@
 """What every publisher does with the newest record of each topic; pure."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from operator import attrgetter
 
 import msgspec
@@ -13,6 +13,9 @@ from gateway.streams.topics import Grant, Topic, covers, list_market_topics
 
 class LatestValues(ABC):
     """The newest record of each topic. The hub and the outbox are the two that hold them."""
+
+    listener: Callable[[Record], None] | None = None
+    """Called with each record that is published here, when it is the newest; must not raise."""
 
     @abstractmethod
     def publish(self, record: Record) -> int:

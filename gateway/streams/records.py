@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from gateway.streams.account_records import ACCOUNT_TYPES, AccountRecord, Removed
+from gateway.streams.alert_records import AlertUpdate
 from gateway.streams.topics import MAIN_LOGIN, NOBODY, Topic, status_topic
 
 State = Literal["connecting", "live", "stale", "degraded", "closed"]
@@ -260,7 +261,7 @@ MarketUpdate = (
     | CandleHistory
     | MetricsUpdate
 )
-DataRecord = MarketUpdate | AccountRecord
+DataRecord = MarketUpdate | AccountRecord | AlertUpdate
 Record = DataRecord | Removed | Status | Heartbeat | Gap
 Control = Hello | SnapshotEnd | Gap | Notice | Bye | Status | Heartbeat
 
@@ -277,8 +278,8 @@ MARKET_TYPES = frozenset(
         "metrics_update",
     }
 )
-DATA_TYPES = MARKET_TYPES | ACCOUNT_TYPES
-DEFAULT_TYPES = frozenset({"quote_update", "balance_update"})
+DATA_TYPES = MARKET_TYPES | ACCOUNT_TYPES | {"alert"}
+DEFAULT_TYPES = frozenset({"quote_update", "balance_update", "alert"})
 """What a stream carries when it does not say `types=`."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")

@@ -1,7 +1,8 @@
 """What a record is about: its kind, who owns it, and its subject; pure.
 
 Market data has no owner: whoever may enter may see it. Everything else belongs to a broker login,
-or to one account of it, and two logins may well have an account of the same number.
+or to one account of it, and two logins may well have an account of the same number; or to the
+viewer who made it, as an alert does.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,10 +14,12 @@ MAIN_LOGIN = "main"
 
 
 class Owner(NamedTuple):
-    """Whose a record is: nobody's, a login's, or one account's of that login."""
+    """Whose a record is: nobody's, a login's, one account's of that login, or a viewer's."""
 
     login: str = ""
     account: str = ""
+    viewer: str = ""
+    """The key of a viewer, under which the store keeps what he made; has neither of the others."""
 
 
 NOBODY = Owner()
@@ -94,7 +97,7 @@ def covers(grant: Grant, owner: Owner) -> bool:
 def narrow_grant(grant: frozenset[Owner], accounts: frozenset[str]) -> frozenset[Owner]:
     """Return what of a grant concerns these accounts, and the logins that it holds."""
     kept = {each for each in grant if each.account in accounts or not each.account}
-    every = [each.login for each in grant if each.account == ANY_ACCOUNT]
+    every = [each.login for each in grant if each == Owner(each.login, ANY_ACCOUNT)]
     return frozenset(kept | {Owner(login, account) for login in every for account in accounts})
 
 

@@ -14,7 +14,7 @@ from gateway.errors import StoreUnavailable
 from gateway.store.store import Store
 from gateway.web import watchlist
 from gateway.web.auth.authenticator import auth_context_of
-from gateway.web.auth.viewers import OWNER, Viewer
+from gateway.web.auth.viewers import key_of
 from gateway.web.problem import root_path_of
 from gateway.web.state import AppState
 
@@ -36,11 +36,6 @@ class OwnList:
     problem: str = ""
     is_moved: bool = False
     """Whether the store has what the cookie had, which can go."""
-
-
-def key_of(viewer: Viewer) -> str:
-    """Return under which owner the rows of a viewer are kept; another one of that name has none."""
-    return viewer.name if viewer == OWNER else viewer.id
 
 
 def explain(error: StoreUnavailable) -> str:

@@ -30,6 +30,7 @@ class AppState:
     `documents` asks the broker; None where no login is.
     `find_trouble` says why there is nothing to serve yet, None when nothing is in the way.
     `store` keeps what viewers make; without one their lists are in cookies.
+    `wake_alerts` lets whoever watches alerts look for new ones at once, where that is here.
     `started_s` is of the clock's `monotonic_s`.
     `streams` counts the open ones, of `/events` and of the pages; see `gateway.web.sse.response`.
     """
@@ -44,6 +45,7 @@ class AppState:
     logins: LoginStats = field(default_factory=LoginStats)
     clock: Clock = SYSTEM_CLOCK
     store: Store | None = None
+    wake_alerts: Callable[[], None] = field(default=lambda: None)
     limits: StreamSettings = field(init=False)
     started_s: float = field(init=False)
     streams: int = 0

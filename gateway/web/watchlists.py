@@ -14,7 +14,8 @@ from gateway.store.kept import Watchlist
 from gateway.store.store import Store
 from gateway.streams.records import format_time
 from gateway.web.auth.authenticator import auth_context_of
-from gateway.web.own_list import explain, key_of
+from gateway.web.auth.viewers import key_of
+from gateway.web.own_list import explain
 from gateway.web.problem import Problem
 from gateway.web.state import AppState
 from gateway.web.watchlist import check_symbol
@@ -69,13 +70,13 @@ def routes(state: AppState) -> list[BaseRoute]:
 
 
 async def _list(state: AppState, request: Request) -> Response:
-    store, owner = _find_store(state, request)
-    found = await _try(store.read(lambda rows: rows.watchlists.read_all(owner)))
+    store, owner = find_store(state, request)
+    found = await try_store(store.read(lambda rows: rows.watchlists.read_all(owner)))
     return _respond(_Lists([_show(each) for each in found]))
 
 
 async def _put(state: AppState, request: Request) -> Response:
-    store, owner = _find_store(state, request)
+    store, owner = find_store(state, request)
     name = _read_name(request)
     try:
         body = msgspec.json.decode(await request.body(), type=_Body)
@@ -99,25 +100,35 @@ async def _put(state: AppState, request: Request) -> Response:
             raise Problem(400, f"name: there are {MAX_LISTS} lists; delete one", parameter="name")
         return written
 
-    return _respond(_show(await _try(store.write(write))))
+    return _respond(_show(await try_store(store.write(write))))
 
 
 async def _delete(state: AppState, request: Request) -> Response:
-    store, owner = _find_store(state, request)
+    store, owner = find_store(state, request)
     name = _read_name(request)
-    if not await _try(store.write(lambda rows: rows.watchlists.remove(owner, name))):
+    if not await try_store(store.write(lambda rows: rows.watchlists.remove(owner, name))):
         raise Problem(404, "There is no such list.")
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
 
-def _find_store(state: AppState, request: Request) -> tuple[Store, str]:
+def find_store(state: AppState, request: Request) -> tuple[Store, str]:
+    """Return the store and whose rows they are.
+
+    Raises:
+        Problem: 503, without a store.
+    """
     auth_context = auth_context_of(request.scope)
     if state.store is None or auth_context is None:
         raise Problem(503, "This gateway keeps nothing.")
     return state.store, key_of(auth_context.viewer)
 
 
-async def _try(call: Awaitable[T]) -> T:
+async def try_store(call: Awaitable[T]) -> T:
+    """Return what a call of the store returns.
+
+    Raises:
+        Problem: 503, when it cannot be done.
+    """
     try:
         return await call
     except StoreUnavailable as error:

@@ -36,6 +36,27 @@ def test_the_migrations_lead_to_the_tables(database: Database) -> None:
     assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
 
 
+def test_what_the_first_form_had_stays(settings: StoreSettings) -> None:
+    opened = open_database(settings)
+    with opened.begin(writes=True) as transaction:
+        transaction.watchlists.write("ann", "Tech", ["QQQ", "AAPL"])
+        transaction.secrets.write("ann", "refresh", "secret")
+        for table in ("alert_firing", "alert", "alert_change"):
+            transaction.connection.exec_driver_sql(f"DROP TABLE {table}")
+        transaction.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    opened.close()
+    opened = open_database(settings)
+    with opened.begin(writes=True) as transaction:
+        found = transaction.watchlists.read("ann", "Tech")
+        assert found is not None
+        assert found.symbols == ("QQQ", "AAPL")
+        assert transaction.secrets.read("ann", "refresh") == "secret"
+        assert compare_metadata(MigrationContext.configure(transaction.connection), METADATA) == []
+        transaction.alerts.add("a1", "ann", "{}", "{}")
+        assert transaction.alerts.count("ann") == 1
+    opened.close()
+
+
 def test_many_may_open_an_empty_one_at_once(settings: StoreSettings) -> None:
     with ThreadPoolExecutor(6) as pool:
         opened = list(pool.map(lambda _: open_database(settings), range(6)))

@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
+from sqlalchemy import select
 
 from gateway.settings import StoreSettings
 from gateway.store.database import Database
@@ -160,8 +161,9 @@ def test_whoever_is_forgotten_leaves_no_row(database: Database) -> None:
             transaction.watchlists.write(owner, "Tech", ["QQQ"])
             transaction.preferences.write(owner, "sort", "last")
             transaction.secrets.write(owner, "refresh", "secret")
+            transaction.alerts.add(f"{owner}1", owner, "{}", "{}")
         transaction.forget("ann")
     with database.begin(writes=False) as transaction:
         for table in OWNED:
-            owners = transaction.connection.execute(table.select()).scalars().all()
+            owners = transaction.connection.execute(select(table.c.owner)).scalars().all()
             assert set(owners) == {"bob"}, table.name

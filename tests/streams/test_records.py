@@ -130,7 +130,11 @@ def test_every_name_is_one_that_a_browser_can_listen_to() -> None:
     kinds = {each.__struct_config__.tag for each in (*get_args(Record), *get_args(Control))}
     assert not kinds & {"error", "open", "message", ""}
     assert {each.__struct_config__.tag for each in get_args(MarketUpdate)} == events.MARKET_TYPES
-    assert events.DEFAULT_TYPES <= events.DATA_TYPES == events.MARKET_TYPES | ACCOUNT_TYPES
+    assert (
+        events.DEFAULT_TYPES
+        <= events.DATA_TYPES
+        == (events.MARKET_TYPES | ACCOUNT_TYPES | {"alert"})
+    )
     assert kinds == events.DATA_TYPES | {
         "status",
         "heartbeat",

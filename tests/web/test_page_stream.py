@@ -113,7 +113,7 @@ def test_everything_that_the_page_asks_for_is_there(running: Running) -> None:
     urls += [each.attributes["href"] for each in page.find("link")]
     (library,) = [each for each in page.find("script") if "data-uplot" in each.attributes]
     urls += [library.attributes["data-uplot"], library.attributes["data-style"]]
-    assert len(urls) == 15
+    assert len(urls) == 16
     for url in urls:
         assert httpx.get(f"{running.url}{url}").status_code == 200
 
@@ -129,7 +129,7 @@ def test_a_stream_is_what_htmx_wants(running: Running) -> None:
         assert parse_partials(first.data)["notice"].words == ""
         assert stream.partials.keys() == {
             "notice",
-            *("status", "watchlist", "balance", "positions", "orders"),
+            *("status", "told", "watchlist", "balance", "positions", "orders"),
         }
         assert stream.partials["watchlist"].find("tr")[0].children[1].words == "450.25"
 

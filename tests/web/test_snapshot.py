@@ -28,7 +28,7 @@ def test_the_snapshot_is_one_document(running: Running) -> None:
     assert answer.headers["cache-control"] == "no-store, no-transform"
     document = answer.json()
     hub = running.context.hub
-    assert list(document) == ["epoch", "last_event_id", "statuses", "quotes", "balances"]
+    assert list(document) == ["epoch", "last_event_id", "statuses", "quotes", "balances", "alerts"]
     assert document["epoch"] == hub.epoch
     assert document["last_event_id"] == hub.last_event_id
     assert [each["symbol"] for each in document["quotes"]] == ["QQQ", "SPY"]
@@ -130,6 +130,7 @@ def make_record(kind: str) -> Any:
     named = {
         **dict.fromkeys(("account", "broker_symbol", "order_id"), "5WX00001"),
         **dict.fromkeys(("symbol", "updated_at"), "SPY"),
+        **dict.fromkeys(("id", "viewer"), "owner"),
         **dict.fromkeys(("realized_day", "value", "unknown", "is_working", "time"), 0),
     }
     values: dict[str, Any] = {

@@ -22,6 +22,7 @@ from gateway.pages.authoring.paths import PagePath
 from gateway.pages.authoring.questions import Answers, digest_answers
 from gateway.pages.layout import Page, list_panels
 from gateway.pages.panel import Panel
+from gateway.pages.panels.alerts import ToldPanel
 from gateway.pages.panels.status import StatusPanel
 from gateway.streams.records import MARKET_TYPES
 from gateway.streams.symbols import split_symbols
@@ -35,6 +36,9 @@ MAX_ARGUMENT_LENGTH = 200
 
 HEADER = StatusPanel("status")
 """On every page: the state of the upstreams, and a message a second."""
+
+TOLD = ToldPanel("told")
+"""On every page: which of the viewer's alerts fired last."""
 
 
 class Symbols(tuple[str, ...]):
@@ -81,7 +85,7 @@ class PageFactory:
         self.parameters = _read_signature(self._path, function)
         self.generation = 0
         """Which loading of a file it comes from; 0 for what comes from no file."""
-        self.common: tuple[Panel, ...] = (HEADER,)
+        self.common: tuple[Panel, ...] = (HEADER, TOLD)
         """The panels of every page, which stand outside its body."""
         self.clock: Clock = SYSTEM_CLOCK
         self._title = title or function.__name__.replace("_", " ").strip().capitalize()

@@ -26,6 +26,7 @@ from gateway.pages.panel import FragmentPanel, Key
 from gateway.pages.rendering.formats import format_iso
 from gateway.pages.rendering.templates import create_fragment
 from gateway.streams.account_records import BalanceUpdate, Removed
+from gateway.streams.alert_records import AlertUpdate
 from gateway.streams.records import DATA_TYPES, MARKET_TYPES, Gap, Heartbeat, Record, Status
 from gateway.streams.symbols import parse_symbol
 from gateway.streams.topics import (
@@ -41,7 +42,7 @@ logger = logging.getLogger(__name__)
 ALL = "*"
 """In place of an account: every one that the viewer may see."""
 
-TYPES = DATA_TYPES | {"status"}
+TYPES = DATA_TYPES - {"alert"} | {"status"}
 
 _FILE = re.compile(r"[\w./-]+\.html\Z")
 
@@ -226,7 +227,7 @@ class PrivateCustomPanel(CustomPanel):
 
 def _find_stale_since(record: Record | None) -> str | None:
     """Return when a stale record came, in ISO 8601; None for one that is not stale."""
-    if record is None or isinstance(record, Status | Heartbeat | Gap | Removed):
+    if record is None or isinstance(record, Status | Heartbeat | Gap | Removed | AlertUpdate):
         return None
     if not record.stale:
         return None

@@ -144,7 +144,10 @@ def decode_position(identity: bytes | None) -> StreamPosition:
 
 def _field(topic: Topic) -> str:
     kind, owner, subject = topic
-    return f"{kind} {subject}" if owner == NOBODY else f"{kind} {'/'.join(owner)} {subject}"
+    if owner == NOBODY:
+        return f"{kind} {subject}"
+    # As before there were viewers, so that processes of both versions mean the same field.
+    return f"{kind} {'/'.join(owner if owner.viewer else owner[:2])} {subject}"
 
 
 def _decode(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T | None:

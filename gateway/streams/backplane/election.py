@@ -26,7 +26,8 @@ from gateway.streams.backplane.outbox import Outbox
 from gateway.streams.backplane.server import Backplane, Verdict
 from gateway.streams.demand import Demand, TooManySymbols
 from gateway.streams.hub.position import StreamPosition
-from gateway.streams.publisher import Publisher, publish_stale
+from gateway.streams.latest import LatestValues
+from gateway.streams.publisher import publish_stale
 from gateway.streams.records import MarketRecord, Status
 from gateway.streams.reports import LeaderReport, UpstreamReport
 from gateway.streams.topics import market_topic, status_topic
@@ -84,7 +85,7 @@ class Election:
         self,
         backplane: Backplane,
         demand: Demand,
-        make_source: Callable[[Publisher], Source],
+        make_source: Callable[[LatestValues], Source],
         *,
         lease_s: float,
         clock: Clock = SYSTEM_CLOCK,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 import msgspec
 
 from gateway.streams.account_records import Removed
+from gateway.streams.alert_records import AlertUpdate
 from gateway.streams.latest import LatestValues
 from gateway.streams.records import MarketRecord, Record, Status
 from gateway.streams.topics import Topic, status_topic
@@ -72,7 +73,10 @@ class Outbox(LatestValues):
         self._add(record)
         if self._inherited and isinstance(record, Status) and record.upstream == "accounts":
             self._settle_accounts(record.login)
-        return self.published
+        published = self.published
+        if self.listener is not None:
+            self.listener(record)
+        return published
 
     def latest(self, topic: Topic) -> Record | None:
         """Return the newest record of a topic."""
@@ -101,6 +105,9 @@ class Outbox(LatestValues):
                     self._latest[topic] = msgspec.structs.replace(record, stale=True)
                 else:
                     self._add(Tombstone((topic,)))
+            elif isinstance(record, AlertUpdate):
+                # Whoever watches alerts here publishes all that there are.
+                self._add(Tombstone((topic,)))
             elif not isinstance(record, Status):
                 self._inherited.add(topic)
         for login in {topic.owner.login for topic in self._inherited}:

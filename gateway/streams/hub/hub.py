@@ -109,7 +109,10 @@ class Hub(LatestValues):
 
     def publish(self, record: Record) -> int:
         """Append a record, now the newest of its topic or its end, and return its `seq`."""
-        return self._append(record, make_position((self.epoch, self._log.seq + 1)))
+        seq = self._append(record, make_position((self.epoch, self._log.seq + 1)))
+        if self.listener is not None:
+            self.listener(record)
+        return seq
 
     def latest(self, topic: Topic) -> Record | None:
         """Return the newest record of a topic."""

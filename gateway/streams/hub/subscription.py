@@ -41,8 +41,12 @@ def subscription_for(
     is_private = bool(types & ACCOUNT_TYPES)
     granted = None
     if owners is not None:
-        # Without a type of accounts these make no difference to what is seen.
-        granted = frozenset(each for each in owners if is_private or not each.account)
+        # Without a type of theirs these make no difference to what is seen.
+        granted = frozenset(
+            each
+            for each in owners
+            if (is_private or not each.account) and ("alert" in types or not each.viewer)
+        )
     return Subscription(
         types=types,
         symbols=None if symbols is None or not types & MARKET_TYPES else frozenset(symbols),

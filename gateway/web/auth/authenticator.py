@@ -38,6 +38,7 @@ from gateway.web.auth.viewers import (
     find_stamp,
     is_settling,
     is_token_of,
+    key_of,
     read_viewers,
 )
 
@@ -379,6 +380,7 @@ def grant_of(request: Request) -> frozenset[Owner]:
     if auth_context is None:
         return frozenset()
     granted = grant_accounts(auth_context.viewer.accounts)
+    granted |= {Owner(viewer=key_of(auth_context.viewer))}
     return granted | {Owner(MAIN_LOGIN)} if auth_context.viewer == OWNER else granted
 
 

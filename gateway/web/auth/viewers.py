@@ -59,6 +59,11 @@ class Viewer:
 OWNER = Viewer(OWNER_NAME, None)
 
 
+def key_of(viewer: Viewer) -> str:
+    """Return under which owner the rows of a viewer are kept; another one of that name has none."""
+    return viewer.name if viewer == OWNER else viewer.id
+
+
 def find_id(token: str) -> str | None:
     """Return the id in a viewer's token; None when it has not the form of one."""
     found = _TOKEN.match(token)

@@ -62,7 +62,7 @@ def test_a_page_is_a_tree_of_panels() -> None:
     described = make(desk, title="My desk").describe()
     assert (described.name, described.title, described.query) == ("desk", "My desk", "")
     assert [each.id for each in described.panels] == [
-        *("status", "metric", "metric-day", "balance", "watchlist"),
+        *("status", "told", "metric", "metric-day", "balance", "watchlist"),
         *("watchlist-SPY .keep", "watchlist-AAPL .keep"),
     ]
     assert quoted(described) == ("QQQ", "SPY", "AAPL")

@@ -35,7 +35,7 @@ async def test_the_first_message_is_everything(world: World) -> None:
     world.hub.publish(make_status())
     viewer = world.open("SPY", "/ESZ26:XCME")
     partials = partials_of(await read(viewer))
-    assert partials.keys() == {"status", "watchlist", "balance", "positions", "orders"}
+    assert partials.keys() == {*("status", "told", "watchlist", "balance", "positions", "orders")}
     rows = partials["watchlist"].find("tr")
     assert [each.attributes["id"] for each in rows] == [
         "watchlist-SPY",
