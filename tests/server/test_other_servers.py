@@ -1,5 +1,6 @@
 """The application under another server: what the start makes is told by whoever makes it."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -97,6 +98,7 @@ def test_streams_end_with_bye_under_any_server(
         stderr=subprocess.DEVNULL,
         cwd=tmp_path,
         env=clean_environment(**given),
+        start_new_session=True,  # so that its workers can be ended with it
     ) as process:
         try:
             eventually_sync(lambda: is_open(port), 20)
@@ -115,7 +117,7 @@ def test_streams_end_with_bye_under_any_server(
             process.wait(scaled(10))
             trial.measure("exit", [time.monotonic() - begun_s], at_most=END_S)
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else process.kill()
 
 
 def test_a_token_made_at_the_start_is_told_under_any_server(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from gateway.clock import Clock
 from gateway.pages import PageError, Symbols, metric, page
 from gateway.pages.authoring.factory import PageFactory
 from gateway.pages.authoring.library import Library, MistakePanel
+from gateway.pages.home import SITE
 from tests.waiting import eventually
 
 DESK = """
@@ -79,7 +80,7 @@ def test_what_is_in_an_address_is_given_to_its_page() -> None:
 
 
 def test_without_pages_the_whole_site_is_there_and_with_some_what_they_leave() -> None:
-    assert [each.path for each in Library().links] == ["/", "/list"]
+    assert [each.path for each in Library().links] == [each.path for each in SITE]
     assert name_at(Library(), "/symbol/SPY") == "/symbol/{symbol}"
     library = Library(factories=[plain])
     assert [each.path for each in library.links] == ["/", "/of/SPY"]

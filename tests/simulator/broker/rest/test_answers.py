@@ -39,6 +39,7 @@ def ask(query: str = "") -> Request:
         "headers": [(b"host", b"127.0.0.1")],
         "scheme": "http",
         "server": ("127.0.0.1", 80),
+        "spoils": (),
     }
     return Request(scope)
 
