@@ -61,7 +61,7 @@ async def test_nothing_is_read_or_changed_without_a_token_from_an_own_page(
     ]
     asked, answered = 0, 0
     paths = list_paths(app)
-    assert len(paths) >= len({each.path for each in app.routes})
+    assert len(paths) >= len({each.path for each in app.routes if isinstance(each, Route)})
     for path, method, host, site, origin in itertools.product(
         paths, METHODS, HOSTS, SITES, ORIGINS
     ):
