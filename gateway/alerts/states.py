@@ -77,20 +77,6 @@ def observe(rule: Rule, state: State, value: Decimal, at_ms: int, day: date) -> 
     return state, None
 
 
-def observe_range(
-    rule: Rule, state: State, low: Decimal, high: Decimal, at_ms: int, day: date
-) -> Step:
-    """Return what the range of a gap makes of the state: what was touched in it was missed.
-
-    Of a condition that must hold for a while a range proves nothing.
-    """
-    state = expire(rule, state, at_ms)
-    extreme = high if rule.when.is_rising else low
-    if state.phase != "armed" or rule.for_s or not rule.is_met(extreme):
-        return state, None
-    return _fire(rule, state, extreme, at_ms, day, missed=True)
-
-
 def advance(rule: Rule, state: State, value: Decimal, at_ms: int, day: date) -> Step:
     """Return what the time makes of the state, at an unchanged live value."""
     state = expire(rule, state, at_ms)

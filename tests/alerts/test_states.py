@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.alerts.rule import Condition, Operator, Rearm, Rule
-from gateway.alerts.states import Fired, State, advance, due_ms, lose, observe, observe_range
+from gateway.alerts.states import Fired, State, advance, due_ms, lose, observe
 
 DAY, NEXT_DAY = date(2026, 11, 20), date(2026, 11, 23)
 
@@ -78,22 +78,6 @@ def test_time_alone_fires_what_holds() -> None:
     blind = lose(rule, state, 2000)
     assert due_ms(rule, blind) is None
     assert advance(rule, blind, Decimal(101), 9000, DAY) == (blind, None)
-
-
-def test_what_was_touched_in_a_gap_is_missed() -> None:
-    rule = make_rule()
-    state, _ = observe(rule, State(), Decimal(99), 0, DAY)
-    state = lose(rule, state, 1000)
-    assert observe_range(rule, state, Decimal(95), Decimal("99.9"), 2000, DAY) == (state, None)
-    state, fired = observe_range(rule, state, Decimal(95), Decimal(101), 2000, DAY)
-    assert fired == Fired(1, Decimal(101), 2000, missed=True)
-    state, fired = observe(rule, state, Decimal(101), 3000, DAY)
-    assert fired is None, "it was told already"
-    state, _ = observe(rule, state, Decimal(97), 4000, DAY)
-    assert (state.phase, state.arm) == ("armed", 2)
-    holding = make_rule("above", for_s=5)
-    armed, _ = observe(holding, State(), Decimal(99), 0, DAY)
-    assert observe_range(holding, armed, Decimal(99), Decimal(101), 1, DAY) == (armed, None)
 
 
 def test_an_alert_expires() -> None:
