@@ -1,4 +1,4 @@
-"""What it costs to value a desk: many options, all of which change four times a second.
+"""Measure what it costs to value a desk of options that all change four times a second.
 
 `python -m bench.desk [--positions 1000] [--seconds 5]`. Quotes are published outside of what is
 measured; publishing the positions is inside.

@@ -35,7 +35,7 @@ class Book:
         self.count = count
 
     def value(self, index: int) -> PositionUpdate:
-        """The next value of a position; its mark is never the one before."""
+        """Move the mark of a position, and return the record with it."""
         self._marks[index] += Decimal(self._chance.choice((-2, -1, 1, 2))) / 100
         mark, opened = self._marks[index], self._open[index]
         gain = (mark - opened) * 100

@@ -12,7 +12,7 @@ class Result(msgspec.Struct, frozen=True):
     target: str = ""
     main_thread_pct: float | None = None
     main_cpu_pct: float | None = None
-    """The main thread's CPU time: what is left when others make it wait for a core."""
+    """CPU time of the browser's main thread in per cent of the time, without waits for a core."""
     script_pct: float | None = None
     layout_pct: float | None = None
     paint_ms: float | None = None
@@ -20,9 +20,9 @@ class Result(msgspec.Struct, frozen=True):
     server_ms: float | None = None
     """Server CPU per viewer and second, the feed's own included."""
     viewers_ms: float | None = None
-    """The same without what the server needs when nobody looks."""
+    """`server_ms` less what the server needs when nobody looks."""
     kb_per_s: float | None = None
-    """What one viewer is sent."""
+    """Bytes that one viewer is sent."""
     updates_per_s: float | None = None
 
 

@@ -86,6 +86,11 @@ class PositionUpdate(
     stale: bool = False
 
     @property
+    def is_stale(self) -> bool:
+        """The same as `stale`, as valuations have it."""
+        return self.stale
+
+    @property
     def topic(self) -> Topic:
         """The topic of the position."""
         return account_topic("position_update", self.account, self.broker_symbol, self.login)
@@ -96,8 +101,10 @@ class PortfolioUpdate(
 ):
     """The positions of one account together, and its net liquidating value moved by them.
 
-    `unknown` counts the positions that have no mark and are in none of the sums. `day_change` is
-    how far the net liquidating value is from yesterday's, without deposits and withdrawals.
+    `unknown` counts the positions that have no mark and are in none of the sums, `missing_basis`
+    those that are in no sum of gains, `missing_greeks` those that are in none of greeks.
+    `day_change` is how far the net liquidating value is from yesterday's, without deposits and
+    withdrawals.
     """
 
     account: str
@@ -112,6 +119,7 @@ class PortfolioUpdate(
     theta: Decimal
     beta_delta: Decimal
     unknown: int
+    missing_basis: int
     missing_greeks: int
     updated_at: str
     login: str = MAIN_LOGIN

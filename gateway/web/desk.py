@@ -88,7 +88,8 @@ async def _portfolio(state: AppState, request: Request) -> Response:
     total = {name: _sum(getattr(each, name) for each in records) for name in TOTALS}
     total["day_change"] = _sum(each.day_change for each in records)
     counts = {
-        name: sum(getattr(e, name) for e in records) for name in ("unknown", "missing_greeks")
+        name: sum(getattr(e, name) for e in records)
+        for name in ("unknown", "missing_basis", "missing_greeks")
     }
     stale = any(each.stale for each in records)
     return _answer(state, request, "portfolios", records, total=total | counts | {"stale": stale})

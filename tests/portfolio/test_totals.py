@@ -38,11 +38,16 @@ def test_the_sum_of_the_parts_is_the_total(parts: list[Valuation]) -> None:
     for name in ("pnl_open", "pnl_day", "delta", "theta", "beta_delta"):
         assert getattr(found, name) == sum(getattr(each, name) or 0 for each in known)
     assert found.is_stale == any(each.is_stale for each in parts)
+    without = [each for each in known if each.pnl_open is None or each.pnl_day is None]
+    assert found.missing_basis == len(without), "what is in no sum of gains is counted"
 
 
 @given(st.lists(valuations(), max_size=8), st.integers(0, 8))
 def test_it_does_not_matter_how_they_are_grouped(parts: list[Valuation], border: int) -> None:
-    assert total(parts[:border]) + total(parts[border:]) == total(parts)
+    one, other, both = total(parts[:border]), total(parts[border:]), total(parts)
+    for name in Totals.__struct_fields__:
+        together = getattr(one, name) + getattr(other, name)
+        assert getattr(both, name) == (bool(together) if name == "is_stale" else together)
 
 
 def test_nothing_is_worth_nothing() -> None:

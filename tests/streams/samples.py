@@ -129,6 +129,7 @@ def make_portfolio(
         "cash": None,
         "day_change": None,
         "unknown": 0,
+        "missing_basis": 0,
         "missing_greeks": 0,
         "updated_at": AT,
     }

@@ -1,12 +1,12 @@
 """The balance panel: a tile an account, or one of their sum; only what the viewer may see."""
 
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
 
-from gateway.pages.authoring.builder import PageError, current_builder
+from gateway.pages.authoring.builder import current_builder
 from gateway.pages.panel import FragmentPanel, Key
+from gateway.pages.panels.holdings import check_accounts
 from gateway.pages.rendering.formats import direction_of, format_clock, format_iso, format_money
 from gateway.streams.account_records import BalanceUpdate, PortfolioUpdate
 from gateway.streams.records import Record
@@ -15,22 +15,14 @@ from gateway.streams.topics import TopicPattern
 SOURCES = {"account_stream": "streamed", "rest": "polled"}
 
 
-_ACCOUNT = re.compile(r"[A-Za-z0-9-]{1,32}\Z")
-
-
 def balance(*accounts: str, total: bool = False) -> None:
     """Place the balances of these accounts, or of all that the viewer may see.
 
     With `total=True` one tile has their sum.
     """
     builder = current_builder("balance")
-    for account in accounts:
-        if not _ACCOUNT.match(str(account)):
-            raise PageError(
-                f'balance: {account!r} is no account number: write balance("5WX00001"), '
-                "or balance() for all"
-            )
-    builder.add(BalancePanel(builder.new_id("balance"), accounts, is_total=total))
+    known = check_accounts("balance", accounts)
+    builder.add(BalancePanel(builder.new_id("balance"), known, is_total=total))
 
 
 class BalancePanel(FragmentPanel):
@@ -41,9 +33,11 @@ class BalancePanel(FragmentPanel):
     is_private: bool = True
     pause_s: float = 0.5
 
-    def __init__(self, id: str, accounts: Sequence[str] = (), *, is_total: bool = False) -> None:
+    def __init__(
+        self, id: str, accounts: frozenset[str] | None = None, *, is_total: bool = False
+    ) -> None:
         super().__init__(id)
-        self._accounts = frozenset(accounts) or None
+        self._accounts = accounts
         self._is_total = is_total
 
     def keys(self) -> tuple[Key, ...]:
@@ -82,6 +76,7 @@ class _Account(NamedTuple):
     buying_power: Decimal | None
     cash: Decimal | None
     unknown: int
+    missing_basis: int
     timestamp: int
     source: str
     stale_since: str | None
@@ -100,6 +95,7 @@ def _read(balance: BalanceUpdate, portfolio: PortfolioUpdate | None) -> _Account
         buying_power=balance.buying_power,
         cash=balance.cash,
         unknown=portfolio.unknown if portfolio is not None else 0,
+        missing_basis=portfolio.missing_basis if portfolio is not None else 0,
         timestamp=balance.timestamp,
         source=balance.source,
         stale_since=_stale_since(balance, portfolio),
@@ -128,6 +124,7 @@ def _add_up(accounts: Sequence[_Account]) -> list[_Account]:
                 buying_power=_sum([each.buying_power for each in parts]),
                 cash=_sum([each.cash for each in parts]),
                 unknown=sum(each.unknown for each in parts),
+                missing_basis=sum(each.missing_basis for each in parts),
                 stale_since=min(
                     (each.stale_since for each in parts if each.stale_since), default=None
                 ),
@@ -159,6 +156,7 @@ def _tile(account: _Account) -> dict[str, Any]:
         "pnl_day": gain(account.pnl_day),
         "pnl_open": gain(account.pnl_open),
         "unknown": account.unknown,
+        "missing_basis": account.missing_basis,
         "buying_power": format_money(account.buying_power, account.currency),
         "cash": format_money(account.cash, account.currency),
         "time": format_clock(account.timestamp),

@@ -14,7 +14,7 @@ from gateway.pages.panels.holdings import (
     names_of,
     write_row_name,
 )
-from gateway.pages.panels.sorting import Head, Sorting
+from gateway.pages.panels.sorting import Head, Sorting, is_rising
 from gateway.pages.rendering.formats import (
     UNKNOWN,
     decimals_of,
@@ -74,14 +74,10 @@ def orders(
             columns,
             title,
             shows_all=show == "all",
-            sorting=Sorting(builder.address, id, "", SORTS, _is_rising),
+            sorting=Sorting(builder.address, id, "", SORTS, is_rising),
             symbol=checked[0] if checked else None,
         )
     )
-
-
-def _is_rising(sort: str) -> bool:
-    return not sort.startswith("-")
 
 
 class OrdersPanel(HoldingTable):
@@ -132,7 +128,7 @@ class OrdersPanel(HoldingTable):
         values = [getattr(each, field, None) for each in records]
         known = [index for index in shown if values[index] is not None]
         order: dict[int, Any] = dict(enumerate(values))
-        known.sort(key=order.__getitem__, reverse=not _is_rising(sort))
+        known.sort(key=order.__getitem__, reverse=not is_rising(sort))
         return known + [index for index in shown if values[index] is None]
 
     def _is_shown(self, record: Any) -> bool:

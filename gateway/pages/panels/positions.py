@@ -4,7 +4,6 @@ Figures are those of `position_update`; sums say how many positions are in none 
 """
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, ClassVar, TypeGuard
 
 import msgspec
@@ -20,11 +19,11 @@ from gateway.pages.panels.holdings import (
     write_row_name,
 )
 from gateway.pages.panels.position_cells import CELLS, COLUMNS, HEADS, explain_position, write_sum
-from gateway.pages.panels.sorting import Head, Sorting
+from gateway.pages.panels.sorting import Head, Sorting, is_rising
 from gateway.pages.rendering.formats import (
     UNKNOWN,
 )
-from gateway.portfolio.totals import Totals
+from gateway.portfolio.totals import Totals, total
 from gateway.streams.account_records import PositionUpdate
 from gateway.streams.records import Record
 from gateway.streams.symbols import is_option
@@ -92,7 +91,7 @@ def positions(
         columns,
         title,
         is_grouped=group is not None,
-        sorting=Sorting(builder.address, id, sort, SORTS, _is_rising),
+        sorting=Sorting(builder.address, id, sort, SORTS, is_rising),
         address=builder.address,
         symbol=checked[0] if checked else None,
     )
@@ -124,7 +123,7 @@ class PositionsPanel(HoldingTable):
         super().__init__(id, accounts, columns, title)
         self.sorting = sorting
         self._is_grouped = is_grouped
-        self._is_descending = not _is_rising(sorting.sort)
+        self._is_descending = not is_rising(sorting.sort)
         self._sort = sorting.sort.removeprefix("-")
         self._address = address
         self._names = None if symbol is None else names_of(symbol)
@@ -247,6 +246,8 @@ class PositionsPanel(HoldingTable):
         notes = [f"{sums.count} positions"]
         if totals.unknown:
             notes.append(f"{totals.unknown} without a mark, in no sum")
+        if totals.missing_basis:
+            notes.append(f"{totals.missing_basis} without a basis, in no P/L")
         cells = ["total" if sums.is_all else "group"]
         underlying = sums.name if sums.has_options and not sums.is_all else ""
         name = write_row_name(sums.name, ", ".join(notes), options_on=underlying)
@@ -261,7 +262,7 @@ def _describe(record: PositionUpdate) -> str:
 
 
 def _sum_up(name: str, records: Sequence[PositionUpdate], *, is_all: bool = False) -> Sums:
-    totals = sum(map(_totals_of, records), Totals())
+    totals = total(records)
     # Of a future's options the underlying is a contract, and a chain is of a product.
     has_options = name[:1] != "/" and any(is_option(each.symbol or "") for each in records)
     return Sums(
@@ -269,29 +270,7 @@ def _sum_up(name: str, records: Sequence[PositionUpdate], *, is_all: bool = Fals
     )
 
 
-def _totals_of(record: PositionUpdate) -> Totals:
-    """As `gateway.portfolio.totals`: a position without a mark is in no sum."""
-    zero = Decimal(0)
-    if record.value is None:
-        return Totals(unknown=1, missing_greeks=1, is_stale=record.stale)
-    return Totals(
-        value=record.value,
-        pnl_open=record.pnl_open or zero,
-        pnl_day=record.pnl_day or zero,
-        realized_day=record.realized_day,
-        delta=record.delta or zero,
-        theta=record.theta or zero,
-        beta_delta=record.beta_delta or zero,
-        missing_greeks=int(None in (record.delta, record.theta, record.beta_delta)),
-        is_stale=record.stale,
-    )
-
-
 def _read_sort(record: Any, name: str) -> Any:
     if isinstance(record, Sums):
         return getattr(record.totals, name, None)
     return getattr(record, FIELDS.get(name, name), None)
-
-
-def _is_rising(sort: str) -> bool:
-    return not sort.startswith("-")

@@ -22,6 +22,11 @@ class Head(NamedTuple):
     """`ascending` or `descending` when the table is sorted by it, as `aria-sort` has it."""
 
 
+def is_rising(sort: str) -> bool:
+    """Say whether a sort puts the least on top: without a minus it does."""
+    return not sort.startswith("-")
+
+
 class Sorting:
     """By which of its columns a table is sorted: as its viewer chose, else as its page says."""
 

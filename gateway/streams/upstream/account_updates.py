@@ -133,6 +133,7 @@ def make_portfolio_update(
         theta=totals.theta,
         beta_delta=totals.beta_delta,
         unknown=totals.unknown,
+        missing_basis=totals.missing_basis,
         missing_greeks=totals.missing_greeks,
         updated_at=updated_at,
         login=login,

@@ -83,6 +83,8 @@ def test_the_sum_is_the_sum_of_its_parts(held: list[tuple[Any, Any, str]]) -> No
     assert figures[4] == format_change(day)
     missing = len(records) - len(known)
     assert (f"{missing} without a mark" in total.words) == bool(missing)
+    without = len(known)  # none of these has a price that its gain since opening starts from
+    assert (f"{without} without a basis" in total.words) == bool(without)
     groups = [row for row in rows if row.children[0].attributes.get("class") == "group"]
     counts = {group: sum(each.underlying == group for each in records) for group in "ABC"}
     assert names_of(groups) == [group for group, count in sorted(counts.items()) if count > 1]
