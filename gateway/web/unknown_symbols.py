@@ -22,7 +22,7 @@ def find_unknown(state: AppState, symbols: Iterable[str]) -> list[UnknownSymbol]
     A feed that knows a symbol sends its last values at once, in closed markets too.
     """
     feed = state.hub.latest(status_topic("feed"))
-    if not isinstance(feed, Status) or (feed.state != "live" and feed.market != "closed"):
+    if not isinstance(feed, Status) or feed.state != "live":
         return None
     today = state.clock.now().date()
     missing = sorted(each for each in symbols if not has_values(state.hub, each))

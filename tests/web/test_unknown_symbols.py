@@ -39,8 +39,10 @@ def test_every_kind_of_stream_says_so(fresh: Running, query: str) -> None:
         reader.read_until("notice")
 
 
-def test_while_the_feed_has_a_fault_nothing_is_said(fresh: Running) -> None:
-    fresh.publish(make_status("connecting"))
+@pytest.mark.parametrize("market", ["open", "closed"])
+def test_while_the_feed_has_a_fault_nothing_is_said(fresh: Running, market: str) -> None:
+    """At a weekend too: a feed that was never connected says nothing of any symbol."""
+    fresh.publish(make_status("connecting", market=market))
     with Reader(fresh.port, "/events?symbols=MGC") as reader:
         reader.read_until("snapshot_end")
         fresh.publish(make_status("live"))

@@ -343,7 +343,7 @@ class LivePages:
 
     def _is_overdue(self, key: Topic) -> bool:
         feed = self._hub.latest(status_topic("feed"))
-        if isinstance(feed, Status) and feed.state != "live" and feed.market != "closed":
+        if isinstance(feed, Status) and feed.state != "live":
             return False  # while the feed has a fault, silence says nothing of a symbol
         since_s = self._wanted_since_s.get(key.subject)
         return since_s is not None and self._now_s() - since_s >= OVERDUE_S
