@@ -43,9 +43,6 @@ POLL_S = 1.0
 BATCH = 500
 """Alerts whose state is kept in one transaction."""
 
-MOST_TOLD = 200
-"""Alerts whose figure is published at most in one go; the others follow in the next ones."""
-
 
 class Firing(msgspec.Struct, frozen=True):
     """What is kept of a firing; `at` is ISO 8601."""
@@ -92,13 +89,12 @@ class AlertWatcher:
         """The alerts on each field of each record."""
         self._others: dict[str, set[Topic]] = {}
         """The topics of market data that alerts are on and that are no quotes, by symbol."""
-        self._moved: dict[str, None] = {}
         self._dirty: dict[str, None] = {}
         self._number: int | None = None
         self._holds: dict[tuple[str, str], ExitStack] = {}
         self._refused: set[tuple[str, str]] = set()
         self._changed = asyncio.Event()
-        publisher.listener = self.note
+        publisher.listeners.append(self.note)
 
     def wake(self) -> None:
         """Look at once for alerts that were added or removed."""
@@ -133,7 +129,7 @@ class AlertWatcher:
                     await asyncio.sleep(POLL_S)
                 await self._pause()
         finally:
-            self._publisher.listener = None
+            self._publisher.listeners.remove(self.note)
             for hold in self._holds.values():
                 hold.close()
 
@@ -142,10 +138,6 @@ class AlertWatcher:
         self._take(self._evaluator.advance(now_ms, _day_of(now_ms)), now_ms)
         await self._load()
         await self._save()
-        for id in list(self._moved)[:MOST_TOLD]:
-            del self._moved[id]
-            if (watched := self._watched.get(id)) is not None:
-                self._publish(id, watched)
 
     async def _pause(self) -> None:
         delay_s = POLL_S
@@ -237,13 +229,11 @@ class AlertWatcher:
         quote = record
         if topic.kind in MARKET_TYPES and topic.kind != "quote_update":
             quote = self._publisher.latest(market_topic("quote_update", topic.subject))
-        for name, ids in self._on[topic].items():
+        for name in self._on[topic]:
             value = read_figure(record, name, quote)
             self._take(
                 self._evaluator.update(key_of(topic), name, value, now_ms, _day_of(now_ms)), now_ms
             )
-            if len(self._moved) < MOST_TOLD:
-                self._moved.update(dict.fromkeys(ids))
 
     def _take(self, outcomes: list[Outcome], now_ms: int) -> None:
         for outcome in outcomes:
@@ -308,28 +298,25 @@ class AlertWatcher:
 
     def _publish(self, id: str, watched: _Watched, state: AlertState | None = None) -> None:
         when, last = watched.rule.when, watched.last
-        record = self._publisher.latest(watched.topic)
-        quote = self._publisher.latest(market_topic("quote_update", watched.topic.subject))
-        self._publisher.publish(
-            AlertUpdate(
-                id=id,
-                viewer=watched.owner,
-                arm=watched.kept.arm,
-                state=_name_state(watched.kept) if state is None else state,
-                key=when.key,
-                field=when.field,
-                op=when.op,
-                threshold=when.value,
-                note=watched.rule.note,
-                current=read_figure(record, when.field, quote),
-                fired_arm=None if last is None else last.arm,
-                value=None if last is None else last.value,
-                bid=None if last is None else last.bid,
-                ask=None if last is None else last.ask,
-                at=None if last is None else last.at,
-                missed=None if last is None else last.missed,
-            )
+        record = AlertUpdate(
+            id=id,
+            viewer=watched.owner,
+            arm=watched.kept.arm,
+            state=_name_state(watched.kept) if state is None else state,
+            key=when.key,
+            field=when.field,
+            op=when.op,
+            threshold=when.value,
+            note=watched.rule.note,
+            fired_arm=None if last is None else last.arm,
+            value=None if last is None else last.value,
+            bid=None if last is None else last.bid,
+            ask=None if last is None else last.ask,
+            at=None if last is None else last.at,
+            missed=None if last is None else last.missed,
         )
+        if record != self._publisher.latest(record.topic):
+            self._publisher.publish(record)
 
 
 def _read_all(rows: "Transaction") -> tuple[KeptAlert, ...]:

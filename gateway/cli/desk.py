@@ -154,7 +154,7 @@ ALERTS: tuple[Column, ...] = (
     ("field", lambda row: row["rule"]["when"]["field"], None),
     ("", lambda row: row["rule"]["when"]["op"].replace("_", " "), None),
     ("value", lambda row: row["rule"]["when"]["value"], -1),
-    ("now", lambda row: (row["alert"] or {}).get("current"), -1),
+    ("now", lambda row: row["now"], -1),
     ("state", lambda row: (row["alert"] or {}).get("state"), None),
     ("fired", lambda row: (row["alert"] or {}).get("at"), None),
     ("note", lambda row: row["rule"]["note"], None),

@@ -15,9 +15,9 @@ class AlertUpdate(
 ):
     """An alert: its rule in short, its state, and how it fired last.
 
-    `value`, `bid`, `ask`, `at` and `missed` are of the last firing, None before the first; `id`
-    and `fired_arm` tell it from every other, and it may come more than once. `current` is the
-    figure now, None while it cannot be relied on. Of a deleted alert it is the last record.
+    Published when that changes, not with the figure: each firing is one event. `value`, `bid`,
+    `ask`, `at` and `missed` are of the last firing, None before the first; `id` and `fired_arm`
+    tell it from every other. Of a deleted alert it is the last record.
     """
 
     id: str
@@ -29,7 +29,6 @@ class AlertUpdate(
     op: str
     threshold: Decimal
     note: str
-    current: Decimal | None
     fired_arm: int | None
     value: Decimal | None
     bid: Decimal | None

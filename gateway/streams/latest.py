@@ -14,8 +14,9 @@ from gateway.streams.topics import Grant, Topic, covers, list_market_topics
 class LatestValues(ABC):
     """The newest record of each topic. The hub and the outbox are the two that hold them."""
 
-    listener: Callable[[Record], None] | None = None
-    """Called with each record that is published here, when it is the newest; must not raise."""
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[Record], None]] = []
+        """Called with each record that is published here, when it is the newest; must not raise."""
 
     @abstractmethod
     def publish(self, record: Record) -> int:

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.alerts.figures import ACCOUNT_KINDS
+from gateway.alerts.figures import ACCOUNT_KINDS, read_figure, topic_of
 from gateway.alerts.rule import Rule, RuleError, parse_rule
 from gateway.alerts.states import State
 from gateway.store.kept import KeptAlert
 from gateway.streams.records import MARKET_TYPES, format_time
 from gateway.streams.symbols import parse_symbol
-from gateway.streams.topics import Owner, Topic, balance_topic
+from gateway.streams.topics import Owner, Topic, balance_topic, market_topic
 from gateway.web.auth.authenticator import auth_context_of
 from gateway.web.auth.viewers import OWNER
 from gateway.web.problem import Problem
@@ -116,9 +116,13 @@ def _check(state: AppState, request: Request, rule: Rule) -> Rule:
 def _show(state: AppState, kept: KeptAlert) -> dict[str, Any]:
     """Return an alert as a client gets it; what the stream says of it is the newest."""
     newest = state.hub.latest(Topic("alert", Owner(viewer=kept.owner), kept.id))
+    rule = msgspec.json.decode(kept.rule, type=Rule)
+    quote = state.hub.latest(market_topic("quote_update", rule.when.subject))
+    record = state.hub.latest(topic_of(rule.when))
     return {
         "id": kept.id,
-        "rule": msgspec.json.decode(kept.rule, type=Rule),
+        "rule": rule,
+        "now": read_figure(record, rule.when.field, quote),
         "created_at": format_time(kept.created_ms),
         "alert": newest,
         "history": [msgspec.Raw(each.encode()) for each in kept.firings],

@@ -48,15 +48,12 @@ class Desk:
         self.demand = Demand(now_s=SYSTEM_CLOCK.monotonic_s)
         self.watcher = AlertWatcher(store, self.hub, self.demand, clock=SYSTEM_CLOCK)
         self.said: list[AlertUpdate] = []
-        seen = self.hub.listener
-        assert seen is not None
 
         def listen(record: Record) -> None:
-            seen(record)
             if isinstance(record, AlertUpdate):
                 self.said.append(record)
 
-        self.hub.listener = listen
+        self.hub.listeners.append(listen)
 
     def quote(self, last: Any, **values: Any) -> None:
         self.hub.publish(make_quote("SPY", last, **{"market": "open"} | values))
@@ -141,8 +138,7 @@ async def test_nothing_fires_on_what_is_not_live(store: Store, values: dict[str,
         desk.quote("99")
         await desk.until(id, "armed")
         desk.quote("101", **values)
-        found = await desk.until(id, "blind")
-        assert found.current is None
+        await desk.until(id, "blind")
         assert await read_arms(store) == []
         desk.quote("101")
         found = await desk.until(id, "fired")
@@ -256,3 +252,21 @@ def test_nothing_is_done_for_a_record_without_alerts(tmp_path: Path) -> None:
     desk.quote("99")
     assert desk.hub.latest(market_topic("quote_update", "SPY")) is not None
     assert desk.said == []
+
+
+async def test_prices_that_move_tell_a_firing_once(store: Store) -> None:
+    """What a client hears of an alert changes with the alert, not with the figure."""
+    id = await keep(store, above(100))
+    async with open_desk(store) as desk:
+        desk.quote("99")
+        await desk.until(id, "armed")
+        desk.quote("101")
+        await desk.until(id, "fired")
+        other = await keep(store, above(200))
+        for cents in range(50):
+            desk.quote(f"101.{cents:02d}")
+        desk.watcher.wake()
+        await desk.until(other, "armed")
+        states = [each.state for each in desk.said if each.id == id]
+        assert states.count("fired") == 1
+        assert len(states) == len(set(states))

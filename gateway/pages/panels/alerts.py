@@ -1,4 +1,4 @@
-"""The viewer's alerts: what each waits for, the figure now, and how it fired last."""
+"""The viewer's alerts: what each waits for, its state, and how it fired last."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -90,7 +90,6 @@ def _row(alert: AlertUpdate) -> dict[str, Any]:
     return {
         "name": _name(alert),
         "note": alert.note,
-        "current": _format(alert.current),
         "state": alert.state,
         "at": alert.at,
         "value": _format(alert.value),

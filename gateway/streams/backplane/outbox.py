@@ -45,6 +45,7 @@ class Outbox(LatestValues):
     def __init__(
         self, on_change: Callable[[], None] = lambda: None, *, max_pending: int = MAX_PENDING
     ) -> None:
+        super().__init__()
         self.conflated = 0
         self.published = 0
         self._on_change = on_change
@@ -74,8 +75,8 @@ class Outbox(LatestValues):
         if self._inherited and isinstance(record, Status) and record.upstream == "accounts":
             self._settle_accounts(record.login)
         published = self.published
-        if self.listener is not None:
-            self.listener(record)
+        for listener in self.listeners:
+            listener(record)
         return published
 
     def latest(self, topic: Topic) -> Record | None:

@@ -48,6 +48,7 @@ class Hub(LatestValues):
         max_lag_s: float = MAX_LAG_S,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        super().__init__()
         self.epoch = epoch
         self.tick_s = tick_s
         self._now_s = clock.monotonic_s
@@ -110,8 +111,8 @@ class Hub(LatestValues):
     def publish(self, record: Record) -> int:
         """Append a record, now the newest of its topic or its end, and return its `seq`."""
         seq = self._append(record, make_position((self.epoch, self._log.seq + 1)))
-        if self.listener is not None:
-            self.listener(record)
+        for listener in self.listeners:
+            listener(record)
         return seq
 
     def latest(self, topic: Topic) -> Record | None:
