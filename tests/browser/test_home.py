@@ -213,9 +213,13 @@ def test_a_silent_stream_is_noticed_and_replaced(browser: Browser, gateway: Gate
               if (!String(url).includes("/live/") || !window.silent) return response;
               window.silent = false;
               const reader = response.body.getReader();
-              const { value } = await reader.read();
+              const isLive = () => document.querySelector("#connection").dataset.state === "live";
               const body = new ReadableStream({
-                start: (controller) => controller.enqueue(value),
+                // The first message may come in several parts: silent once the page is live.
+                async pull(controller) {
+                  if (isLive()) return new Promise(() => {});
+                  controller.enqueue((await reader.read()).value);
+                },
                 cancel: () => reader.cancel(),
               });
               return new Response(body, response);
